@@ -1,0 +1,128 @@
+// The narrow waist: what an engine that implements VMX non-root operation offers to the monitor.
+// Intel SDM Vol. 3C, "Virtual Machine Control Structures", "VM Entries", "VM Exits".
+import type { GuestMemory } from '../memory/index.js';
+import type { CpuState } from './cpu-state.js';
+import type { VmExit } from './exits.js';
+
+/** How the guest's time-stamp counter advances. */
+export type TimeMode = 'real' | 'virtual';
+
+export interface EngineVmOptions {
+  /** Guest RAM in bytes, a multiple of 4096. */
+  readonly memoryBytes: number;
+  /** RAM from this size on is placed at 4 GiB and above (the PCI hole lies between). Bytes. */
+  readonly pciHoleStart?: number;
+  readonly vcpus: number;
+  /** `virtual`: the TSC advances by one per retired instruction. `real`: it follows the host's monotonic clock. */
+  readonly time: TimeMode;
+  /** TSC frequency in Hz. */
+  readonly tscHz: number;
+  /** Host clock in nanoseconds, for `real` time. */
+  readonly nowNs: () => number;
+}
+
+export interface EngineCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Why not, or what was found. */
+  readonly detail: string;
+}
+
+export interface EngineProbe {
+  readonly usable: boolean;
+  readonly checks: readonly EngineCheck[];
+}
+
+export interface Engine {
+  readonly name: 'software' | 'kvm';
+  probe(): Promise<EngineProbe>;
+  createVm(options: EngineVmOptions): Promise<EngineVm>;
+}
+
+export interface EngineVm {
+  /** Guest-physical memory; loaders and devices read and write it, the processor sees every write. */
+  readonly memory: GuestMemory;
+  readonly vcpus: readonly Vcpu[];
+  /** Releases host resources; the VM must not be used after. */
+  close(): void;
+}
+
+/** VM-execution controls that the monitor sets. Intel SDM Vol. 3C, "VM-Execution Control Fields". */
+export interface VcpuControls {
+  /** Pin-based VM-execution controls (bit numbers of the SDM). */
+  pinBased: number;
+  /** Primary processor-based VM-execution controls. */
+  primary: number;
+  /** Secondary processor-based VM-execution controls. */
+  secondary: number;
+  /** Exception bitmap: bit n set, exception n causes a VM exit. */
+  exceptionBitmap: number;
+  /** 8 KiB: bit p set, an access to port p causes a VM exit (I/O-bitmap addresses A and B as one). */
+  readonly ioBitmap: Uint8Array;
+  /** 4 KiB: read low, read high, write low, write high ("MSR-Bitmap Address"). */
+  readonly msrBitmap: Uint8Array;
+  cr0GuestHostMask: bigint;
+  cr0ReadShadow: bigint;
+  cr4GuestHostMask: bigint;
+  cr4ReadShadow: bigint;
+  /** Added to the engine's counter on RDTSC. */
+  tscOffset: bigint;
+}
+
+/** VM-entry interruption information. Intel SDM Vol. 3C, "VM-Entry Controls for Event Injection". */
+export interface EntryEvent {
+  readonly type: 'externalInterrupt' | 'nmi' | 'hardwareException' | 'softwareInterrupt';
+  readonly vector: number;
+  readonly errorCode?: number;
+}
+
+export interface RunCounters {
+  /** Instructions retired since creation. */
+  readonly instructions: number;
+}
+
+/** A virtual processor in VMX non-root operation. One thread owns it; only `kick` may be called from another. */
+export interface Vcpu {
+  readonly index: number;
+  /** Copies the guest-state area out. */
+  readState(): CpuState;
+  /** Loads the guest-state area; the next `enter` checks it. */
+  writeState(state: CpuState): void;
+  /** Controls take effect at the next `enter` after `applyControls`. */
+  readonly controls: VcpuControls;
+  applyControls(): void;
+  /** Single registers without a whole CpuState; 0..15 in the SDM's encoding order (RAX, RCX, RDX, RBX, RSP, ...). */
+  readGpr(index: number): bigint;
+  writeGpr(index: number, value: bigint): void;
+  readRip(): bigint;
+  /** Advances RIP by the length of the instruction that caused the last exit and clears the interrupt shadow. */
+  skipInstruction(): void;
+  /** True when an external interrupt can be delivered now (RFLAGS.IF set, no blocking by STI or MOV SS). */
+  interruptible(): boolean;
+  /** True when an NMI can be delivered now. */
+  nmiUnblocked(): boolean;
+  /** Injects at the next entry. An external interrupt wakes a halted processor. */
+  inject(event: EntryEvent): void;
+  /** Asks for an exit as soon as `interruptible()` becomes true. */
+  requestInterruptWindow(on: boolean): void;
+  /** Supplies the data of the read (port, MMIO or MSR) that caused the last exit; the instruction completes at the next entry. */
+  completeRead(value: bigint): void;
+  /** Lets the write (port, MMIO or MSR) or other emulated instruction of the last exit complete at the next entry. */
+  completeWrite(): void;
+  /** Injects #GP(0) instead of completing the instruction of the last exit. */
+  failInstruction(vector: number, errorCode?: number): void;
+  /** Guest time-stamp counter now (with offset). */
+  readTsc(): bigint;
+  /** Makes the guest's TSC read `value` now. */
+  writeTsc(value: bigint): void;
+  /**
+   * VM entry. Runs until an exit, at most `budgetTicks` TSC ticks (the VMX-preemption timer), in virtual time exactly
+   * that many instructions. The returned object is reused by the next call.
+   */
+  enter(budgetTicks: number): VmExit;
+  /** Makes a running `enter` return soon with exit `kick`; callable from any thread through `kickAddress`. */
+  kick(): void;
+  /** Shared word: storing a non-zero value kicks. Null where the engine has no shared memory. */
+  readonly kickWord: Int32Array | null;
+  readonly counters: RunCounters;
+}
