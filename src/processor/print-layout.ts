@@ -1,0 +1,40 @@
+// Prints the AssemblyScript constants of the processor state (core/generated/layout.ts) from the one table.
+import {
+  AREA,
+  BLOCK,
+  EXIT_NONE,
+  FLAGS_KIND,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  layoutFields,
+  RECORD,
+  REPLAY,
+  REPLAY_COUNT,
+  SEGMENT_ENTRY,
+  SLOT,
+  SLOT_COUNT,
+  STATE_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  UNWIND,
+} from './state-layout.js';
+
+const upper = (name: string): string => name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+
+/** Source text of generated/layout.ts. */
+export function printLayout(): string {
+  const lines = ['// Generated from src/processor/state-layout.ts by the build. Do not edit.'];
+  for (const f of layoutFields())
+    lines.push(`export const S_${upper(f.name)}: usize = ${f.offset};${f.what ? ` // ${f.what}` : ''}`);
+  lines.push(`export const STATE_BYTES: usize = ${STATE_BYTES};`);
+  const groups = { SEGMENT: SEGMENT_ENTRY, TLB: TLB_ENTRY, JUMP: JUMP_ENTRY, RECORD, BLOCK, SLOT, REPLAY, AREA };
+  for (const [group, values] of Object.entries(groups))
+    for (const [name, value] of Object.entries(values))
+      lines.push(`export const ${group}_${upper(name)}: usize = ${value};`);
+  for (const [name, value] of Object.entries(UNWIND)) lines.push(`export const UNWIND_${upper(name)}: u32 = ${value};`);
+  for (const [name, value] of Object.entries(FLAGS_KIND))
+    lines.push(`export const FLAGS_${upper(name)}: u32 = ${value};`);
+  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE };
+  for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,242 @@
+// The one table of processor state in linear memory. JavaScript views, emitted WebAssembly, the AssemblyScript constants
+// (core/generated/layout.ts) and snapshots are derived from it; no other file contains a state offset.
+// A vCPU's area starts at a 64 KiB boundary (`STATE` in the modules); offsets below are from there.
+
+type FieldType = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes';
+interface FieldSpec {
+  readonly name: string;
+  readonly type: FieldType;
+  /** Number of elements (for bytes: size). */
+  readonly count: number;
+  readonly what: string;
+}
+const SIZE: Record<FieldType, number> = { u8: 1, u16: 2, u32: 4, u64: 8, bytes: 1 };
+const field = (name: string, type: FieldType, what: string, count = 1): FieldSpec => ({ name, type, count, what });
+
+/** Size in bytes of one segment register entry and the offsets inside it. */
+export const SEGMENT_ENTRY = { sizeBytes: 32, selector: 0, access: 4, base: 8, limit: 16 } as const;
+/** Entry of a software TLB. Tags are page-aligned linear addresses; NO_TAG never matches. */
+export const TLB_ENTRY = { sizeBytes: 32, readTag: 0, writeTag: 8, execTag: 16, addend: 24, flags: 28 } as const;
+export const TLB_ENTRIES = 1024;
+/** Entry of a jump cache: the RIP of a block and the host address of its first record. */
+export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8 } as const;
+export const JUMP_ENTRIES = 2048;
+/** Decoded record: see README.md "Records". */
+export const RECORD = {
+  sizeBytes: 32,
+  handler: 0, // u16: index into the interpreter's switch
+  a: 2, // u16: state offset of register operand 0
+  b: 4, // u16: of register operand 1
+  base: 6, // u16: of the base register (zero slot if none)
+  index: 8, // u16: of the index register (zero slot if none)
+  segBase: 10, // u16: of the segment base (zero slot if flat)
+  scale: 12, // u8: 0..3
+  order: 13, // u8: instructions before this one in its block
+  next: 14, // u16: page offset of the next instruction (may exceed 4095 by an instruction's length)
+  disp: 16, // i32: displacement; branch: target as offset from the code page's first byte
+  length: 20, // u8: instruction length in bytes
+  extra: 21, // u8: per-handler small constant (segment number, access kind, register number)
+  c: 22, // u16: state offset of register operand 2
+  imm: 24, // i64: immediate; direct branches: u32 link taken, u32 link not taken
+} as const;
+/** Header in front of a block's first record (same size as a record). */
+export const BLOCK = { sizeBytes: 32, nextInPage: 0, key: 8, physical: 16, count: 24, bytes: 26 } as const;
+/** Memory slot: guest-physical range backed by RAM at a host offset. */
+export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
+export const SLOT_COUNT = 16;
+/** Replay entry: a completed port, MMIO or MSR access of the instruction that is being re-executed. */
+export const REPLAY = { sizeBytes: 32, kind: 0, sizeField: 4, address: 8, value: 16 } as const;
+export const REPLAY_COUNT = 32;
+
+/** lazy-flag kinds, stored in flagsKind as kind * 4 + log2(width / 8). */
+export const FLAGS_KIND = { word: 0, add: 1, sub: 2, logic: 3, result: 4 } as const;
+
+const SPEC: readonly FieldSpec[] = [
+  field('gpr', 'u64', 'RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8..R15', 16),
+  field('zero', 'u64', 'always zero: absent base, index or segment'),
+  field(
+    'codePage',
+    'u64',
+    'RIP of the first byte of the current code page (RIP space: linear minus CS base); base register of RIP-relative operands',
+  ),
+  field('eaTmp', 'u64', 'linear address computed by an address record'),
+  field('rip', 'u64', 'RIP; exact only outside the interpreter and at procedures that leave'),
+  field('rflags', 'u64', 'RFLAGS without the six status flags, which are lazy; bit 1 always set'),
+  field('flagsA', 'u64', 'word: status flags; add, sub: first operand; logic, result: result. Zero-extended'),
+  field('flagsB', 'u64', 'add, sub: second operand; result: CF bit 0, AF bit 4, OF bit 11'),
+  field('flagsKind', 'u32', 'FLAGS_KIND * 4 + log2(bytes)'),
+  field('modeKey', 'u32', 'bits that change decoding: see modeKey() in README'),
+  field('tlb', 'u32', 'host address of the TLB of the current privilege (user or supervisor)'),
+  field('jumpCache', 'u32', 'host address of the jump cache of the current privilege'),
+  field('budget', 'u32', 'signed: instructions left before the interpreter returns'),
+  field(
+    'record',
+    'u32',
+    'host address of the record being executed, set before procedures that may leave or need the count',
+  ),
+  field('unwind', 'u32', 'why a handler ended early: UNWIND'),
+  field('exceptionVector', 'u32', 'pending exception'),
+  field('exceptionErrorCode', 'u32', 'its error code'),
+  field('exceptionHasErrorCode', 'u32', ''),
+  field('exceptionKind', 'u32', '0 fault, 1 trap (RIP already advanced), 2 software interrupt'),
+  field('nmiBlocked', 'u32', '1: blocking by NMI'),
+  field('shadowKind', 'u32', 'interruptibility bits (1 STI, 2 MOV SS) in force while retired-now equals shadowRetired'),
+  field('shadowRetired', 'u64', 'instruction count right after the STI or MOV SS'),
+  field('activity', 'u32', '0 active, 1 hlt, 2 shutdown, 3 wait-for-SIPI'),
+  field('kick', 'u32', 'another thread stores 1 to stop the processor'),
+  field('segments', 'bytes', 'ES, CS, SS, DS, FS, GS, LDTR, TR', 8 * SEGMENT_ENTRY.sizeBytes),
+  field('gdtrBase', 'u64', ''),
+  field('idtrBase', 'u64', ''),
+  field('gdtrLimit', 'u32', ''),
+  field('idtrLimit', 'u32', ''),
+  field('cpl', 'u32', 'current privilege level'),
+  field('lma', 'u32', '1 when IA-32e mode is active'),
+  field('cr0', 'u64', ''),
+  field('cr2', 'u64', ''),
+  field('cr3', 'u64', ''),
+  field('cr4', 'u64', ''),
+  field('cr8', 'u64', ''),
+  field('efer', 'u64', ''),
+  field('dr', 'u64', 'DR0..DR7', 8),
+  field('star', 'u64', ''),
+  field('lstar', 'u64', ''),
+  field('cstar', 'u64', ''),
+  field('fmask', 'u64', ''),
+  field('kernelGsBase', 'u64', ''),
+  field('sysenterCs', 'u64', ''),
+  field('sysenterEsp', 'u64', ''),
+  field('sysenterEip', 'u64', ''),
+  field('pat', 'u64', ''),
+  field('tscAux', 'u64', ''),
+  field('xcr0', 'u64', ''),
+  field('pdpte', 'u64', 'PAE page-directory-pointer entries', 4),
+  field('physicalMask', 'u64', 'valid physical-address bits (52-bit MAXPHYADDR and below)'),
+  field('features', 'u64', 'CPU feature bits the decoder and procedures consult'),
+  // VMX controls, copied in by applyControls
+  field('pinBased', 'u32', ''),
+  field('primary', 'u32', ''),
+  field('secondary', 'u32', ''),
+  field('exceptionBitmap', 'u32', ''),
+  field('ioBitmap', 'u32', 'host address, 8 KiB'),
+  field('msrBitmap', 'u32', 'host address, 4 KiB'),
+  field('cr0Mask', 'u64', ''),
+  field('cr0Shadow', 'u64', ''),
+  field('cr4Mask', 'u64', ''),
+  field('cr4Shadow', 'u64', ''),
+  field('tscOffset', 'u64', ''),
+  field('timeIsReal', 'u32', '1: RDTSC asks the host clock'),
+  field('injectPending', 'u32', 'VM-entry interruption information (bit 31 valid)'),
+  field('injectErrorCode', 'u32', ''),
+  // exit record
+  field('exitReason', 'u32', 'basic exit reason (SDM Appendix C); EXIT_NONE while running'),
+  field('exitInstructionLength', 'u32', ''),
+  field('exitQualification', 'u64', ''),
+  field('exitLinear', 'u64', 'guest-linear address'),
+  field('exitPhysical', 'u64', 'guest-physical address'),
+  field('exitValue', 'u64', 'data of a write'),
+  field('exitSize', 'u32', 'access size in bytes'),
+  field('exitInterruption', 'u32', 'VM-exit interruption information'),
+  field('exitInterruptionError', 'u32', ''),
+  field('exitDetail', 'u32', 'port, MSR index, register number'),
+  // replay log
+  field('replayCount', 'u32', 'completed accesses of the current instruction'),
+  field('replayNext', 'u32', 'how many of them the re-execution has consumed'),
+  field('replay', 'bytes', '', REPLAY_COUNT * REPLAY.sizeBytes),
+  // counters
+  field('retired', 'u64', 'instructions retired before the current budget was loaded'),
+  field('budgetLoaded', 'u32', 'budget at the last load: retired now = retired + budgetLoaded - budget'),
+  field('undefinedOpcodes', 'u32', ''),
+  field('tlbMisses', 'u64', ''),
+  field('blocksBuilt', 'u64', ''),
+  // x87 and SSE
+  field(
+    'fpr',
+    'bytes',
+    'physical registers R0..R7, 16 bytes each: significand u64, sign and exponent u16; MMX aliases the significand',
+    128,
+  ),
+  field('xmm', 'bytes', 'XMM0..XMM15', 256),
+  field('fcw', 'u32', ''),
+  field('fsw', 'u32', 'status word with TOP'),
+  field('ftags', 'u32', 'bit n set: physical register n is not empty (as in FXSAVE)'),
+  field('fop', 'u32', ''),
+  field('fip', 'u64', ''),
+  field('fdp', 'u64', ''),
+  field('fcs', 'u32', ''),
+  field('fds', 'u32', ''),
+  field('mxcsr', 'u32', ''),
+  field('pad0', 'u32', ''),
+  field('scratch', 'bytes', 'four 16-byte slots for operands of procedures', 64),
+  field('bounce', 'bytes', 'staging of page-crossing, MMIO and code-page accesses', 64),
+  field('slots', 'bytes', 'memory slots', SLOT_COUNT * SLOT.sizeBytes),
+  field('slotCount', 'u32', ''),
+  field('pad1', 'u32', ''),
+  // processor-wide tables (host addresses)
+  field('blockHash', 'u32', 'host address of the block hash table'),
+  field('codeMap', 'u32', 'host address: one u64 per RAM page, bit n: 64-byte line n holds translated code'),
+  field('codeHead', 'u32', 'host address: one u32 per RAM page: first block of the page'),
+  field('ramHost', 'u32', 'host address of RAM page 0'),
+  field('ramPages', 'u32', 'number of RAM pages'),
+  field('arena', 'u32', 'host address of the record arena'),
+  field('arenaEnd', 'u32', ''),
+  field('arenaNext', 'u32', ''),
+];
+
+export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;
+export const EXIT_NONE = 0xffff;
+
+interface Placed {
+  readonly offset: number;
+  readonly type: FieldType;
+  readonly count: number;
+}
+const placed: Record<string, Placed> = {};
+let cursor = 0;
+for (const f of SPEC) {
+  const align = f.type === 'bytes' ? 16 : SIZE[f.type];
+  cursor = Math.ceil(cursor / align) * align;
+  placed[f.name] = { offset: cursor, type: f.type, count: f.count };
+  cursor += SIZE[f.type] * f.count;
+}
+/** Bytes of registers and bookkeeping at the start of a vCPU's area. */
+export const STATE_BYTES = cursor;
+
+/** Byte offset of a field from the vCPU's area. Throws on a name that is not in the table. */
+export function at(name: string): number {
+  const f = placed[name];
+  if (f === undefined) throw new RangeError(`no processor state field named ${name}`);
+  return f.offset;
+}
+export const gprOffset = (index: number): number => at('gpr') + index * 8;
+export const segmentOffset = (index: number): number => at('segments') + index * SEGMENT_ENTRY.sizeBytes;
+export const xmmOffset = (index: number): number => at('xmm') + index * 16;
+export const fprOffset = (index: number): number => at('fpr') + index * 16;
+
+const align = (n: number, to: number): number => Math.ceil(n / to) * to;
+/** Parts of a vCPU's area behind the state: offsets from the area's start. */
+export const AREA = (() => {
+  const tlbSupervisor = align(STATE_BYTES, 4096);
+  const tlbUser = tlbSupervisor + TLB_ENTRIES * TLB_ENTRY.sizeBytes;
+  const jumpSupervisor = tlbUser + TLB_ENTRIES * TLB_ENTRY.sizeBytes;
+  const jumpUser = jumpSupervisor + JUMP_ENTRIES * JUMP_ENTRY.sizeBytes;
+  const ioBitmap = jumpUser + JUMP_ENTRIES * JUMP_ENTRY.sizeBytes;
+  const msrBitmap = ioBitmap + 8192;
+  return {
+    tlbSupervisor,
+    tlbUser,
+    jumpSupervisor,
+    jumpUser,
+    ioBitmap,
+    msrBitmap,
+    sizeBytes: align(msrBitmap + 4096, 65536),
+  };
+})();
+
+/** All fields, for printers and snapshots. */
+export const layoutFields = (): readonly {
+  name: string;
+  offset: number;
+  type: FieldType;
+  count: number;
+  what: string;
+}[] => SPEC.map((f) => ({ ...f, offset: (placed[f.name] as Placed).offset }));
