@@ -1,0 +1,3 @@
+// Room `machine`: one guest computer: the board's addresses, loaders and firmware tables.
+export * from './board-map.js';
+export * from './loaders/index.js';
