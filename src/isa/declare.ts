@@ -19,6 +19,8 @@ export interface EncodingOptions {
   readonly onlyOpBits?: 16 | 32 | 64;
   /** Needs this CPUID feature (name of arch/cpuid), else #UD. */
   readonly feature?: string;
+  /** The 16-byte memory operand must be aligned on 16 bytes, else #GP(0). */
+  readonly aligned?: boolean;
 }
 
 /**

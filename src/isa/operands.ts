@@ -125,6 +125,8 @@ export const Xb = op('X', 'b'),
   Yb = op('Y', 'b'),
   Yv = op('Y', 'v');
 export const STi = op('F', 't');
+/** ST(0) as a fixed operand: kind x87, register number 0. */
+export const ST0 = fixed(0, 't');
 export const AL = fixed(0, 'b'),
   CL = fixed(1, 'b'),
   AX = fixed(0, 'w'),

@@ -5,9 +5,10 @@
 export type ProcedureType = 'i32' | 'i64' | 'v128';
 /**
  * pure: returns a value, touches nothing but its arguments and scratch slots. fault: returns a status, may unwind; values
- * come back in scratch slots. leave: always unwinds (RIP or the whole state has changed, or a VM exit is due).
+ * come back in scratch slots. leave: always unwinds (RIP or the whole state has changed, or a VM exit is due). state: like
+ * pure, but reads and changes x87, MMX or SSE state (never general registers, flags or memory); never unwinds.
  */
-export type ProcedureEffect = 'pure' | 'fault' | 'leave';
+export type ProcedureEffect = 'pure' | 'fault' | 'leave' | 'state';
 export interface Procedure {
   readonly params: readonly ProcedureType[];
   readonly result?: ProcedureType;

@@ -45,7 +45,8 @@ export type FlagsKind = 'add' | 'sub' | 'logic';
 
 /**
  * Names of WebAssembly SIMD instructions with vector operands and results ("i8x16.add", "v128.and", "i16x8.mul",
- * "i8x16.swizzle", "i32x4.extmul_low_i16x8_s", ...). The evaluator implements each on lanes of a bigint.
+ * "i8x16.swizzle", "i32x4.extmul_low_i16x8_s", ...). The evaluator implements each on lanes of a bigint. The ones whose
+ * WebAssembly result is an i32 ("i8x16.bitmask", "v128.any_true", "i32x4.all_true", ...) give a 32-wide value.
  */
 export type SimdOp = string;
 
@@ -164,6 +165,9 @@ export interface Sem<V> {
   call(name: string, ...args: V[]): V;
 
   // --- SIMD, on 128-bit values ---
+  /** XMM register by number, where it is an implicit operand (XMM0 of BLENDVPS, PCMPISTRM). */
+  xmm(number: number): V;
+  setXmm(number: number, v: V): void;
   simd(op: SimdOp, ...args: V[]): V;
   /** i8x16.shuffle with constant lanes 0..31. */
   shuffle(a: V, b: V, lanes: readonly number[]): V;
