@@ -1,0 +1,2 @@
+// placeholder replaced below
+export const CONFORMANCE_PLACEHOLDER = 0;
