@@ -23,6 +23,7 @@ void mqPrint(void);
 /* pidemo.c, fpdemo.c: print their findings; true when all is as it should be */
 bool piDemo(void);
 bool fpDemo(void);
+bool selfTest(void); /* selftest.c */
 
 /* load.c */
 void loadSet(uint32_t percent);

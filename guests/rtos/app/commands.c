@@ -13,6 +13,7 @@ static void help(const char *argument);
 static void info(const char *argument) { (void)argument, taskInfoPrint(); }
 static void pi(const char *argument) { (void)argument, piDemo(); }
 static void fp(const char *argument) { (void)argument, fpDemo(); }
+static void test(const char *argument) { (void)argument, selfTest(); }
 static void mq(const char *argument) { (void)argument, mqPrint(); }
 static void tick(const char *argument) { (void)argument, printf("tick: %u\n", tickGet()); }
 
@@ -112,6 +113,7 @@ static const Command commands[] = {
   { "lat", "[reset]", "timer-to-task latency histogram and missed ticks", lat },
   { "pi", "", "priority-inheritance demonstration", pi },
   { "fp", "", "x87 and SSE context check", fp },
+  { "test", "", "self-test of the kernel's services", test },
   { "mq", "", "producer/consumer counters", mq },
   { "tick", "", "tick count", tick },
   { "load", "[PERCENT]", "burn a share of the processor at the lowest priority", load },

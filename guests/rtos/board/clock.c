@@ -87,8 +87,10 @@ static void interrupt(void)
   uint32_t sinceEdge = countsToCycles(reload - readCounterAt(&readAt, periodCycles / 4));
   uint64_t edge = readAt - sinceEdge;
   uint32_t passed = 1;
-  if (state.interrupts)
-    passed = (uint32_t)udiv64(edge - state.edgeTsc + periodCycles / 2, periodCycles);
+  if (state.interrupts) {
+    int64_t distance = (int64_t)(edge - state.edgeTsc) + periodCycles / 2;
+    passed = distance > 0 ? (uint32_t)udiv64((uint64_t)distance, periodCycles) : 0;
+  }
   if (passed == 0 && sinceEdge + countsToCycles(READ_SLACK_COUNTS) >= periodCycles) {
     edge += periodCycles; /* the interrupt came a moment before the counter showed its reload */
     passed = 1;
