@@ -73,7 +73,7 @@ function fadt(board: BoardMap, facsGpa: number, dsdtGpa: number): Uint8Array {
   out.u32(WBINVD | PROC_C1 | SLP_BUTTON_IS_CONTROL_METHOD | RTC_WAKE_NOT_FIXED | RESET_REG_SUP);
   gas(out, board.reset.port, 8, 1);
   out.u8(board.reset.value).zeros(3);
-  out.u64(facsGpa).u64(dsdtGpa);
+  out.u64(0).u64(dsdtGpa); // X_FIRMWARE_CTRL is for a FACS above 4 GiB only
   gas(out, a.pm1EventPort, 32, 2);
   gas(out, 0, 0, 0);
   gas(out, a.pm1ControlPort, 16, 2);
@@ -158,7 +158,6 @@ export function dsdtBody(board: BoardMap, cpus: number): Uint8Array {
   const pci0 = device(
     'PCI0',
     name('_HID', eisaId('PNP0A03')),
-    name('_ADR', integer(0)),
     name('_UID', integer(0)),
     name('_BBN', integer(0)),
     name(
@@ -172,7 +171,7 @@ export function dsdtBody(board: BoardMap, cpus: number): Uint8Array {
         aml.memoryRange(window.gpa, window.gpa + window.sizeBytes - 1, false),
       ),
     ),
-    // More than 255 bytes of package: 128 elements fit in Package's one-byte count.
+    // 32 devices of 4 pins: 128 elements fit in the one-byte count of a Package.
     name('_PRT', pkg(...routes)),
     device('ISA_', name('_ADR', integer(board.pci.isaBridgeDevice * 0x10000)), ...isa),
   );

@@ -116,7 +116,8 @@ export function parseBzImage(file: Uint8Array, name = 'kernel'): BzImage {
   const syssize =
     protocol >= VERSION_32BIT_SYSSIZE ? v.getUint32(Setup.syssize, true) : v.getUint16(Setup.syssize, true);
   const expected = setupBytes + syssize * 16;
-  if (syssize === 0 || expected > file.length) {
+  // syssize counts paragraphs: the last one need not be whole.
+  if (syssize === 0 || expected - 15 > file.length) {
     const message = `'${name}' is truncated or corrupt: the setup header says ${expected} bytes (${setupBytes} of setup, ${syssize * 16} of kernel), the file has ${file.length}`;
     throw new ConfigError('KERNEL_CORRUPT', message, { kernel: name, expected, sizeBytes: file.length });
   }

@@ -1,0 +1,4 @@
+// Named guest images and the default initial RAM disk.
+export { cacheFolder } from './cache.js';
+export { cachedImage, type EnsureOptions, ensureImage, type Image, type ImageInfo, listImages } from './images.js';
+export { buildInitramfs, busyboxInitramfs, type InitramfsOptions, UP_BANNER } from './initramfs.js';
