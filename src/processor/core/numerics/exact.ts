@@ -29,7 +29,6 @@ export function mul64(a: u64, b: u64): u64 {
 }
 
 /** High 64 bits of a * b, no low half. */
-// @ts-expect-error: decorator
 @inline
 export function umulh(a: u64, b: u64): u64 {
   const al = a & 0xffffffff;

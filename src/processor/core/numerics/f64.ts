@@ -14,19 +14,16 @@ import {
 } from './ieee';
 
 /** MXCSR allows the native operation: nearest, no DAZ/FTZ, PE masked and already set. */
-// @ts-expect-error: decorator
 @inline
 function native(mxcsr: u32): bool {
   return (mxcsr & 0xf060) == 0x1020;
 }
 /** Neither zero, denormal, infinite nor NaN. */
-// @ts-expect-error: decorator
 @inline
 function normal(a: u64): bool {
   return (a << 1) - 0x0020000000000000 < 0xffc0000000000000;
 }
 /** A finite result above the smallest normal: no overflow and no underflow happened. */
-// @ts-expect-error: decorator
 @inline
 function safe(a: u64): bool {
   return (a << 1) - 0x0020000000000000 - 1 < 0xffc0000000000000 - 1;

@@ -4,7 +4,7 @@ import { TOP } from './exact';
 import { widen_exp, widen_man } from './f80';
 import { blocked, f80_class, f80_exp, f80_man, put, QUIET, rc_of } from './f80-format';
 import { default_nan, ieee_class, ieee_pack, significand_to_int } from './ieee';
-import { DE, DENORMAL, fp_flags, IE, INFINITE, QNAN, SNAN, set_fp_flags, UE, UNSUPPORTED, ZERO } from './status';
+import { DE, DENORMAL, IE, INFINITE, OE, QNAN, SNAN, UE, UNSUPPORTED, ZERO, fp_flags, set_fp_flags } from './status';
 
 function from_ieee(w: u32, dst: usize, bits: u64, fcw: u32): u32 {
   const k = ieee_class(w, bits);
@@ -45,7 +45,11 @@ function to_ieee(w: u32, e: u32, m: u64, fcw: u32): u64 {
     const q = m | QUIET;
     return s | (w == 64 ? 0x7ff0000000000000 | ((q << 1) >> 12) : 0x7f800000 | ((q << 1) >> 41));
   }
-  return ieee_pack(w, e >> 15, f80_exp(e, m), f80_man(m), 0, rc_of(fcw), (fcw & UE) == 0, false);
+  const bits = ieee_pack(w, e >> 15, f80_exp(e, m), f80_man(m), 0, rc_of(fcw), ~fcw & (OE | UE), false);
+  // An unmasked overflow or underflow of a store keeps the operand; nothing was rounded.
+  const trap = fp_flags & ~fcw & (OE | UE);
+  if (trap != 0) set_fp_flags(trap);
+  return bits;
 }
 export function f80_to_f32(a: usize, fcw: u32): u32 {
   return u32(to_ieee(32, load<u16>(a, 8), load<u64>(a), fcw));

@@ -8,7 +8,6 @@ export const BIAS: i32 = 16383;
 export const MAX_EXP: u32 = 0x7fff;
 export const QUIET: u64 = 0x4000000000000000;
 
-// @ts-expect-error: decorator
 @inline
 export function f80_class(se: u32, m: u64): u32 {
   const x = se & MAX_EXP;
@@ -20,37 +19,31 @@ export function f80_class(se: u32, m: u64): u32 {
   return m == 0 ? ZERO : DENORMAL;
 }
 /** Unbiased exponent and normalized significand of a finite non-zero value. */
-// @ts-expect-error: decorator
 @inline
 export function f80_exp(se: u32, m: u64): i32 {
   const x = i32(se & MAX_EXP);
   return x != 0 ? x - BIAS : 1 - BIAS - i32(clz(m));
 }
-// @ts-expect-error: decorator
 @inline
 export function f80_man(m: u64): u64 {
   return m << clz(m);
 }
-// @ts-expect-error: decorator
 @inline
 export function put(dst: usize, se: u32, m: u64): void {
   store<u64>(dst, m);
   store<u16>(dst, se, 8);
 }
 /** Bits of the significand dropped by the precision control. */
-// @ts-expect-error: decorator
 @inline
 export function drop_of(fcw: u32): u32 {
   const pc = fcw & 0x300;
   return pc == 0 ? 40 : pc == 0x200 ? 11 : 0;
 }
-// @ts-expect-error: decorator
 @inline
 export function rc_of(fcw: u32): u32 {
   return (fcw >> 10) & 3;
 }
 /** Is a pre-computation exception among flags unmasked? Then nothing is written. */
-// @ts-expect-error: decorator
 @inline
 export function blocked(flags: u32, fcw: u32): bool {
   return (flags & ~fcw & 7) != 0;

@@ -21,19 +21,16 @@ import { ieee_class, ieee_exp, ieee_man } from './ieee';
 import { C0, C1, C2, C3, DE, DENORMAL, IE, INFINITE, NORMAL, PE, QNAN, SNAN, UNSUPPORTED, ZE, ZERO } from './status';
 
 /** Round to nearest even with 64 bits of precision: the state after FNINIT, and the fast path. */
-// @ts-expect-error: decorator
 @inline
 function plain(fcw: u32): bool {
   return (fcw & 0xf00) == 0x300;
 }
 /** Is biased exponent x that of a normal number? */
-// @ts-expect-error: decorator
 @inline
 function ordinary(x: u32): bool {
   return x - 1 < 0x7ffe;
 }
 /** Stores a nearest-rounded result with biased exponent e known to be in 1..0x7ffd. */
-// @ts-expect-error: decorator
 @inline
 function put_nearest(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): u32 {
   if (lo == 0) {
@@ -85,7 +82,6 @@ function add_values(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, flip: u32, f
   return pack_exact(dst, drop, fcw, flags);
 }
 /** The fast path of add and subtract; eb already has its sign flipped for a subtraction. */
-// @ts-expect-error: decorator
 @inline
 function add_fast(dst: usize, a: usize, b: usize, flip: u32, fcw: u32): u32 {
   let ea = u32(load<u16>(a, 8));
@@ -231,15 +227,15 @@ export function f80_div(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   return div_values(dst, u32(load<u16>(a, 8)), load<u64>(a), u32(load<u16>(b, 8)), load<u64>(b), fcw, 0);
 }
 
-function compare_values(ea: u32, ma: u64, eb: u32, mb: u64, quiet: bool, fcw: u32, pre: u32): u32 {
+// DEVIATION: SDM 2 "FCOM" leaves the condition codes alone when IE is unmasked; processors set them always, and so do we.
+function compare_values(ea: u32, ma: u64, eb: u32, mb: u64, quiet: bool, pre: u32): u32 {
   const ka = f80_class(ea, ma);
   const kb = f80_class(eb, mb);
   if (ka >= QNAN || kb >= QNAN) {
     const flags: u32 = quiet && ka <= QNAN && kb <= QNAN ? 0 : IE;
-    return blocked(flags, fcw) ? flags : flags | C0 | C2 | C3;
+    return flags | C0 | C2 | C3;
   }
   const flags: u32 = ka == DENORMAL || kb == DENORMAL ? DE : pre;
-  if (blocked(flags, fcw)) return flags;
   if (ka == ZERO && kb == ZERO) return flags | C3;
   const sa = ea >> 15;
   if (sa != eb >> 15) return flags | (sa != 0 ? C0 : 0);
@@ -251,16 +247,16 @@ function compare_values(ea: u32, ma: u64, eb: u32, mb: u64, quiet: bool, fcw: u3
   return less == (sa == 0) ? flags | C0 : flags;
 }
 /** FCOM: C3 equal, C0 less, C3 C2 C0 unordered (IE). */
-export function f80_compare(a: usize, b: usize, fcw: u32): u32 {
-  return compare_values(load<u16>(a, 8), load<u64>(a), load<u16>(b, 8), load<u64>(b), false, fcw, 0);
+export function f80_compare(a: usize, b: usize, _fcw: u32): u32 {
+  return compare_values(load<u16>(a, 8), load<u64>(a), load<u16>(b, 8), load<u64>(b), false, 0);
 }
 /** FUCOM: IE only for signaling NaNs and unsupported formats. */
-export function f80_compare_unordered(a: usize, b: usize, fcw: u32): u32 {
-  return compare_values(load<u16>(a, 8), load<u64>(a), load<u16>(b, 8), load<u64>(b), true, fcw, 0);
+export function f80_compare_unordered(a: usize, b: usize, _fcw: u32): u32 {
+  return compare_values(load<u16>(a, 8), load<u64>(a), load<u16>(b, 8), load<u64>(b), true, 0);
 }
 /** FTST. */
-export function f80_test(a: usize, fcw: u32): u32 {
-  return compare_values(load<u16>(a, 8), load<u64>(a), 0, 0, false, fcw, 0);
+export function f80_test(a: usize, _fcw: u32): u32 {
+  return compare_values(load<u16>(a, 8), load<u64>(a), 0, 0, false, 0);
 }
 /** C3, C2, C0 to ZF, PF, CF (FCOMI and its kin). */
 export function f80_condition_eflags(sw: u32): u32 {
@@ -296,7 +292,7 @@ function arith_values(op: u32, dst: usize, a: usize, eb: u32, mb: u64, fcw: u32,
     case 7:
       return div_values(dst, eb, mb, ea, ma, fcw, pre);
     default:
-      return compare_values(ea, ma, eb, mb, false, fcw, pre);
+      return compare_values(ea, ma, eb, mb, false, pre);
   }
 }
 /** The operation of ModRM.reg (D8): 0 add, 1 mul, 2 com, 3 comp, 4 sub, 5 subr, 6 div, 7 divr. */
@@ -454,7 +450,6 @@ export function f80_extract(dst_significand: usize, dst_exponent: usize, a: usiz
 }
 
 /** Bits 2, 1, 0 of the quotient in C0, C3, C1. */
-// @ts-expect-error: decorator
 @inline
 function quotient_bits(q: u64): u32 {
   return ((u32(q) & 4) << 6) | ((u32(q) & 2) << 13) | ((u32(q) & 1) << 9);

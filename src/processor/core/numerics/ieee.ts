@@ -18,42 +18,34 @@ import {
 } from './exact';
 import { C1, DE, DENORMAL, IE, INFINITE, NORMAL, OE, PE, QNAN, raise, SNAN, UE, ZE, ZERO } from './status';
 
-// @ts-expect-error: decorator
 @inline
 function fraction_bits(w: u32): u64 {
   return w == 64 ? 52 : 23;
 }
-// @ts-expect-error: decorator
 @inline
 function sign_bit(w: u32): u64 {
   return w == 64 ? TOP : 0x80000000;
 }
-// @ts-expect-error: decorator
 @inline
 function infinity(w: u32): u64 {
   return w == 64 ? 0x7ff0000000000000 : 0x7f800000;
 }
-// @ts-expect-error: decorator
 @inline
 function quiet_bit(w: u32): u64 {
   return w == 64 ? 0x0008000000000000 : 0x00400000;
 }
-// @ts-expect-error: decorator
 @inline
 export function default_nan(w: u32): u64 {
   return w == 64 ? 0xfff8000000000000 : 0xffc00000;
 }
-// @ts-expect-error: decorator
 @inline
 function bias(w: u32): i32 {
   return w == 64 ? 1023 : 127;
 }
-// @ts-expect-error: decorator
 @inline
 function sign_of(w: u32, a: u64): u32 {
   return u32((a >> u64(w - 1)) & 1);
 }
-// @ts-expect-error: decorator
 @inline
 function magnitude(w: u32, a: u64): u64 {
   return a & (sign_bit(w) - 1);
@@ -67,7 +59,6 @@ export function ieee_class(w: u32, a: u64): u32 {
   return m == 0 ? ZERO : DENORMAL;
 }
 /** Denormals become zeros when MXCSR.DAZ is set. */
-// @ts-expect-error: decorator
 @inline
 export function ieee_daz(w: u32, a: u64, mxcsr: u32): u64 {
   return (mxcsr & 0x40) != 0 && magnitude(w, a) >> fraction_bits(w) == 0 ? a & sign_bit(w) : a;
@@ -88,10 +79,11 @@ export function ieee_man(w: u32, a: u64): u64 {
 }
 
 /**
- * Rounds the exact value to the format. `unmasked` = underflow exception unmasked (then any tiny result raises UE and
- * the value is of no use); `ftz` flushes tiny results. Tininess is detected after rounding. Raises C1 when rounded up.
+ * Rounds the exact value to the format. `unmasked` holds OE and UE when those exceptions are unmasked: the value is then
+ * of no use, and PE tells whether the result with a wider exponent would be inexact. `ftz` flushes tiny results.
+ * Tininess is detected after rounding. Raises C1 when rounded up.
  */
-export function ieee_pack(w: u32, sign: u32, exp: i32, hi: u64, lo: u64, rc: u32, unmasked: bool, ftz: bool): u64 {
+export function ieee_pack(w: u32, sign: u32, exp: i32, hi: u64, lo: u64, rc: u32, unmasked: u32, ftz: bool): u64 {
   const f = fraction_bits(w);
   const drop = u32(63 - f);
   const s = sign != 0 ? sign_bit(w) : 0;
@@ -104,11 +96,12 @@ export function ieee_pack(w: u32, sign: u32, exp: i32, hi: u64, lo: u64, rc: u32
   }
   if (e >= max) {
     const away = rc == 0 || (rc == 1 && sign != 0) || (rc == 2 && sign == 0);
-    raise(OE | PE | (away ? C1 : 0));
+    if ((unmasked & OE) != 0) raise(OE | (r_inexact ? PE : 0) | (r_up ? C1 : 0));
+    else raise(OE | PE | (away ? C1 : 0));
     return s | (infinity(w) - u64(!away));
   }
   if (e <= 0) {
-    if (unmasked) {
+    if ((unmasked & UE) != 0) {
       raise(UE | (r_inexact ? PE : 0) | (r_up ? C1 : 0));
       return s;
     }
@@ -131,8 +124,12 @@ export function ieee_pack(w: u32, sign: u32, exp: i32, hi: u64, lo: u64, rc: u32
   if (r_inexact) raise(PE | (r_up ? C1 : 0));
   return s | (u64(e) << f) | ((m << 1) >> (64 - f));
 }
+@inline
+function unmasked_of(mxcsr: u32): u32 {
+  return ~(mxcsr >> 7) & (OE | UE);
+}
 function pack(w: u32, mxcsr: u32): u64 {
-  return ieee_pack(w, r_sign, r_exp, r_hi, r_lo, (mxcsr >> 13) & 3, (mxcsr & 0x800) == 0, (mxcsr & 0x8000) != 0);
+  return ieee_pack(w, r_sign, r_exp, r_hi, r_lo, (mxcsr >> 13) & 3, unmasked_of(mxcsr), (mxcsr & 0x8000) != 0);
 }
 
 /** First operand if a NaN, else the second; quieted; IE for a signaling one. */
@@ -155,9 +152,10 @@ export function ieee_add(w: u32, a: u64, b: u64, subtract: bool, mxcsr: u32): u6
   if (subtract) b ^= sign_bit(w);
   const sa = sign_of(w, a);
   const sb = sign_of(w, b);
-  if (ka == INFINITE) return kb == INFINITE && sa != sb ? invalid(w) : a;
-  if (kb == INFINITE) return b;
+  if (ka == INFINITE && kb == INFINITE && sa != sb) return invalid(w);
   if (ka == DENORMAL || kb == DENORMAL) raise(DE);
+  if (ka == INFINITE) return a;
+  if (kb == INFINITE) return b;
   if (ka == ZERO || kb == ZERO) {
     if (ka == ZERO && kb == ZERO) {
       if (sa == sb) return a;
@@ -165,7 +163,7 @@ export function ieee_add(w: u32, a: u64, b: u64, subtract: bool, mxcsr: u32): u6
     }
     const x = ka == ZERO ? b : a;
     if (ieee_class(w, x) == NORMAL) return x;
-    return ieee_pack(w, sign_of(w, x), ieee_exp(w, x), ieee_man(w, x), 0, 0, (mxcsr & 0x800) == 0, (mxcsr & 0x8000) != 0);
+    return ieee_pack(w, sign_of(w, x), ieee_exp(w, x), ieee_man(w, x), 0, 0, unmasked_of(mxcsr), (mxcsr & 0x8000) != 0);
   }
   exact_add(sa, ieee_exp(w, a), ieee_man(w, a), sb, ieee_exp(w, b), ieee_man(w, b));
   if ((r_hi | r_lo) == 0) return (mxcsr & 0x6000) == 0x2000 ? sign_bit(w) : 0;
@@ -309,7 +307,7 @@ export function ieee_from_int(w: u32, v: i64, mxcsr: u32): u64 {
   if (v == 0) return 0;
   const m = v < 0 ? 0 - u64(v) : u64(v);
   const s = clz(m);
-  return ieee_pack(w, u32(v < 0), 63 - i32(s), m << s, 0, (mxcsr >> 13) & 3, false, false);
+  return ieee_pack(w, u32(v < 0), 63 - i32(s), m << s, 0, (mxcsr >> 13) & 3, 0, false);
 }
 export function ieee_widen(a: u32, mxcsr: u32): u64 {
   const x = ieee_daz(32, u64(a), mxcsr);
@@ -337,6 +335,6 @@ export function ieee_narrow(a: u64, mxcsr: u32): u32 {
   }
   if (k == DENORMAL) raise(DE);
   return u32(
-    ieee_pack(32, u32(s != 0), ieee_exp(64, a), ieee_man(64, a), 0, (mxcsr >> 13) & 3, (mxcsr & 0x800) == 0, (mxcsr & 0x8000) != 0),
+    ieee_pack(32, u32(s != 0), ieee_exp(64, a), ieee_man(64, a), 0, (mxcsr >> 13) & 3, unmasked_of(mxcsr), (mxcsr & 0x8000) != 0),
   );
 }

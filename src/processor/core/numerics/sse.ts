@@ -37,7 +37,6 @@ import { fp_flags, set_fp_eflags, set_fp_flags } from './status';
 
 const FLAGS: u32 = 0x3f;
 /** May the result be written? */
-// @ts-expect-error: decorator
 @inline
 function commit(mxcsr: u32): bool {
   return (fp_flags & ~(mxcsr >> 7) & FLAGS) == 0;
@@ -46,25 +45,21 @@ function commit(mxcsr: u32): bool {
  * What the instruction reports. An unmasked exception detected before the computation (IE, DE, ZE) hides those
  * detected after it (OE, UE, PE) in all lanes.
  */
-// @ts-expect-error: decorator
 @inline
 function report(mxcsr: u32): u32 {
   const flags = fp_flags & FLAGS;
   return (flags & ~(mxcsr >> 7) & 7) != 0 ? flags & 7 : flags;
 }
-// @ts-expect-error: decorator
 @inline
 function native(mxcsr: u32): bool {
   return (mxcsr & 0xf060) == 0x1020;
 }
 /** All four lanes normal numbers. */
-// @ts-expect-error: decorator
 @inline
 function normal_ps(a: v128): bool {
   const m = v128.shl<i32>(a, 1);
   return v128.all_true<i32>(v128.lt<u32>(v128.sub<i32>(m, i32x4.splat(0x01000000)), i32x4.splat(0xfe000000)));
 }
-// @ts-expect-error: decorator
 @inline
 function safe_ps(a: v128): bool {
   const m = v128.shl<i32>(a, 1);
@@ -376,7 +371,6 @@ export function sse_sqrt_sd(dst: usize, src: usize, mxcsr: u32): u32 {
 }
 
 /** Rounding control of ROUNDxx: imm bit 2 selects MXCSR.RC. */
-// @ts-expect-error: decorator
 @inline
 function round_mode(imm: u32, mxcsr: u32): u32 {
   return (imm & 4) != 0 ? (mxcsr >> 13) & 3 : imm & 3;
@@ -420,7 +414,6 @@ export function sse_round_sd(dst: usize, src: usize, imm: u32, mxcsr: u32): u32 
 
 /** Mask of all ones when the predicate holds; 0..31 as of VCMPxx, 0..7 as of CMPxx. `order` as of fN_compare. */
 // Bit n of each entry: predicate holds for order n (less, equal, greater, unordered).
-// @ts-expect-error: decorator
 @inline
 function holds(predicate: u32, order: u32): bool {
   // 0 EQ 1 LT 2 LE 3 UNORD 4 NEQ 5 NLT 6 NLE 7 ORD 8 EQ_UQ 9 NGE 10 NGT 11 FALSE 12 NEQ_OQ 13 GE 14 GT 15 TRUE
@@ -428,7 +421,6 @@ function holds(predicate: u32, order: u32): bool {
   return ((tables >> (u64(predicate & 15) * 4 + u64(order))) & 1) != 0;
 }
 /** Predicates that raise IE for a quiet NaN. */
-// @ts-expect-error: decorator
 @inline
 function signals(predicate: u32): bool {
   const p = predicate & 31;
@@ -476,7 +468,6 @@ export function sse_cmp_sd(dst: usize, src: usize, predicate: u32, mxcsr: u32): 
 }
 
 /** less CF; equal ZF; greater none; unordered ZF PF CF. */
-// @ts-expect-error: decorator
 @inline
 function eflags_of(order: u32): u32 {
   return (0x45004001 >> (order * 8)) & 0x45;
@@ -575,17 +566,22 @@ export function sse_hsub_pd(dst: usize, src: usize, mxcsr: u32): u32 {
   return report(mxcsr);
 }
 
-/** Products of the lanes chosen by imm 7..4, summed pairwise, into the lanes chosen by imm 3..0 (others zero). */
+/** Products of the lanes chosen by imm 7..4, summed pairwise, into the lanes chosen by imm 3..0 (others zero). Each stage reports its own exceptions. */
 export function sse_dp_ps(dst: usize, src: usize, imm: u32, mxcsr: u32): u32 {
+  let done: u32 = 0;
   set_fp_flags(0);
   const p0 = (imm & 0x10) != 0 ? f32_mul(load<u32>(dst), load<u32>(src), mxcsr) : 0;
   const p1 = (imm & 0x20) != 0 ? f32_mul(load<u32>(dst, 4), load<u32>(src, 4), mxcsr) : 0;
   const p2 = (imm & 0x40) != 0 ? f32_mul(load<u32>(dst, 8), load<u32>(src, 8), mxcsr) : 0;
   const p3 = (imm & 0x80) != 0 ? f32_mul(load<u32>(dst, 12), load<u32>(src, 12), mxcsr) : 0;
-  if (!commit(mxcsr)) return report(mxcsr);
+  done |= report(mxcsr);
+  if (!commit(mxcsr)) return done;
+  set_fp_flags(0);
   const low = f32_add(p0, p1, mxcsr);
   const high = f32_add(p2, p3, mxcsr);
-  if (!commit(mxcsr)) return report(mxcsr);
+  done |= report(mxcsr);
+  if (!commit(mxcsr)) return done;
+  set_fp_flags(0);
   const sum = f32_add(low, high, mxcsr);
   if (commit(mxcsr)) {
     store<u32>(dst, (imm & 1) != 0 ? sum : 0);
@@ -593,19 +589,22 @@ export function sse_dp_ps(dst: usize, src: usize, imm: u32, mxcsr: u32): u32 {
     store<u32>(dst, (imm & 4) != 0 ? sum : 0, 8);
     store<u32>(dst, (imm & 8) != 0 ? sum : 0, 12);
   }
-  return report(mxcsr);
+  return done | report(mxcsr);
 }
 export function sse_dp_pd(dst: usize, src: usize, imm: u32, mxcsr: u32): u32 {
+  let done: u32 = 0;
   set_fp_flags(0);
   const p0: u64 = (imm & 0x10) != 0 ? f64_mul(load<u64>(dst), load<u64>(src), mxcsr) : 0;
   const p1: u64 = (imm & 0x20) != 0 ? f64_mul(load<u64>(dst, 8), load<u64>(src, 8), mxcsr) : 0;
-  if (!commit(mxcsr)) return report(mxcsr);
+  done |= report(mxcsr);
+  if (!commit(mxcsr)) return done;
+  set_fp_flags(0);
   const sum = f64_add(p0, p1, mxcsr);
   if (commit(mxcsr)) {
     store<u64>(dst, (imm & 1) != 0 ? sum : 0);
     store<u64>(dst, (imm & 2) != 0 ? sum : 0, 8);
   }
-  return report(mxcsr);
+  return done | report(mxcsr);
 }
 
 /**

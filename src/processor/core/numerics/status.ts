@@ -32,7 +32,6 @@ export function get_fp_flags(): u32 {
 export function set_fp_flags(flags: u32): void {
   fp_flags = flags;
 }
-// @ts-expect-error: decorator
 @inline
 export function raise(flags: u32): void {
   fp_flags |= flags;
