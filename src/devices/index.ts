@@ -1,0 +1,21 @@
+// Room `devices`: the device framework, buses, the chip set of a PC and its PCI host bridge.
+export * from './bus.js';
+export * from './chipset/acpi-pm.js';
+export * from './chipset/apic-message.js';
+export * from './chipset/debug-exit.js';
+export * from './chipset/i8042.js';
+export * from './chipset/i8254.js';
+export * from './chipset/i8259.js';
+export * from './chipset/io-apic.js';
+export * from './chipset/local-apic.js';
+export * from './chipset/mc146818.js';
+export * from './chipset/pc-chipset.js';
+export * from './chipset/post-port.js';
+export { typeText } from './chipset/scan-codes.js';
+export * from './chipset/uart16550.js';
+export * from './device.js';
+export * from './device-set.js';
+export * from './interrupt-lines.js';
+export * from './pci/config-space.js';
+export * from './pci/host-bridge.js';
+export * from './tick-clock.js';
