@@ -167,6 +167,11 @@ const SPEC: readonly FieldSpec[] = [
   field('mxcsr', 'u32', ''),
   field('pad0', 'u32', ''),
   field('scratch', 'bytes', 'four 16-byte slots for operands of procedures', 64),
+  field('operandCopy', 'bytes', 'copy of a memory operand for procedures that take pointers', 16),
+  field('fusedHandlers', 'u32', 'handlers below this number execute two records'),
+  field('stopHandler', 'u32', 'handler number of the record that leaves the loop'),
+  field('staleHandler', 'u32', 'handler number of a record whose code was overwritten'),
+  field('crossing', 'u32', 'host address of a 32-byte buffer: bytes of a page-crossing instruction'),
   field('bounce', 'bytes', 'staging of page-crossing, MMIO and code-page accesses', 64),
   field('slots', 'bytes', 'memory slots', SLOT_COUNT * SLOT.sizeBytes),
   field('slotCount', 'u32', ''),
@@ -180,6 +185,15 @@ const SPEC: readonly FieldSpec[] = [
   field('arena', 'u32', 'host address of the record arena'),
   field('arenaEnd', 'u32', ''),
   field('arenaNext', 'u32', ''),
+  // exceptions, TLB bookkeeping, time
+  field('exceptionAddress', 'u64', 'CR2 of the pending #PF, DR6 bits of the pending #DB'),
+  field('replayOwner', 'u64', 'instruction count of the instruction that the replay log belongs to'),
+  field('largeLow', 'u64', 'lowest linear address that a large page was cached for'),
+  field('largeHigh', 'u64', 'highest such address'),
+  field('tscScale', 'u64', 'f64: TSC ticks per nanosecond of the host clock in real time'),
+  field('randomState', 'u64', 'RDRAND generator; zero: seeded at first use'),
+  field('smapCount', 'u32', 'user pages in the supervisor TLB that go when RFLAGS.AC is cleared; above 16: all of them'),
+  field('smapEntries', 'u32', 'their entries (host addresses)', 16),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -1,0 +1,16 @@
+// What the host gives the procedures: the vCPU's state area, the clock and the block builder. See ../README.md.
+
+/** Host address of the vCPU's state area; immutable for the life of the instance. */
+// @ts-expect-error: decorator
+@external("env", "state")
+export declare const ST: usize;
+
+/** Nanoseconds of the host's monotonic clock, for `real` time. */
+// @ts-expect-error: decorator
+@external("env", "host_clock")
+export declare function host_clock(): f64;
+
+/** Decodes the code at a host address into records; used by blocks.ts only. */
+// @ts-expect-error: decorator
+@external("env", "build_block")
+export declare function build_block(host: i32, physical: f64, pageOffset: i32): i32;

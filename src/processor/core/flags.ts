@@ -1,0 +1,140 @@
+// The status flags (lazy) and whole-RFLAGS instructions. Intel SDM Vol. 1 "EFLAGS Register"; Vol. 2 "PUSHF", "POPF", "CLI",
+// "STI".
+import { ST } from './env';
+import { gp0 } from './exceptions';
+import {
+  FLAGS_ADD,
+  FLAGS_LOGIC,
+  FLAGS_SUB,
+  FLAGS_WORD,
+  S_FLAGS_A,
+  S_FLAGS_B,
+  S_FLAGS_KIND,
+  S_PRIMARY,
+  S_RFLAGS,
+  S_SHADOW_KIND,
+  S_SHADOW_RETIRED,
+} from './generated/layout';
+import { drop_smap_entries } from './paging';
+import { go_next, instruction_count } from './position';
+import {
+  cpl,
+  FLAG_AC,
+  FLAG_DF,
+  FLAG_ID,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VM,
+  gpr,
+  iopl,
+  RSP,
+  rflags,
+  STATUS_FLAGS,
+  set_sp,
+  v86,
+} from './state';
+
+/** CF, PF, AF, ZF, SF, OF at their EFLAGS positions. */
+export function flags_get(): u32 {
+  const word = load<u32>(ST, S_FLAGS_KIND);
+  const kind = word >> 2;
+  const a = load<u64>(ST, S_FLAGS_A);
+  if (kind == FLAGS_WORD) return a as u32 & 0x8d5;
+  const b = load<u64>(ST, S_FLAGS_B);
+  const bits: u64 = 8 << ((word & 3) as u64);
+  const mask = ~(0 as u64) >> (64 - bits);
+  let result = a;
+  let flags: u32;
+  if (kind == FLAGS_ADD) {
+    result = (a + b) & mask;
+    flags =
+      (result < a ? 1 : 0) | (((a ^ b ^ result) as u32) & 0x10) | ((((a ^ result) & (b ^ result)) >> (bits - 1)) as u32 << 11);
+  } else if (kind == FLAGS_SUB) {
+    result = (a - b) & mask;
+    flags = (a < b ? 1 : 0) | (((a ^ b ^ result) as u32) & 0x10) | ((((a ^ b) & (a ^ result)) >> (bits - 1)) as u32 << 11);
+  } else if (kind == FLAGS_LOGIC) flags = 0;
+  else flags = b as u32 & 0x811;
+  flags &= 0x811;
+  if (result == 0) flags |= 0x40;
+  flags |= ((result >> (bits - 1)) as u32 & 1) << 7;
+  if ((popcnt(result as u32 & 0xff) & 1) == 0) flags |= 4;
+  return flags;
+}
+/** Replaces the six status flags. */
+export function flags_set(word: u32): void {
+  store<u64>(ST, word as u64 & STATUS_FLAGS, S_FLAGS_A);
+  store<u32>(ST, FLAGS_WORD << 2, S_FLAGS_KIND);
+}
+export function set_zero_flag(on: bool): void {
+  flags_set((flags_get() & ~0x40) | (on ? 0x40 : 0));
+}
+/** RFLAGS with the status flags. */
+export function rflags_full(): u64 {
+  return (rflags() & ~STATUS_FLAGS) | (flags_get() as u64);
+}
+/** Replaces RFLAGS; RF is never kept (no instruction breakpoint outlives an instruction). The caller calls update_mode() if VM changed. */
+export function write_rflags(value: u64): void {
+  flags_set(value as u32);
+  write_system_flags(value);
+}
+/** Replaces the bits of RFLAGS that are not status flags. */
+export function write_system_flags(value: u64): void {
+  const lostAc = (rflags() & ~value & FLAG_AC) != 0;
+  store<u64>(ST, (value & ~(STATUS_FLAGS | FLAG_RF)) | 2, S_RFLAGS);
+  if (lostAc) drop_smap_entries();
+}
+
+export function pushf_value(): u64 {
+  return rflags_full() & ~(FLAG_VM | FLAG_RF);
+}
+export function pushf_check(): i32 {
+  return v86() && iopl() < 3 ? gp0() : 0;
+}
+
+/** True when the loop must look at events before the next instruction: a trap is due or a window was asked for. */
+function events_wanted(): bool {
+  const flags = rflags();
+  return (flags & FLAG_TF) != 0 || ((flags & FLAG_IF) != 0 && (load<u32>(ST, S_PRIMARY) & 4) != 0);
+}
+
+export function popf(value: u64, opBits: i32): i32 {
+  const level = cpl();
+  let writable = STATUS_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID;
+  if (v86()) {
+    if (iopl() < 3) return gp0();
+    writable |= FLAG_IF;
+  } else {
+    if (level == 0) writable |= FLAG_IOPL;
+    if (level <= iopl()) writable |= FLAG_IF;
+  }
+  if (opBits == 16) writable &= 0xffff;
+  const old = rflags_full();
+  write_rflags((old & ~writable) | (value & writable));
+  set_sp(gpr(RSP) + ((opBits as u64) >> 3));
+  return events_wanted() ? go_next() : 0;
+}
+
+/** #GP(0) unless the current privilege may change IF. */
+function if_protected(): bool {
+  return v86() ? iopl() < 3 : cpl() > iopl();
+}
+export function cli(): i32 {
+  if (if_protected()) return gp0();
+  store<u64>(ST, rflags() & ~FLAG_IF, S_RFLAGS);
+  return 0;
+}
+export function sti(): i32 {
+  if (if_protected()) return gp0();
+  const old = rflags();
+  store<u64>(ST, old | FLAG_IF, S_RFLAGS);
+  if ((old & FLAG_IF) == 0) set_shadow(1);
+  return events_wanted() ? go_next() : 0;
+}
+/** Interrupt shadow after the current instruction: 1 blocking by STI, 2 by MOV SS. */
+export function set_shadow(kind: u32): void {
+  store<u32>(ST, kind, S_SHADOW_KIND);
+  store<u64>(ST, instruction_count() + 1, S_SHADOW_RETIRED);
+}

@@ -1,0 +1,225 @@
+// Procedures that are not written yet: #UD.
+import { raise } from './exceptions';
+
+export function string_movs(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_stos(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_lods(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_cmps(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_scas(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_ins(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function string_outs(a0: i32, a1: i32, a2: i32, a3: i32): i32 {
+  return raise(6, 0);
+}
+export function port_in(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function port_out(a0: i32, a1: i32, a2: i32): i32 {
+  return raise(6, 0);
+}
+export function load_segment(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function segment_selector(a0: i32): i32 {
+  return 0;
+}
+export function far_jump(a0: i32, a1: i64, a2: i32): i32 {
+  return raise(6, 0);
+}
+export function far_call(a0: i32, a1: i64, a2: i32): i32 {
+  return raise(6, 0);
+}
+export function far_return(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function iret(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function interrupt(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function syscall(): i32 {
+  return raise(6, 0);
+}
+export function sysret(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function sysenter(): i32 {
+  return raise(6, 0);
+}
+export function sysexit(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function swapgs(): i32 {
+  return raise(6, 0);
+}
+export function lgdt(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function lidt(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function sgdt(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function sidt(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function lldt(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function ltr(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function umip_check(): i32 {
+  return raise(6, 0);
+}
+export function lar(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function lsl(a0: i32, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function verr(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function verw(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function protected_check(): i32 {
+  return raise(6, 0);
+}
+export function mov_from_cr(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function mov_to_cr(a0: i32, a1: i64): i32 {
+  return raise(6, 0);
+}
+export function mov_from_dr(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function mov_to_dr(a0: i32, a1: i64): i32 {
+  return raise(6, 0);
+}
+export function lmsw(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function clts(): i32 {
+  return raise(6, 0);
+}
+export function smsw_value(): i32 {
+  return 0;
+}
+export function invlpg(a0: i64): i32 {
+  return raise(6, 0);
+}
+export function invpcid(a0: i64, a1: i64): i32 {
+  return raise(6, 0);
+}
+export function rdmsr(): i32 {
+  return raise(6, 0);
+}
+export function wrmsr(): i32 {
+  return raise(6, 0);
+}
+export function rdtsc(): i32 {
+  return raise(6, 0);
+}
+export function rdtscp(): i32 {
+  return raise(6, 0);
+}
+export function rdpmc(): i32 {
+  return raise(6, 0);
+}
+export function xgetbv(): i32 {
+  return raise(6, 0);
+}
+export function xsetbv(): i32 {
+  return raise(6, 0);
+}
+export function cpuid(): i32 {
+  return raise(6, 0);
+}
+export function hlt(): i32 {
+  return raise(6, 0);
+}
+export function pause(): i32 {
+  return raise(6, 0);
+}
+export function wbinvd(): i32 {
+  return raise(6, 0);
+}
+export function monitor(a0: i64): i32 {
+  return raise(6, 0);
+}
+export function mwait(): i32 {
+  return raise(6, 0);
+}
+export function vmcall(): i32 {
+  return raise(6, 0);
+}
+export function rdrand(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function fsgsbase_check(): i32 {
+  return raise(6, 0);
+}
+export function canonical_check(a0: i64): i32 {
+  return raise(6, 0);
+}
+export function smap_check(a0: i32): i32 {
+  return raise(6, 0);
+}
+export function enter(a0: i32, a1: i32, a2: i32): i32 {
+  return raise(6, 0);
+}
+export function bound(a0: i64, a1: i32, a2: i32): i32 {
+  return raise(6, 0);
+}
+export function cmpxchg8b(a0: i64): i32 {
+  return raise(6, 0);
+}
+export function cmpxchg16b(a0: i64): i32 {
+  return raise(6, 0);
+}
+export function fpu_check(): i32 {
+  return raise(6, 0);
+}
+export function fpu_check_nowait(): i32 {
+  return raise(6, 0);
+}
+export function wait_check(): i32 {
+  return raise(6, 0);
+}
+export function mmx_check(): i32 {
+  return raise(6, 0);
+}
+export function sse_check(): i32 {
+  return raise(6, 0);
+}
+export function fxsave(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function fxrstor(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function xsave(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function xrstor(a0: i64, a1: i32): i32 {
+  return raise(6, 0);
+}
+export function ldmxcsr(a0: i32): i32 {
+  return raise(6, 0);
+}

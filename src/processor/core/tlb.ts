@@ -1,0 +1,178 @@
+// The software TLB of a vCPU: filling, flushing, withholding of write tags. Intel SDM Vol. 3A, "Caching Translation
+// Information". Shape: ../README.md "Memory".
+import { ST } from './env';
+import {
+  AREA_JUMP_SUPERVISOR,
+  AREA_TLB_SUPERVISOR,
+  AREA_TLB_USER,
+  JUMP_ENTRIES,
+  JUMP_SIZE_BYTES,
+  S_LARGE_HIGH,
+  S_LARGE_LOW,
+  S_SMAP_COUNT,
+  S_SMAP_ENTRIES,
+  S_TLB_MISSES,
+  TLB_ADDEND,
+  TLB_ENTRIES,
+  TLB_EXEC_TAG,
+  TLB_FLAGS,
+  TLB_READ_TAG,
+  TLB_SIZE_BYTES,
+  TLB_WRITE_TAG,
+} from './generated/layout';
+import {
+  ACCESS_USER,
+  code_lines,
+  phys_host,
+  RIGHT_DIRTY,
+  RIGHT_GLOBAL,
+  RIGHT_NX,
+  RIGHT_USER,
+  RIGHT_WRITE,
+  SLOT_READ_ONLY,
+  slot_flags,
+  walk,
+} from './paging';
+import { CR0_PG, CR4_PGE, CR4_SMAP, CR4_SMEP, cr0, cr4, FLAG_AC, rflags } from './state';
+
+const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
+/** Entry flags: global, part of a large page, user page cached in the supervisor table; bits 8..15 page shift. */
+const ENTRY_GLOBAL: u32 = 1;
+const ENTRY_LARGE: u32 = 2;
+const ENTRY_SMAP: u32 = 4;
+const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
+
+let walked_physical: u64 = 0;
+let walked_rights: u32 = 0;
+let walked_shift: u32 = 0;
+/** Called by walk() with its result. */
+export function walk_result(physical: u64, rights: u32, shift: u32): void {
+  walked_physical = physical;
+  walked_rights = rights;
+  walked_shift = shift;
+}
+
+/** Results of fill(): physical address, host address (0: not memory), and whether a store may go straight to it. */
+export let fill_physical: u64 = 0;
+export let fill_host: usize = 0;
+export let fill_writable: bool = false;
+
+/** Walks for `access` at `linear` and caches the translation; 1: exception raised. */
+export function fill(linear: u64, access: u32): i32 {
+  store<u64>(ST, load<u64>(ST, S_TLB_MISSES) + 1, S_TLB_MISSES);
+  if (walk(linear, access)) return 1;
+  const rights = walked_rights;
+  fill_physical = walked_physical;
+  const host = phys_host(walked_physical);
+  fill_host = host;
+  fill_writable = host != 0 && (slot_flags & SLOT_READ_ONLY) == 0;
+  if (host == 0) return 0;
+  const user = (access & ACCESS_USER) != 0;
+  const paged = (cr0() & CR0_PG) != 0;
+  const c4 = cr4();
+  const page = linear & ~(4095 as u64);
+  const foreign = !user && paged && (rights & RIGHT_USER) != 0; // a user page seen by the supervisor
+  const smap = foreign && (c4 & CR4_SMAP) != 0;
+  const readable = !smap || (rflags() & FLAG_AC) != 0;
+  const writable =
+    readable &&
+    fill_writable &&
+    (rights & (RIGHT_WRITE | RIGHT_DIRTY)) == (RIGHT_WRITE | RIGHT_DIRTY) &&
+    code_lines(host) == 0;
+  const executable = (rights & RIGHT_NX) == 0 && !(foreign && (c4 & CR4_SMEP) != 0);
+  const entry =
+    ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR) + (((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES));
+  let flags = walked_shift << 8;
+  if (rights & RIGHT_GLOBAL) flags |= ENTRY_GLOBAL;
+  if (walked_shift != 12) {
+    flags |= ENTRY_LARGE;
+    if (page < load<u64>(ST, S_LARGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_LARGE_LOW);
+    if (page > load<u64>(ST, S_LARGE_HIGH)) store<u64>(ST, page | 0x3fff_ffff, S_LARGE_HIGH);
+  }
+  if (smap && readable) {
+    flags |= ENTRY_SMAP;
+    const n = load<u32>(ST, S_SMAP_COUNT);
+    if (n < 16) store<u32>(ST + (n << 2), entry as u32, S_SMAP_ENTRIES);
+    store<u32>(ST, n + 1, S_SMAP_COUNT);
+  }
+  store<u64>(entry, readable ? page : NO_TAG, TLB_READ_TAG);
+  store<u64>(entry, writable ? page : NO_TAG, TLB_WRITE_TAG);
+  store<u64>(entry, executable ? page : NO_TAG, TLB_EXEC_TAG);
+  store<u32>(entry, (host as u32) - (linear as u32), TLB_ADDEND);
+  store<u32>(entry, flags, TLB_FLAGS);
+  return 0;
+}
+
+function drop(entry: usize): void {
+  store<u64>(entry, NO_TAG, TLB_READ_TAG);
+  store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  store<u64>(entry, NO_TAG, TLB_EXEC_TAG);
+}
+/** RFLAGS.AC was cleared: user pages leave the supervisor table. */
+export function drop_smap_entries(): void {
+  const n = load<u32>(ST, S_SMAP_COUNT);
+  if (n == 0) return;
+  store<u32>(ST, 0, S_SMAP_COUNT);
+  if (n <= 16) {
+    for (let i: u32 = 0; i < n; i++) {
+      const entry = load<u32>(ST + (i << 2), S_SMAP_ENTRIES) as usize;
+      if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
+    }
+    return;
+  }
+  const end = ST + AREA_TLB_SUPERVISOR + TABLE_BYTES;
+  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
+    if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
+}
+
+/** Forgets all jump-cache entries (RIP and record all ones). */
+export function jump_cache_flush(): void {
+  memory.fill(ST + AREA_JUMP_SUPERVISOR, 0xff, 2 * (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
+}
+export function tlb_flush_all(): void {
+  memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
+  store<u64>(ST, NO_TAG, S_LARGE_LOW);
+  store<u64>(ST, 0, S_LARGE_HIGH);
+  store<u32>(ST, 0, S_SMAP_COUNT);
+  jump_cache_flush();
+}
+export function tlb_flush_nonglobal(): void {
+  if (!(cr4() & CR4_PGE)) {
+    tlb_flush_all();
+    return;
+  }
+  const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
+  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
+    if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
+  jump_cache_flush();
+}
+/** INVLPG: also every fragment of the large page that `linear` lies in. */
+export function tlb_flush_page(linear: u64): void {
+  const page = linear & ~(4095 as u64);
+  const slot = ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
+  for (let table: u32 = 0; table < 2; table++) {
+    const entry = ST + AREA_TLB_SUPERVISOR + (table ? TABLE_BYTES : 0) + slot;
+    if (load<u64>(entry, TLB_READ_TAG) == page || load<u64>(entry, TLB_EXEC_TAG) == page) drop(entry);
+    else if (load<u64>(entry, TLB_WRITE_TAG) == page) drop(entry);
+  }
+  if (page >= load<u64>(ST, S_LARGE_LOW) && page <= load<u64>(ST, S_LARGE_HIGH)) {
+    const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
+    for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
+      const flags = load<u32>(entry, TLB_FLAGS);
+      if (flags == 0xffff_ffff || !(flags & ENTRY_LARGE)) continue;
+      let tag = load<u64>(entry, TLB_READ_TAG);
+      if (tag == NO_TAG) tag = load<u64>(entry, TLB_EXEC_TAG);
+      if ((tag ^ linear) >> ((flags >> 8) as u64) == 0) drop(entry);
+    }
+  }
+  jump_cache_flush();
+}
+/** The RAM page at `host` now holds translated code: stores to it must take the slow path. */
+export function tlb_protect_page(host: usize): void {
+  const page = (host as u32) & ~(4095 as u32);
+  const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
+  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
+    const tag = load<u64>(entry, TLB_WRITE_TAG);
+    if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  }
+}
