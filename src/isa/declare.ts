@@ -17,6 +17,12 @@ export interface EncodingOptions {
   readonly opBits?: 16 | 32 | 64;
   /** Only with this operand size (CBW/CWDE/CDQE share an opcode). */
   readonly onlyOpBits?: 16 | 32 | 64;
+  /** The memory form is locked even without a LOCK prefix (XCHG). */
+  readonly locked?: boolean;
+  /** The memory operand is never accessed, so its segment and page are not checked (LEA, NOP, PREFETCH, INVLPG). */
+  readonly noAccess?: boolean;
+  /** The address of the memory operand is computed after rSP was incremented (POP): the decoder adds it to the displacement. */
+  readonly afterPop?: boolean;
   /** Needs this CPUID feature (name of arch/cpuid), else #UD. */
   readonly feature?: string;
   /** The 16-byte memory operand must be aligned on 16 bytes, else #GP(0). */
@@ -27,7 +33,8 @@ export interface EncodingOptions {
  * One encoding: the SDM's opcode column in lower case: mandatory prefix ("66", "f2", "f3", or "np" for none of these),
  * opcode bytes ("0f 38 00"), "/r" or "/0".."/7", "+r" (register in opcode: "50+r"), "ib" and others are implied by the
  * operands; "rex.w" / "rex.w0" require REX.W set / clear; "mod=3" / "mod!=3" restrict ModRM.mod; a whole fixed ModRM
- * byte is written as "/c1" style two hex digits: "0f 01 /c1", x87 "d9 /e8".
+ * byte is written as "/c1" style two hex digits: "0f 01 /c1", x87 "d9 /e8"; "/c0+i" is ModRM c0..c7 with a register (x87)
+ * in the low three bits. "rex.b0" requires REX.B clear (NOP, which is XCHG r8 with it).
  */
 export interface Encoding extends EncodingOptions {
   readonly opcode: string;

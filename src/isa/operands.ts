@@ -74,6 +74,7 @@ export const Gb = op('G', 'b'),
   Gq = op('G', 'q'),
   Gv = op('G', 'v'),
   Gy = op('G', 'y'),
+  Gc = op('G', 'c'),
   Gz = op('G', 'z');
 export const Ib = op('I', 'b'),
   Iw = op('I', 'w'),

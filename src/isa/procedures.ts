@@ -24,6 +24,7 @@ export const SYSTEM_PROCEDURES = {
   // arithmetic: 64-bit halves; divide: dividend high:low by divisor, width in bits; scratch 0 = quotient, 1 = remainder
   mul_high_u64: pure(['i64', 'i64'], 'i64'),
   mul_high_s64: pure(['i64', 'i64'], 'i64'),
+  // (halves and divisor are `width` bits wide, zero-extended to i64, for the signed one too; #DE as SDM "DIV", "IDIV")
   divide_unsigned: fault('i64', 'i64', 'i64', 'i32'),
   divide_signed: fault('i64', 'i64', 'i64', 'i32'),
   // whole RFLAGS
@@ -95,6 +96,8 @@ export const SYSTEM_PROCEDURES = {
   rdrand: fault('i32'), // opBits: scratch 0 = value (CF always 1)
   fsgsbase_check: fault(), // #UD unless CR4.FSGSBASE
   canonical_check: fault('i64'), // #GP(0) unless canonical
+  segment_base: pure(['i32'], 'i64'), // base of segment register n (RDFSBASE, RDGSBASE)
+  set_segment_base: fault('i32', 'i64'), // WRFSBASE, WRGSBASE: value is canonical; never fails
   smap_check: fault('i32'), // CLAC/STAC: CPL 0 and CR4.SMAP else #UD; argument = new AC
   enter: fault('i32', 'i32', 'i32'), // size, nesting level, opBits
   bound: fault('i64', 'i32', 'i32'), // linear address of the pair, index value, opBits
@@ -111,4 +114,5 @@ export const SYSTEM_PROCEDURES = {
   xsave: fault('i64', 'i32'),
   xrstor: fault('i64', 'i32'),
   ldmxcsr: fault('i32'),
+  mxcsr_value: pure([], 'i32'), // STMXCSR
 } as const satisfies Record<string, Procedure>;

@@ -98,11 +98,21 @@ export interface Sem<V> {
   read(operand: Operand): V;
   /** 32-bit GPR writes clear bits 63:32; 8/16-bit ones keep the rest; XMM writes below 128 bits keep the rest (see writeZeroExtended). */
   write(operand: Operand, v: V): void;
-  /** Read-modify-write; write permission is checked before the read; LOCK is honoured here. */
+  /**
+   * Read-modify-write; write permission is checked before the read; LOCK is honoured here. f runs exactly once and
+   * unconditionally: values made in it may be used after update returns.
+   */
   update(operand: Operand, f: (old: V) => V): void;
   /** Effective address without segment base, addrBits wide (LEA). */
   effectiveAddress(operand: Operand): V;
-  /** Linear address of a memory operand after segment checks for `sizeBytes`, 64 wide. */
+  /**
+   * The memory operand `offset` bytes further on, seen as `bits` wide (far pointers, descriptor images, bit strings).
+   * A number offset is static; a V is signed and addrBits wide, and the effective address wraps at addrBits.
+   */
+  at(operand: Operand, offset: V | number, bits: number): Operand;
+  /** Number of the segment register that an access defaulting to `segment` uses (segment prefix applied), 32 wide. */
+  effectiveSegment(segment: number): V;
+  /** Linear address of a memory operand after segment checks for `sizeBytes` (0: no checks at all), 64 wide. */
   linearAddress(operand: Operand, sizeBytes: number, isWrite: boolean): V;
   /** Host address (32 wide) of the operand's 16-byte register slot, or of a scratch copy of the memory operand's bytes. For procedures. */
   pointer(operand: Operand): V;
@@ -110,7 +120,7 @@ export interface Sem<V> {
   scratch(n: number): V;
   loadScratch(n: number, bits: Bits): V;
   storeScratch(n: number, v: V): void;
-  /** Register number of an x87 / segment / control / debug operand, 32 wide. */
+  /** Register number of an x87 / segment / control / debug operand, selector of a far one, 32 wide. (read(far) is its offset.) */
   registerNumber(operand: Operand): V;
 
   // --- fixed registers ---
@@ -143,6 +153,9 @@ export interface Sem<V> {
   push(v: V): void;
   /** Value on top of the stack, `depth` bytes above rSP, without moving rSP. */
   peek(bits: 16 | 32 | 64, depth?: number): V;
+  /** Reads / writes SS:address, the address in the stack's width (LEAVE, PUSHA). May fault. */
+  loadStack(address: V, bits: 16 | 32 | 64): V;
+  storeStack(address: V, v: V): void;
   /** Adds to rSP in the stack's width. */
   dropStack(bytes: V | number): void;
 
@@ -151,6 +164,8 @@ export interface Sem<V> {
   nextRip(): V;
   /** Direct near branch to a `rel` operand. */
   jumpTo(target: Operand): void;
+  /** #GP(0) unless jump(v) would succeed. For branches that move rSP first; jump(v) of the same v then need not check again. */
+  checkTarget(v: V): void;
   /** Indirect near branch, v any width up to 64; checks canonicality / code-segment limit. */
   jump(v: V): void;
   /** Runs `then` when condition (width 1) holds. Effects inside are conditional. No values flow out. */

@@ -1,0 +1,7 @@
+// Room `isa`: instruction declarations, decoder, disassembler.
+export * from './all.js';
+export * from './declare.js';
+export * from './decoder.js';
+export * from './operands.js';
+export * from './procedures.js';
+export * from './sem.js';
