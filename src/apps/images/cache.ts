@@ -17,12 +17,13 @@ const errorCode = (error: unknown): string =>
 
 /** The error to throw for a failure under `folder`: a full disk and missing rights say so. */
 export function storageError(error: unknown, folder: string, neededBytes: number): unknown {
-  if (error instanceof VmError) return error;
   const code = errorCode(error);
+  if (code === 'CACHE_FULL') return error;
   const text = error instanceof Error ? error.message : String(error);
   if (code === 'ENOSPC' || code === 'EDQUOT' || /no space left|not have enough free space|quota exceeded/i.test(text)) {
     return fullDisk(folder, neededBytes, error);
   }
+  if (error instanceof VmError) return error;
   if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code === 'ENOTDIR' || code === 'EEXIST') {
     const message = `cannot write the image cache '${folder}' (${code}), expected a writable folder: set PCANEL_CACHE`;
     return new ConfigError('CACHE_FOLDER', message, { folder, errno: code });

@@ -23,7 +23,7 @@ export interface InitramfsOptions {
 const inittab = (console: string): string => `::sysinit:/etc/init.d/rcS
 ${console}::respawn:-/bin/sh
 ::ctrlaltdel:/sbin/reboot
-::shutdown:/bin/umount -a -r
+::shutdown:/bin/umount -a -r 2>/dev/null
 ::restart:/sbin/init
 `;
 
