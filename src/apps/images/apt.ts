@@ -139,12 +139,19 @@ export class Apt {
   }
 
   async #update(force: boolean): Promise<void> {
-    if (!force && (await hasLists(this.#privateLists, LISTS_MAX_AGE_MS))) return;
+    // The lists' own times are the archive's, so the time of our update is kept apart.
+    const stamp = join(this.folder, `updated-${this.architecture}`);
+    const updated = await stat(stamp).then(
+      (s) => s.mtimeMs,
+      () => 0,
+    );
+    if (!force && Date.now() - updated < LISTS_MAX_AGE_MS && (await hasLists(this.#privateLists))) return;
     this.progress(`apt-get update (private package lists for ${this.architecture})`);
     const result = await run('apt-get', this.#args('update'));
-    if (result.code !== 0 || !(await hasLists(this.#privateLists))) {
-      throw failed('cannot update the package lists', result);
-    }
+    if (!(await hasLists(this.#privateLists))) throw failed('cannot update the package lists', result);
+    // One broken source among several is not the end: the package may be in another.
+    if (result.code !== 0) this.progress(failed('apt-get update', result).message);
+    else await writeFile(stamp, '');
   }
 
   async #resolve(packageName: string, prefix: string | undefined): Promise<PackageFile | null> {
@@ -162,12 +169,9 @@ export class Apt {
   }
 }
 
-async function hasLists(folder: string, maxAgeMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+async function hasLists(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch(() => []);
-  const lists = names.filter((name) => name.includes('_Packages'));
-  const first = lists[0];
-  if (first === undefined) return false;
-  return Date.now() - (await stat(join(folder, first))).mtimeMs < maxAgeMs;
+  return names.some((name) => name.includes('_Packages'));
 }
 
 /** Extracts the members of a .deb that match `pattern` into `folder`, without their directories' rights. */

@@ -1,4 +1,5 @@
-// Named guest images and the default initial RAM disk.
+// Named guest images, guest files and the default initial RAM disk.
 export { cacheFolder } from './cache.js';
+export { type GuestFile, type GuestFileRole, readGuestFile, readGuestFileOrImage } from './files.js';
 export { cachedImage, type EnsureOptions, ensureImage, type Image, type ImageInfo, listImages } from './images.js';
 export { buildInitramfs, busyboxInitramfs, type InitramfsOptions, UP_BANNER } from './initramfs.js';
