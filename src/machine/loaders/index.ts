@@ -1,7 +1,6 @@
 // Loaders and firmware tables: how guests and what they are told about the board come into memory.
 export * from './acpi-tables.js';
 export * from './cpio.js';
-export * from './detect.js';
 export * from './e820.js';
 export * from './elf.js';
 export * from './entry-state.js';
