@@ -1,0 +1,161 @@
+// The board's wiring: the chip set on the processor's buses and interrupt pins, and firmware tables in memory.
+// Sources: SDM 3A "Advanced Programmable Interrupt Controller (APIC)", "Extended XAPIC (x2APIC)"; ACPI 6.4 "_S5".
+
+import { ACPI_S5_SLP_TYP, APIC_BASE_ENABLE, APIC_BASE_X2APIC, ApicReg, type PcChipset } from '../devices/index.js';
+import type { GuestMemory } from '../memory/index.js';
+import type { InterruptSource, IoBus, LocalApicPort } from '../vmm/index.js';
+import type { Vcpu } from '../vmx/index.js';
+import { type BoardMap, pcBoard } from './board-map.js';
+import { loadAcpiTables } from './loaders/acpi-tables.js';
+import { loadMpTable } from './loaders/mptable.js';
+
+/** The PC board with the sleep type that its ACPI block knows. */
+export const machineBoard: BoardMap = { ...pcBoard, acpi: { ...pcBoard.acpi, sleepTypeS5: ACPI_S5_SLP_TYP } };
+
+/** Puts the ACPI and MP tables into memory; returns the address of the RSDP. */
+export function loadFirmwareTables(memory: GuestMemory, board: BoardMap, cpus: number, signature: number): number {
+  loadMpTable(memory, board, { cpus, cpuSignature: signature });
+  return loadAcpiTables(memory, board, cpus).rsdpGpa;
+}
+
+/** The buses as processor `cpu` reaches them; `after` follows every access. */
+export function boardBus(chipset: PcChipset, cpu: number, after: () => void): IoBus {
+  const { pio, mmio } = chipset.set;
+  return {
+    read(space, address, sizeBytes) {
+      if (space === 'mmio') chipset.selectCpu(cpu);
+      const value = (space === 'pio' ? pio : mmio).read(address, sizeBytes);
+      after();
+      return value;
+    },
+    write(space, address, sizeBytes, value) {
+      if (space === 'mmio') chipset.selectCpu(cpu);
+      (space === 'pio' ? pio : mmio).write(address, sizeBytes, value);
+      after();
+    },
+  };
+}
+
+/** The interrupt pins of processor `cpu`. */
+export function boardInterrupts(chipset: PcChipset, cpu: number, onTaken: () => void): InterruptSource {
+  const source: InterruptSource = {
+    pending: () => chipset.pendingInterrupt(cpu),
+    acknowledge: () => {
+      onTaken();
+      return chipset.acknowledgeInterrupt(cpu);
+    },
+  };
+  const apic = chipset.localApics[cpu];
+  if (apic === undefined) return source;
+  return {
+    ...source,
+    nmiPending: () => apic.state.nmi,
+    acknowledgeNmi: () => {
+      onTaken();
+      apic.inputs.takeNmi();
+    },
+  };
+}
+
+/** x2APIC registers: numbers that exist, and those among them that cannot be read or written. */
+const X2APIC_RANGES: readonly (readonly [first: number, count: number])[] = [
+  [ApicReg.ISR, 8],
+  [ApicReg.TMR, 8],
+  [ApicReg.IRR, 8],
+  [ApicReg.LVT_TIMER, 6],
+];
+const X2APIC_SINGLE: readonly number[] = [
+  ApicReg.ID,
+  ApicReg.VERSION,
+  ApicReg.TPR,
+  ApicReg.PPR,
+  ApicReg.EOI,
+  ApicReg.LDR,
+  ApicReg.SVR,
+  ApicReg.ESR,
+  ApicReg.ICR_LOW,
+  ApicReg.TIMER_INITIAL,
+  ApicReg.TIMER_CURRENT,
+  ApicReg.TIMER_DIVIDE,
+  ApicReg.SELF_IPI,
+];
+const WRITE_ONLY: readonly number[] = [ApicReg.EOI, ApicReg.SELF_IPI];
+const READ_ONLY: readonly number[] = [
+  ApicReg.ID,
+  ApicReg.VERSION,
+  ApicReg.PPR,
+  ApicReg.LDR,
+  ApicReg.TIMER_CURRENT,
+  ...[ApicReg.ISR, ApicReg.TMR, ApicReg.IRR].flatMap((first) => Array.from({ length: 8 }, (_, i) => first + i)),
+];
+const x2apicKnows = (register: number): boolean =>
+  X2APIC_SINGLE.includes(register) || X2APIC_RANGES.some(([f, n]) => register >= f && register < f + n);
+
+const LOW_32 = 0xffff_ffffn;
+const PAGE_MASK = 0xffff_f000;
+
+export interface LocalApicWiring {
+  readonly chipset: PcChipset;
+  readonly cpu: number;
+  readonly vcpu: Vcpu;
+  readonly tscHz: number;
+  /** Domain time now. */
+  readonly nowNs: () => number;
+  /** Follows every change. */
+  readonly after: () => void;
+}
+
+/** Local APIC of a processor as MSRs and CR8 reach it; null when the board has none. */
+export function boardLocalApic(w: LocalApicWiring): LocalApicPort | null {
+  const apic = w.chipset.localApics[w.cpu];
+  if (apic === undefined) return null;
+  const x2apic = (): boolean => {
+    const both = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+    return (apic.queries.base() & both) === both;
+  };
+  return {
+    base: () => BigInt(apic.queries.base()),
+    setBase(value) {
+      if (value >> 32n !== 0n) return false;
+      const low = Number(value);
+      const on = (low & APIC_BASE_ENABLE) !== 0;
+      const wantsX2apic = (low & APIC_BASE_X2APIC) !== 0;
+      // SDM "x2APIC State Transitions": x2APIC needs the APIC enabled, and is left only by disabling it.
+      if (wantsX2apic && !on) return false;
+      if (x2apic() && on && !wantsX2apic) return false;
+      apic.inputs.setBase(low);
+      w.chipset.moveLocalApicPage((low & PAGE_MASK) >>> 0, on && !wantsX2apic);
+      w.after();
+      return true;
+    },
+    cr8: () => apic.queries.cr8(),
+    setCr8(value) {
+      apic.inputs.setCr8(value);
+      w.after();
+    },
+    tscDeadline: () => apic.queries.tscDeadline(),
+    setTscDeadline(value) {
+      const ticks = Number(BigInt.asIntN(64, value - w.vcpu.readTsc()));
+      apic.inputs.setTscDeadline(value, w.nowNs() + Math.ceil((ticks * 1e9) / w.tscHz));
+      w.after();
+    },
+    readX2apic(register) {
+      if (!x2apic() || !x2apicKnows(register) || WRITE_ONLY.includes(register)) return null;
+      const low = BigInt(apic.inputs.readRegister(register));
+      if (register !== ApicReg.ICR_LOW) return low;
+      return low | (BigInt(apic.inputs.readRegister(ApicReg.ICR_HIGH)) << 32n);
+    },
+    writeX2apic(register, value) {
+      if (!x2apic() || !x2apicKnows(register) || READ_ONLY.includes(register)) return false;
+      if (register === ApicReg.ICR_LOW) apic.inputs.writeIcr(Number(value & LOW_32), Number((value >> 32n) & LOW_32));
+      else {
+        if (value >> 32n !== 0n) return false;
+        // SDM "x2APIC Register Address Space": only zero may be written to EOI and ESR.
+        if ((register === ApicReg.EOI || register === ApicReg.ESR) && value !== 0n) return false;
+        apic.inputs.writeRegister(register, Number(value));
+      }
+      w.after();
+      return true;
+    },
+  };
+}

@@ -1,0 +1,106 @@
+// What a machine boots: picks the loader, turns a loader's entry state into a processor state.
+// Sources: Linux Documentation/arch/x86/boot.rst; Multiboot Specification 0.6.96; SDM 3C "Guest-State Area".
+
+import { ConfigError } from '../base/index.js';
+import type { GuestMemory } from '../memory/index.js';
+import { type CpuState, realModeState } from '../vmx/index.js';
+import type { MemoryMap } from './loaders/e820.js';
+import type { EntryState } from './loaders/entry-state.js';
+import { loadFlat } from './loaders/flat.js';
+import { isBzImage, loadLinux } from './loaders/linux-boot.js';
+import { findMultibootHeader, loadMultiboot } from './loaders/multiboot.js';
+
+/** A file given to a guest, with the name to use in messages. */
+export interface NamedBytes {
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+/** What is loaded, and how. Plain data: it goes to workers and into snapshots. */
+export type BootSource =
+  | {
+      readonly kind: 'linux';
+      readonly kernel: NamedBytes;
+      readonly initrd?: NamedBytes;
+      readonly cmdline?: string;
+      /** 'auto' takes the 64-bit entry where the kernel has one. */
+      readonly entry?: 'auto' | 'long' | 'protected32';
+    }
+  | {
+      readonly kind: 'multiboot';
+      readonly kernel: NamedBytes;
+      readonly modules?: readonly (NamedBytes & { readonly cmdline?: string })[];
+      readonly cmdline?: string;
+    }
+  | {
+      readonly kind: 'flat';
+      readonly kernel: NamedBytes;
+      readonly gpa: number;
+      readonly entryGpa?: number;
+      readonly mode?: EntryState['mode'];
+    };
+
+/** Tells the loader of a kernel file by its content. */
+export function kernelKind(kernel: NamedBytes): 'linux' | 'multiboot' {
+  if (isBzImage(kernel.data)) return 'linux';
+  if (findMultibootHeader(kernel.data) !== null) return 'multiboot';
+  const message = `'${kernel.name}' (${kernel.data.length} bytes) is no kernel: expected a Linux bzImage or a multiboot image`;
+  throw new ConfigError('KERNEL_FORMAT', message, { kernel: kernel.name, sizeBytes: kernel.data.length });
+}
+
+/** Puts the guest into memory and tells how to enter it. */
+export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: BootSource, rsdpGpa: number): EntryState {
+  const { name, data } = boot.kernel;
+  switch (boot.kind) {
+    case 'linux':
+      return loadLinux(memory, map, {
+        kernel: data,
+        name,
+        rsdpGpa,
+        ...(boot.initrd && { initrd: boot.initrd.data }),
+        ...(boot.cmdline !== undefined && { cmdline: boot.cmdline }),
+        ...(boot.entry !== undefined && { entry: boot.entry }),
+      }).entry;
+    case 'multiboot':
+      return loadMultiboot(memory, map, {
+        kernel: data,
+        name,
+        ...(boot.cmdline !== undefined && { cmdline: boot.cmdline }),
+        modules: (boot.modules ?? []).map((m) => ({ data: m.data, cmdline: m.cmdline ?? m.name })),
+      }).entry;
+    case 'flat':
+      return loadFlat(memory, map, {
+        image: data,
+        name,
+        gpa: boot.gpa,
+        ...(boot.entryGpa !== undefined && { entryGpa: boot.entryGpa }),
+        ...(boot.mode !== undefined && { mode: boot.mode }),
+      });
+  }
+}
+
+const RAX = 0;
+const RBX = 3;
+const RSP = 4;
+const RSI = 6;
+
+/** The whole processor state of an entry: everything a loader does not name is as after INIT with FNINIT. */
+export function entryCpuState(entry: EntryState): CpuState {
+  const s = realModeState();
+  s.gpr[RAX] = entry.rax;
+  s.gpr[RBX] = entry.rbx;
+  s.gpr[RSP] = entry.rsp;
+  s.gpr[RSI] = entry.rsi;
+  s.rip = entry.rip;
+  s.rflags = entry.rflags;
+  s.cr0 = entry.cr0;
+  s.cr3 = entry.cr3;
+  s.cr4 = entry.cr4;
+  s.efer = entry.efer;
+  s.gdtr = { ...entry.gdt };
+  s.idtr = { ...entry.idt };
+  for (const [name, segment] of Object.entries(entry.segments)) {
+    s.segments[name as keyof typeof s.segments] = { ...segment };
+  }
+  return s;
+}

@@ -1,0 +1,447 @@
+// One guest computer: memory, processor, chip set and clock put together; run in steps by whoever owns the thread.
+// Sources: DESIGN of this project, "Life of a VM exit"; SDM 3A "Time-Stamp Counter"; SDM 3C "VMX-Preemption Timer".
+
+import type { CpuFeature } from '../arch/index.js';
+import { BugError, ConfigError, VmError } from '../base/index.js';
+import { PcChipset } from '../devices/index.js';
+import {
+  AccessPolicy,
+  type AccessPolicyOptions,
+  CpuidPolicy,
+  cpuModel,
+  DEFAULT_CPU_MODEL,
+  type ExitStatistic,
+  VcpuMonitor,
+} from '../vmm/index.js';
+import type { Engine, EngineVm, TimeMode, Vcpu } from '../vmx/index.js';
+import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineBoard } from './board.js';
+import { type BootSource, entryCpuState, loadBoot } from './boot.js';
+import { type MemoryMap, memoryMap } from './loaders/e820.js';
+
+/** TSC frequency unless configured: one tick per nanosecond. */
+export const DEFAULT_TSC_HZ = 1_000_000_000;
+/** Bus clock of the local APIC timer. */
+const APIC_BUS_HZ = 1_000_000_000;
+
+/** A machine as configured. Plain data. */
+export interface MachineConfig {
+  readonly name: string;
+  /** RAM; a multiple of 4096. */
+  readonly memoryBytes: number;
+  readonly boot: BootSource;
+  readonly time: TimeMode;
+  /** TSC ticks per second; 1 GHz by default. */
+  readonly tscHz?: number;
+  readonly cpus?: number;
+  /** CPU model by name. */
+  readonly cpuModel?: string;
+  /** A triple fault resets the machine, as on a PC, or stops it (default). */
+  readonly onTripleFault?: 'reset' | 'stop';
+  /** A reset asked for by the guest starts it anew (default) or stops it. */
+  readonly onReset?: 'reset' | 'stop';
+  /** Port by which a guest ends its run, as QEMU's isa-debug-exit; null for none (default: 0xf4). */
+  readonly debugExitPort?: number | null;
+}
+
+/** What a machine needs of its surroundings. */
+export interface MachineHost {
+  readonly engine: Engine;
+  /** Host monotonic clock in nanoseconds. */
+  readonly nowNs: () => number;
+  /** Wall-clock time at power-on, milliseconds since 1970. */
+  readonly wallClockMs: number;
+  /** Bytes that the guest sends on COM1. */
+  readonly console: { write(byte: number): void };
+  /** The guest has made room for console input. */
+  readonly consoleRoom?: () => void;
+  readonly log?: (text: string) => void;
+  /** Features that the engine implements; by default the engine's own list, else the whole CPU model. */
+  readonly cpuFeatures?: ReadonlySet<CpuFeature>;
+  readonly policy?: AccessPolicyOptions;
+}
+
+/** How a machine ended. */
+export type MachineOutcome =
+  | { readonly kind: 'powerOff' }
+  /** The debug-exit port was written; `status` is (value << 1) | 1. */
+  | { readonly kind: 'exit'; readonly status: number }
+  /** A reset with `onReset: 'stop'`. */
+  | { readonly kind: 'reset'; readonly message: string }
+  /** HLT with interrupts off: nothing can wake the processor. */
+  | { readonly kind: 'halted'; readonly message: string }
+  | { readonly kind: 'tripleFault'; readonly message: string }
+  /** The monitor cannot go on, or a limit was reached. */
+  | { readonly kind: 'error'; readonly code: string; readonly message: string };
+
+export interface StepResult {
+  /** Domain time used. */
+  readonly usedNs: number;
+  readonly state: 'running' | 'halted' | 'stopped';
+  /** When the machine next wants to run though halted, on the caller's clock; null: never by itself. */
+  readonly nextDeadlineNs: number | null;
+}
+
+export interface MachineStats {
+  readonly state: StepResult['state'];
+  /** Domain time since power-on. */
+  readonly clockNs: number;
+  readonly instructions: number;
+  readonly exits: readonly ExitStatistic[];
+  readonly exitsTotal: number;
+  /** External interrupts and NMIs delivered. */
+  readonly interrupts: number;
+  readonly resets: number;
+  /** Steps and VM-monitor runs. */
+  readonly steps: number;
+  readonly runs: number;
+  /** Host time inside `step`, and the part of it that handled exits (from sampled exits). */
+  readonly hostNs: number;
+  readonly hostExitNs: number;
+  /** Accesses that no device answered. */
+  readonly unclaimed: number;
+  readonly consoleBytesOut: number;
+  readonly consoleBytesIn: number;
+  readonly rip: string;
+}
+
+/** A step that makes no progress this often in a row is a mistake of ours. */
+const MAX_IDLE_RUNS = 1_000_000;
+
+export class Machine {
+  readonly config: MachineConfig;
+  readonly chipset: PcChipset;
+  readonly monitor: VcpuMonitor;
+  readonly vcpu: Vcpu;
+  readonly vm: EngineVm;
+  readonly map: MemoryMap;
+  outcome: MachineOutcome | null = null;
+  readonly #host: MachineHost;
+  readonly #tscHz: number;
+  readonly #virtual: boolean;
+  readonly #signature: number;
+  /** Caller's time minus domain time. */
+  #originNs = 0;
+  #started = false;
+  #pausedAtNs: number | null = null;
+  /** Virtual time: domain time and retired instructions when the current step began. */
+  #anchorNs = 0;
+  #anchorInstructions = 0;
+  /** Devices may not set a deadline before this while the guest runs: the run is ended instead. */
+  #runEndNs = 0;
+  #returnAsked = false;
+  #resets = 0;
+  #interrupts = 0;
+  #steps = 0;
+  #runs = 0;
+  #hostNs = 0;
+  #bytesOut = 0;
+  #bytesIn = 0;
+
+  constructor(config: MachineConfig, host: MachineHost, vm: EngineVm, link: { machine: Machine | null }) {
+    this.config = config;
+    this.#host = host;
+    this.vm = vm;
+    this.#tscHz = config.tscHz ?? DEFAULT_TSC_HZ;
+    this.#virtual = config.time === 'virtual';
+    const vcpu = vm.vcpus[0];
+    if (vcpu === undefined) throw new BugError('MACHINE_VCPUS', `engine '${host.engine.name}' made no vCPU`);
+    this.vcpu = vcpu;
+    link.machine = this;
+    if (!this.#virtual) {
+      this.#originNs = Math.floor(host.nowNs());
+      this.#pausedAtNs = this.#originNs; // domain time starts with the first step
+    }
+    this.map = memoryMap(machineBoard, config.memoryBytes);
+    const silent = { tx: () => {} };
+    this.chipset = new PcChipset({
+      clock: { nowNs: () => this.clockNs() },
+      log: host.log ?? (() => {}),
+      memoryBytes: config.memoryBytes,
+      wallClockMs: host.wallClockMs,
+      com: [
+        {
+          tx: (byte) => {
+            this.#bytesOut++;
+            host.console.write(byte);
+          },
+          rxRoom: () => host.consoleRoom?.(),
+        },
+        silent,
+        silent,
+        silent,
+      ],
+      debugExitPort: config.debugExitPort === undefined ? machineBoard.debugExitPort : config.debugExitPort,
+    });
+    const after = (): void => this.#afterAccess();
+    const model = cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL);
+    const engineFeatures = host.cpuFeatures ?? featuresOf(host.engine) ?? new Set<CpuFeature>(model.features);
+    const cpuid = new CpuidPolicy({
+      model,
+      engineFeatures,
+      vcpus: 1,
+      apicId: 0,
+      tscHz: this.#tscHz,
+      apicBusHz: APIC_BUS_HZ,
+    });
+    this.#signature = cpuid.signature;
+    this.monitor = new VcpuMonitor({
+      vcpu,
+      bus: boardBus(this.chipset, 0, after),
+      interrupts: boardInterrupts(this.chipset, 0, () => {
+        this.#interrupts++;
+      }),
+      apic: boardLocalApic({
+        chipset: this.chipset,
+        cpu: 0,
+        vcpu,
+        tscHz: this.#tscHz,
+        nowNs: () => this.clockNs(),
+        after,
+      }),
+      cpuid,
+      tscHz: this.#tscHz,
+      time: config.time,
+      hostNs: host.nowNs,
+      ...(host.policy && { policy: new AccessPolicy(host.policy) }),
+    });
+    this.#load();
+  }
+
+  /** Domain time in nanoseconds since power-on. */
+  clockNs(): number {
+    if (!this.#virtual) return (this.#pausedAtNs ?? Math.floor(this.#host.nowNs())) - this.#originNs;
+    return this.#anchorNs + this.#ticksToNs(this.vcpu.counters.instructions - this.#anchorInstructions);
+  }
+
+  get state(): StepResult['state'] {
+    if (this.outcome !== null) return 'stopped';
+    return this.monitor.idle ? 'halted' : 'running';
+  }
+
+  /** Runs the guest for at most `budgetNs` of domain time; `nowNs` is the caller's time, which must not go back. */
+  step(nowNs: number, budgetNs: number): StepResult {
+    if (this.outcome !== null) return { usedNs: 0, state: 'stopped', nextDeadlineNs: null };
+    const hostStart = this.#host.nowNs();
+    this.#steps++;
+    this.#bringTo(nowNs);
+    const start = this.clockNs();
+    try {
+      this.#runUntil(start + budgetNs);
+    } catch (error) {
+      this.fail(error);
+    }
+    const usedNs = Math.max(0, this.clockNs() - start);
+    this.#hostNs += this.#host.nowNs() - hostStart;
+    return { usedNs, state: this.state, nextDeadlineNs: this.nextDeadlineNs() };
+  }
+
+  /** The next time, on the caller's clock, at which a halted machine wants to run; null when there is none. */
+  nextDeadlineNs(): number | null {
+    if (this.outcome !== null) return null;
+    const next = this.chipset.nextDeadlineNs();
+    return next === null ? null : next + this.#originNs;
+  }
+
+  /** Stops the domain's clock. */
+  pause(nowNs: number): void {
+    if (this.#pausedAtNs === null && this.#started) this.#pausedAtNs = nowNs;
+  }
+  /** Lets the domain's clock go on from where it stopped. */
+  resume(nowNs: number): void {
+    if (this.#pausedAtNs === null) return;
+    this.#originNs += nowNs - this.#pausedAtNs;
+    this.#pausedAtNs = null;
+  }
+
+  /** Hands bytes to COM1; tells how many were taken. */
+  receiveConsole(bytes: ArrayLike<number>): number {
+    const taken = this.chipset.com[0]?.inputs.receive(bytes) ?? 0;
+    this.#bytesIn += taken;
+    return taken;
+  }
+  /** Bytes that COM1 would take now. */
+  consoleRoom(): number {
+    return this.chipset.com[0]?.queries.room() ?? 0;
+  }
+
+  /** Presses the ACPI power button. */
+  pressPowerButton(): void {
+    this.chipset.acpi.inputs.pressPowerButton();
+  }
+
+  /** Back to power-on, with memory cleared and the guest loaded anew. */
+  reset(): void {
+    this.#resets++;
+    this.outcome = null;
+    this.chipset.reset();
+    for (const slot of this.vm.memory.slots) {
+      if (!slot.readOnly) this.vm.memory.loadFill(slot.gpa, slot.sizeBytes, 0);
+    }
+    this.#load();
+  }
+
+  /** Ends the machine because of an error. */
+  fail(error: unknown): void {
+    const code = error instanceof VmError ? error.code : 'MACHINE_BUG';
+    const message = error instanceof Error ? error.message : String(error);
+    this.#host.log?.(`${code}: ${error instanceof Error ? (error.stack ?? message) : message}`);
+    this.outcome = { kind: 'error', code, message };
+  }
+
+  stats(): MachineStats {
+    const exits = this.monitor.statistics.list();
+    const hostExitNs = exits.reduce((sum, e) => sum + (e.samples > 0 ? (e.sampledNs / e.samples) * e.count : 0), 0);
+    return {
+      state: this.state,
+      clockNs: this.clockNs(),
+      instructions: this.vcpu.counters.instructions,
+      exits,
+      exitsTotal: exits.reduce((sum, e) => sum + e.count, 0),
+      interrupts: this.#interrupts,
+      resets: this.#resets,
+      steps: this.#steps,
+      runs: this.#runs,
+      hostNs: this.#hostNs,
+      hostExitNs: Math.round(hostExitNs),
+      unclaimed: this.chipset.set.unclaimed(),
+      consoleBytesOut: this.#bytesOut,
+      consoleBytesIn: this.#bytesIn,
+      rip: `0x${this.vcpu.readRip().toString(16)}`,
+    };
+  }
+
+  /** Gives the engine's resources back. */
+  close(): void {
+    this.vm.close();
+  }
+
+  // ---- internals ----
+
+  #ticksToNs(ticks: number): number {
+    return this.#tscHz === 1e9 ? ticks : Math.floor((ticks * 1e9) / this.#tscHz);
+  }
+  #nsToTicks(ns: number): number {
+    return this.#tscHz === 1e9 ? Math.ceil(ns) : Math.ceil((ns * this.#tscHz) / 1e9);
+  }
+
+  /** Tables, guest image and entry state. */
+  #load(): void {
+    const { memory } = this.vm;
+    const rsdpGpa = loadFirmwareTables(memory, machineBoard, 1, this.#signature);
+    const entry = loadBoot(memory, this.map, this.config.boot, rsdpGpa);
+    this.monitor.reset();
+    this.vcpu.writeState(entryCpuState(entry));
+    this.vcpu.requestInterruptWindow(false);
+    this.vcpu.writeTsc(0n);
+  }
+
+  /** Brings the domain's clock to the caller's time; in virtual time the TSC follows what others have used. */
+  #bringTo(nowNs: number): void {
+    if (!this.#started) {
+      this.#started = true;
+      if (this.#virtual) this.#originNs = nowNs;
+      else this.resume(nowNs);
+    }
+    if (!this.#virtual) return;
+    const before = this.clockNs();
+    const now = Math.max(before, nowNs - this.#originNs);
+    if (now > before) this.vcpu.writeTsc(this.vcpu.readTsc() + BigInt(this.#nsToTicks(now - before)));
+    this.#anchorNs = now;
+    this.#anchorInstructions = this.vcpu.counters.instructions;
+  }
+
+  #afterAccess(): void {
+    const next = this.chipset.nextDeadlineNs();
+    if ((next !== null && next < this.#runEndNs) || this.chipset.request !== null) {
+      this.#returnAsked = true;
+      this.monitor.requestReturn();
+    }
+  }
+
+  #runUntil(endNs: number): void {
+    const { chipset, monitor } = this;
+    for (let idleRuns = 0; this.outcome === null; ) {
+      const now = this.clockNs();
+      chipset.runDeadlines(now);
+      if (chipset.request !== null) {
+        this.#handleRequest();
+        continue;
+      }
+      if (now >= endNs || monitor.idle) break;
+      const deadline = chipset.nextDeadlineNs() ?? Number.POSITIVE_INFINITY;
+      this.#runEndNs = Math.min(endNs, deadline);
+      this.#runs++;
+      const before = this.vcpu.counters.instructions;
+      const budget = Math.max(1, this.#nsToTicks(this.#runEndNs - now));
+      this.#returnAsked = false;
+      const result = monitor.run(budget);
+      this.#runEndNs = 0;
+      if (result.next === 'stop') this.#handleStop();
+      else if (result.next === 'halt' && this.#deaf()) {
+        const message = `halted at 0x${this.vcpu.readRip().toString(16)} with interrupts off`;
+        this.outcome = { kind: 'halted', message };
+      }
+      idleRuns = this.vcpu.counters.instructions === before ? idleRuns + 1 : 0;
+      if (idleRuns > MAX_IDLE_RUNS) throw new BugError('MACHINE_STUCK', `'${this.config.name}' makes no progress`);
+      // Ended early and not by a device: a kick. The caller has something to do.
+      if (result.next === 'resume' && result.ticksUsed < budget && !this.#returnAsked) break;
+    }
+  }
+
+  /** Halted with RFLAGS.IF clear. (No device of this board raises NMIs by itself.) */
+  #deaf(): boolean {
+    return this.monitor.halted && (this.vcpu.readState().rflags & 0x200n) === 0n;
+  }
+
+  #handleRequest(): void {
+    const { request } = this.chipset;
+    if (request === null) return;
+    if (request.kind === 'powerOff') this.outcome = { kind: 'powerOff' };
+    else if (request.kind === 'exit') this.outcome = { kind: 'exit', status: request.status };
+    else if (this.config.onReset === 'stop') {
+      this.outcome = { kind: 'reset', message: `reset by ${request.by}` };
+    } else this.reset();
+  }
+
+  #handleStop(): void {
+    const reason = this.monitor.stopReason;
+    if (reason?.kind === 'tripleFault') {
+      if (this.config.onTripleFault === 'reset') this.reset();
+      else this.outcome = { kind: 'tripleFault', message: reason.message };
+      return;
+    }
+    const code = reason?.kind === 'entryFailure' ? 'VM_ENTRY_FAILED' : 'ENGINE_INTERNAL';
+    this.outcome = { kind: 'error', code, message: reason?.message ?? 'the vCPU stopped without a reason' };
+  }
+}
+
+/** Features that an engine lists under this name, where it does. */
+const featuresOf = (engine: Engine): ReadonlySet<CpuFeature> | undefined =>
+  (engine as Engine & { readonly cpuFeatures?: ReadonlySet<CpuFeature> }).cpuFeatures;
+
+/** Builds a machine: memory and processor from the engine, the chip set, the guest loaded and ready to run. */
+export async function createMachine(config: MachineConfig, host: MachineHost): Promise<Machine> {
+  if ((config.cpus ?? 1) !== 1) {
+    throw new ConfigError('MACHINE_CPUS', `'${config.name}' has ${config.cpus} processors, expected 1`);
+  }
+  const tscHz = config.tscHz ?? DEFAULT_TSC_HZ;
+  if (!Number.isSafeInteger(tscHz) || tscHz < 1_000_000 || tscHz > 100_000_000_000) {
+    throw new ConfigError('MACHINE_TSC', `TSC frequency is ${tscHz} Hz, expected 1000000 to 100000000000`);
+  }
+  memoryMap(machineBoard, config.memoryBytes); // refuses sizes before the engine reserves memory
+  const link: { machine: Machine | null } = { machine: null };
+  const vm = await host.engine.createVm({
+    memoryBytes: config.memoryBytes,
+    pciHoleStart: machineBoard.pciHole.gpa,
+    vcpus: 1,
+    time: config.time,
+    tscHz,
+    nowNs: () => link.machine?.clockNs() ?? 0,
+  });
+  try {
+    return new Machine(config, host, vm, link);
+  } catch (error) {
+    vm.close();
+    throw error;
+  }
+}
