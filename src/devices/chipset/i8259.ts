@@ -26,7 +26,8 @@ const chip = (elcrMask: number) => ({
   pins: 0,
   irr: 0,
   isr: 0,
-  imr: 0,
+  /** Everything masked until the guest initializes the chip, as firmware leaves it. */
+  imr: 0xff,
   /** Vector base, ICW2. */
   base: 0,
   icw1: 0,
