@@ -164,7 +164,8 @@ const CODE = {
   controlReg: 17,
   debugReg: 18,
   x87Rm: 19,
-  implied: 20,
+  x87Fixed: 20,
+  implied: 21,
 } as const;
 
 /** Width in bits of an operand type at an operand size. */
@@ -216,8 +217,8 @@ interface Pattern {
   readonly weight: number;
 }
 
-const REGISTER_ONLY = new Set(['R', 'N', 'U']);
-const MODRM_METHODS = new Set(['E', 'G', 'M', 'R', 'C', 'D', 'S', 'P', 'Q', 'N', 'V', 'W', 'U']);
+const REGISTER_ONLY = new Set(['R', 'N', 'U', 'F']);
+const MODRM_METHODS = new Set(['E', 'G', 'M', 'R', 'C', 'D', 'S', 'P', 'Q', 'N', 'V', 'W', 'U', 'F']);
 
 /** Parses the opcode column of an encoding. */
 export function parseOpcode(encoding: Encoding, name: string): Pattern {
@@ -311,6 +312,7 @@ function operandCode(spec: OperandSpec, mem: boolean): { code: number; kind: Kin
     case 'Z':
       return { code: CODE.gprOpcode, kind: 'gpr' };
     case 'K':
+      if (spec.type === 't') return { code: CODE.x87Fixed, kind: 'x87' };
       return spec.segment ? { code: CODE.segmentFixed, kind: 'segment' } : { code: CODE.gprFixed, kind: 'gpr' };
     case 'I':
       if (spec.type === 'sb') return { code: CODE.immSigned8, kind: 'imm' };
@@ -796,6 +798,10 @@ export class Decoder {
         case CODE.x87Rm:
           operand.kind = OPERAND_KIND.x87;
           operand.register = rm;
+          break;
+        case CODE.x87Fixed:
+          operand.kind = OPERAND_KIND.x87;
+          operand.register = form.fixed[i] as number;
           break;
         default:
           operand.kind = OPERAND_KIND.implied;

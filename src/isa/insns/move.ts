@@ -1,7 +1,7 @@
-// Data movement: MOV, MOVZX/MOVSX/MOVSXD, LEA, CMOVcc, SETcc, MOVBE, BSWAP, MOVNTI, XLAT.
+// Data movement: MOV, MOVZX/MOVSX/MOVSXD, LEA, CMOVcc, SETcc, MOVBE, BSWAP, XLAT.
 // Intel SDM Vol. 2A/2B, instruction reference of the same names.
 import { enc, type Instruction, insn } from '../declare.js';
-import { AL, Eb, Ev, Ev_w, Ew, Ez, Gb, Gv, Gy, Ib, Iv, Iz, M, Mv, My, Ob, Ov, rAX, Sw, Zb, Zv } from '../operands.js';
+import { AL, Eb, Ev, Ev_w, Ew, Ez, Gb, Gv, Ib, Iv, Iz, M, Mv, Ob, Ov, rAX, Sw, Zb, Zv } from '../operands.js';
 import { type Bits, CONDITIONS, type Sem } from '../sem.js';
 import { BYTE, bitsOf, hex2, resize, sextTo, truncTo, zextTo } from './helpers.js';
 
@@ -129,13 +129,6 @@ const MOVBE = insn('movbe', {
     s.write(dst, byteSwap(s, s.read(src)));
   },
 });
-const MOVNTI = insn('movnti', {
-  sdm: 'SDM 2B "MOVNTI—Store Doubleword Using Non-Temporal Hint"',
-  encodings: [enc('np 0f c3 /r', [My, Gy], { feature: 'sse2' })],
-  execute(s, dst, src) {
-    s.write(dst, s.read(src));
-  },
-});
 const XLAT = insn('xlat', {
   sdm: 'SDM 2C "XLAT/XLATB—Table Look-up Translation"',
   encodings: [enc('d7', [], BYTE)],
@@ -158,6 +151,5 @@ export const MOVE: readonly Instruction[] = [
   ...SETCC,
   BSWAP,
   MOVBE,
-  MOVNTI,
   XLAT,
 ];
