@@ -19,7 +19,7 @@ export const SEGMENT_ENTRY = { sizeBytes: 32, selector: 0, access: 4, base: 8, l
 export const TLB_ENTRY = { sizeBytes: 32, readTag: 0, writeTag: 8, execTag: 16, addend: 24, flags: 28 } as const;
 export const TLB_ENTRIES = 1024;
 /** Entry of a jump cache: the RIP of a block and the host address of its first record. */
-export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8 } as const;
+export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8, pageOffset: 12 } as const;
 export const JUMP_ENTRIES = 2048;
 /** Decoded record: see README.md "Records". */
 export const RECORD = {
@@ -40,7 +40,7 @@ export const RECORD = {
   imm: 24, // i64: immediate; direct branches: u32 link taken, u32 link not taken
 } as const;
 /** Header in front of a block's first record (same size as a record). */
-export const BLOCK = { sizeBytes: 32, nextInPage: 0, key: 8, physical: 16, count: 24, bytes: 26 } as const;
+export const BLOCK = { sizeBytes: 32, nextInPage: 0, nextInHash: 4, key: 8, physical: 16, count: 24, bytes: 26 } as const;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
 export const SLOT_COUNT = 16;
@@ -125,6 +125,7 @@ const SPEC: readonly FieldSpec[] = [
   field('cr4Shadow', 'u64', ''),
   field('tscOffset', 'u64', ''),
   field('timeIsReal', 'u32', '1: RDTSC asks the host clock'),
+  field('tscHz', 'u64', 'TSC frequency, for real time'),
   field('injectPending', 'u32', 'VM-entry interruption information (bit 31 valid)'),
   field('injectErrorCode', 'u32', ''),
   // exit record
@@ -194,6 +195,8 @@ const SPEC: readonly FieldSpec[] = [
   field('randomState', 'u64', 'RDRAND generator; zero: seeded at first use'),
   field('smapCount', 'u32', 'user pages in the supervisor TLB that go when RFLAGS.AC is cleared; above 16: all of them'),
   field('smapEntries', 'u32', 'their entries (host addresses)', 16),
+  field('jumpKeys', 'u32', 'mode key that the supervisor and the user jump cache hold entries for', 2),
+  field('jumpBases', 'u64', 'CS base likewise', 2),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

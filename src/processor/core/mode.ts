@@ -1,0 +1,75 @@
+// The mode key and what hangs on it. See ../README.md "Mode key". Intel SDM Vol. 3A, "Modes of Operation".
+import { ST } from './env';
+import {
+  AREA_JUMP_SUPERVISOR,
+  AREA_JUMP_USER,
+  AREA_TLB_SUPERVISOR,
+  AREA_TLB_USER,
+  JUMP_ENTRIES,
+  JUMP_SIZE_BYTES,
+  S_CPL,
+  S_JUMP_BASES,
+  S_JUMP_CACHE,
+  S_JUMP_KEYS,
+  S_LMA,
+  S_MODE_KEY,
+  S_TLB,
+} from './generated/layout';
+import {
+  AR_DB,
+  AR_L,
+  CR0_PE,
+  cr0,
+  CS,
+  DS,
+  efer,
+  EFER_LMA,
+  ES,
+  KEY_FLAT,
+  KEY_PROTECTED,
+  KEY_REAL,
+  KEY_STACK32,
+  seg_access,
+  seg_base,
+  seg_limit,
+  SS,
+  v86,
+} from './state';
+
+/** Base 0, limit 4 GiB, present, writable, not expand-down. */
+function flat_data(n: u32): bool {
+  return (seg_access(n) & 0x1_0096) == 0x92 && seg_base(n) == 0 && seg_limit(n) == 0xffff_ffff;
+}
+/** Recomputes everything that is derived from CS, SS, DS, ES, CR0, EFER, RFLAGS.VM and CPL. */
+export function update_mode(): void {
+  const lma = (efer() & EFER_LMA) != 0;
+  store<u32>(ST, lma as u32, S_LMA);
+  const cs = seg_access(CS);
+  let key: u32 = 0;
+  if (!(cr0() & CR0_PE)) {
+    key = KEY_REAL;
+    store<u32>(ST, 0, S_CPL);
+  } else {
+    key = KEY_PROTECTED;
+    if (v86()) key |= KEY_REAL;
+  }
+  if (lma && cs & AR_L) key |= 2 | KEY_FLAT | KEY_STACK32;
+  else {
+    if (cs & AR_DB) key |= 1;
+    if (seg_access(SS) & AR_DB) key |= KEY_STACK32;
+    if (seg_base(CS) == 0 && seg_limit(CS) == 0xffff_ffff && flat_data(DS) && flat_data(SS) && flat_data(ES))
+      key |= KEY_FLAT;
+  }
+  store<u32>(ST, key, S_MODE_KEY);
+  const user: u32 = load<u32>(ST, S_CPL) == 3 ? 1 : 0;
+  store<u32>(ST, (ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR)) as u32, S_TLB);
+  const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
+  store<u32>(ST, cache as u32, S_JUMP_CACHE);
+  // A jump cache maps RIP alone: it holds entries of one mode key and one CS base.
+  const base: u64 = key & 2 ? 0 : seg_base(CS);
+  if (load<u32>(ST + (user << 2), S_JUMP_KEYS) != key || load<u64>(ST + (user << 3), S_JUMP_BASES) != base) {
+    store<u32>(ST + (user << 2), key, S_JUMP_KEYS);
+    store<u64>(ST + (user << 3), base, S_JUMP_BASES);
+    memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
+  }
+}
