@@ -371,6 +371,11 @@ export function operandForm(
   return list;
 }
 
+interface Candidate {
+  readonly row: Row;
+  readonly pattern: Pattern;
+}
+
 const BLOCK_MODRM = 72; // 8 memory forms by reg, then 64 register forms
 const NODES = 1024 + 1; // per mode class; the last: opcode 90 with REX.B
 const NODE_90_REX_B = 1024;
@@ -414,7 +419,7 @@ export class Decoder {
       });
     }
     this.rows = rows;
-    const byNode = new Map<number, { row: Row; pattern: Pattern }[]>();
+    const byNode = new Map<number, Candidate[]>();
     for (const row of rows) {
       const { encoding } = row;
       if (encoding.feature !== undefined && features !== undefined && !features.has(encoding.feature)) continue;
@@ -435,7 +440,7 @@ export class Decoder {
       }
     }
     const forms: Form[] = [];
-    const formByKey = new Map<string, number>();
+    const formByKey = new Map<number, number>();
     this.forms = forms;
     this.blocks = new Uint32Array(2 * NODES * 12);
     this.modrmOf = new Uint8Array(2 * NODES);
@@ -451,43 +456,34 @@ export class Decoder {
         throw new BugError('ISA_MODRM', `one opcode with and without ModRM: ${names}`);
       }
       this.modrmOf[key] = modrm ? 1 : 0;
+      /** Blocks of this node by the candidates that the prefixes admit and their operand sizes. */
+      const blockByChoice = new Map<string, number>();
       for (let prefix = 0; prefix < 4; prefix++) {
         for (let size = 0; size < (long ? 3 : 2); size++) {
-          const block: number[] = [];
-          for (let leaf = 0; leaf < (modrm ? BLOCK_MODRM : 1); leaf++) {
-            let best: { row: Row; pattern: Pattern } | undefined;
-            for (const candidate of inMode) {
-              if (!matches(candidate.row.encoding, candidate.pattern, long, prefix, size, modrm ? leaf : -1)) continue;
-              if (best !== undefined && best.pattern.weight === candidate.pattern.weight) {
-                const a = `${best.row.instruction.name} '${best.row.encoding.opcode}'`;
-                const b = `${candidate.row.instruction.name} '${candidate.row.encoding.opcode}'`;
-                throw new BugError('ISA_AMBIGUOUS', `${a} and ${b} match the same bytes`);
-              }
-              if (best === undefined || candidate.pattern.weight > best.pattern.weight) best = candidate;
-            }
-            if (best === undefined) {
-              block.push(0);
-              continue;
-            }
-            const opBits = effectiveOpBits(best.row.encoding, long, size);
-            const ignoreMod = best.pattern.mod === 'ignored';
-            const offset = best.row.encoding.operands.some((o) => o.method === 'O');
-            const mem = (modrm && leaf < 8 && !ignoreMod) || offset;
-            const formKey = `${best.row.number} ${opBits} ${long} ${mem}`;
-            let number = formByKey.get(formKey);
-            if (number === undefined) {
-              number = forms.length;
-              formByKey.set(formKey, number);
-              forms.push(makeForm(number, best.row, opBits, long, mem, ignoreMod));
-            }
-            block.push(number + 1);
-          }
-          const content = block.join();
-          let at = blockByContent.get(content);
+          const admitted = inMode.filter((c) => admits(c.row.encoding, c.pattern, long, prefix, size));
+          if (admitted.length === 0) continue; // block 0: all undefined
+          const choice = admitted.map((c) => `${c.row.number}/${effectiveOpBits(c.row.encoding, long, size)}`).join();
+          let at = blockByChoice.get(choice);
           if (at === undefined) {
-            at = leaves.length;
-            blockByContent.set(content, at);
-            for (const l of block) leaves.push(l);
+            const block = buildBlock(admitted, modrm, (row, mod, mem) => {
+              const opBits = effectiveOpBits(row.encoding, long, size);
+              const formKey = row.number * 16 + [16, 32, 64].indexOf(opBits) + (long ? 8 : 0) + (mem ? 4 : 0);
+              let number = formByKey.get(formKey);
+              if (number === undefined) {
+                number = forms.length;
+                formByKey.set(formKey, number);
+                forms.push(makeForm(number, row, opBits, long, mem, mod === 'ignored'));
+              }
+              return number;
+            });
+            const content = block.join();
+            at = blockByContent.get(content);
+            if (at === undefined) {
+              at = leaves.length;
+              blockByContent.set(content, at);
+              for (const l of block) leaves.push(l);
+            }
+            blockByChoice.set(choice, at);
           }
           this.blocks[key * 12 + prefix * 3 + size] = at;
         }
@@ -830,17 +826,49 @@ export class Decoder {
   }
 }
 
-function matches(e: Encoding, t: Pattern, long: boolean, prefix: number, size: number, leaf: number): boolean {
+/** Whether prefixes and operand size admit an encoding. */
+function admits(e: Encoding, t: Pattern, long: boolean, prefix: number, size: number): boolean {
   if (t.prefix >= 0 && t.prefix !== prefix) return false;
   if (t.rexW >= 0 && (t.rexW === 1) !== (size === 2)) return false;
-  if (e.onlyOpBits !== undefined && effectiveOpBits(e, long, size) !== e.onlyOpBits) return false;
-  if (leaf < 0) return true;
+  return e.onlyOpBits === undefined || effectiveOpBits(e, long, size) === e.onlyOpBits;
+}
+
+/** Whether a ModRM leaf (0..7 memory by reg, 8..71 registers) matches. */
+function matchesLeaf(t: Pattern, leaf: number): boolean {
   const mem = leaf < 8;
   if (t.mod === 'mem' ? !mem : t.mod === 'reg' ? mem : false) return false;
   const modrm = mem ? leaf << 3 : leaf - 8 + 0xc0;
   if (t.digit >= 0 && ((modrm >> 3) & 7) !== t.digit) return false;
-  if (t.low >= 0 && (modrm < t.low || modrm > t.high)) return false;
-  return true;
+  return t.low < 0 || (modrm >= t.low && modrm <= t.high);
+}
+
+/** The leaves of one opcode: form number + 1 of the most specific candidate, 0 for undefined. */
+function buildBlock(
+  candidates: readonly Candidate[],
+  modrm: boolean,
+  formOf: (row: Row, mod: Pattern['mod'], mem: boolean) => number,
+): number[] {
+  const block: number[] = [];
+  for (let leaf = 0; leaf < (modrm ? BLOCK_MODRM : 1); leaf++) {
+    let best: Candidate | undefined;
+    for (const candidate of candidates) {
+      if (modrm && !matchesLeaf(candidate.pattern, leaf)) continue;
+      if (best !== undefined && best.pattern.weight === candidate.pattern.weight) {
+        const a = `${best.row.instruction.name} '${best.row.encoding.opcode}'`;
+        const b = `${candidate.row.instruction.name} '${candidate.row.encoding.opcode}'`;
+        throw new BugError('ISA_AMBIGUOUS', `${a} and ${b} match the same bytes`);
+      }
+      if (best === undefined || candidate.pattern.weight > best.pattern.weight) best = candidate;
+    }
+    if (best === undefined) {
+      block.push(0);
+      continue;
+    }
+    const { row, pattern } = best;
+    const offset = row.encoding.operands.some((o) => o.method === 'O');
+    block.push(formOf(row, pattern.mod, (modrm && leaf < 8 && pattern.mod !== 'ignored') || offset) + 1);
+  }
+  return block;
 }
 
 function makeForm(
