@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { ConfigError } from '../../base/index.js';
 import { FakeClock, recorder } from '../testing.js';
 import { ACPI_S5_SLP_TYP } from './acpi-pm.js';
+import { APIC_BASE_ENABLE } from './local-apic.js';
 import { PC, PcChipset } from './pc-chipset.js';
 
 function pc(options: { apic?: boolean; cpus?: number } = {}) {
@@ -179,4 +180,59 @@ test('a saved board goes on as the first one does', () => {
 test('a board of impossible shape is refused', () => {
   assert.throws(() => pc({ cpus: 0 }), ConfigError);
   assert.throws(() => pc({ cpus: 2, apic: false }), ConfigError);
+});
+
+test('a moved APIC page is where it was after load', () => {
+  const a = pc();
+  a.chips.localApics[0]!.inputs.setBase(0xfed00000 | APIC_BASE_ENABLE);
+  a.chips.moveLocalApicPage(0xfed00000, true);
+  const b = pc();
+  b.chips.load(a.chips.save());
+  assert.equal(b.chips.set.mmio.read(0xfed00030, 4), 0x00050014);
+  assert.equal(b.chips.set.mmio.claims(PC.LOCAL_APIC_GPA), false);
+  b.chips.reset();
+  assert.equal(b.chips.set.mmio.claims(PC.LOCAL_APIC_GPA), true);
+});
+
+/** Park and Miller's minimal standard generator. */
+function random(seed: number): (below: number) => number {
+  let x = seed;
+  return (below) => {
+    x = (x * 48_271) % 0x7fff_ffff;
+    return x % below;
+  };
+}
+
+test('random accesses at random times never throw, hang or leave plain numbers', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const next = random(seed * 7919);
+    const p = pc({ cpus: 1 + (seed % 2) });
+    const ranges = [
+      ...p.chips.set.pio.ranges().map((r) => ({ ...r, bus: p.chips.set.pio })),
+      ...p.chips.set.mmio.ranges().map((r) => ({ ...r, bus: p.chips.set.mmio })),
+    ];
+    for (let n = 0; n < 5000; n++) {
+      const r = ranges[next(ranges.length)]!;
+      const size = ([1, 2, 4] as const)[next(3)]!;
+      const address = r.start + next(r.sizeBytes);
+      if (next(2) === 0) r.bus.write(address, size, (next(0x10000) * 0x10000 + next(0x10000)) % 2 ** (8 * size));
+      else {
+        const v = r.bus.read(address, size);
+        assert.ok(Number.isInteger(v) && v >= 0 && v < 2 ** (8 * size), `seed ${seed}: ${address} reads ${v}`);
+      }
+      if (next(4) === 0) p.runTo(p.clock.now + next(3) * next(1_000_000));
+      if (p.chips.pendingInterrupt()) {
+        const vector = p.chips.acknowledgeInterrupt();
+        assert.ok(vector >= 0 && vector <= 255, `seed ${seed}: vector ${vector}`);
+      }
+    }
+    const saved = p.chips.save();
+    const other = pc({ cpus: 1 + (seed % 2) });
+    other.clock.now = p.clock.now;
+    other.chips.load(JSON.parse(JSON.stringify(saved)));
+    assert.deepEqual(other.chips.save(), saved, `seed ${seed}`);
+    const end = p.clock.now + 10_000_000;
+    for (const q of [p, other]) q.runTo(end);
+    assert.deepEqual(other.chips.save(), p.chips.save(), `seed ${seed} after 10 ms more`);
+  }
 });

@@ -18,7 +18,7 @@ import { i8254 } from './i8254.js';
 import { i8259 } from './i8259.js';
 import { IO_APIC_PINS, ioApic } from './io-apic.js';
 import type { LocalApicInputs, LocalApicPorts, LocalApicQueries, LocalApicState } from './local-apic.js';
-import { APIC_DEFAULT_GPA, localApic } from './local-apic.js';
+import { APIC_BASE_ENABLE, APIC_BASE_X2APIC, APIC_DEFAULT_GPA, localApic } from './local-apic.js';
 import { cmosMemorySize, mc146818 } from './mc146818.js';
 import { postPort } from './post-port.js';
 import type { Uart16550Inputs, Uart16550Ports, Uart16550Queries, Uart16550State } from './uart16550.js';
@@ -84,6 +84,8 @@ class LocalApicPage implements BusTarget {
     this.apics[this.current]!.regions.regs!.write(offset, size, value);
   }
 }
+
+const APIC_PAGE = 0xffff_f000;
 
 /** A PC's chip set. */
 export class PcChipset {
@@ -281,6 +283,12 @@ export class PcChipset {
   }
   load(saved: SavedDevices): void {
     this.set.load(saved);
+    const apic = this.localApics[0];
+    if (apic !== undefined) {
+      const base = apic.queries.base();
+      const inMemory = (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === APIC_BASE_ENABLE;
+      this.moveLocalApicPage((base & APIC_PAGE) >>> 0, inMemory);
+    }
     this.request = null;
   }
 }
