@@ -1,0 +1,326 @@
+// Blocks of decoded records: lookup by RIP, links between blocks, invalidation when code is overwritten, and the point
+// where an instruction that ended early is resolved. Contract: ../README.md "Unwinding", "Budget".
+import { build_block, ST } from './env';
+import { gp0, raise } from './exceptions';
+import {
+  AREA_JUMP_SUPERVISOR, AREA_JUMP_USER, AREA_TLB_SUPERVISOR, AREA_TLB_USER, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, TLB_ADDEND, TLB_ENTRIES, TLB_SIZE_BYTES, TLB_WRITE_TAG, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+} from './generated/layout';
+import { deliver_exception } from './interrupts';
+import { translate_exec } from './memory';
+
+/** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
+const NEAR_END: i32 = 64;
+const HASH_MASK: u32 = 16383;
+const MAX_BLOCK_RECORDS: usize = 80;
+const NO_KEY: u64 = 0xffff_ffff_ffff_ffff;
+const CS: usize = 1;
+
+@inline function code_bits(): u32 { return load<u32>(ST, S_MODE_KEY) & 3; }
+@inline function code_base(): u64 { return load<u64>(ST + S_SEGMENTS + CS * SEGMENT_SIZE_BYTES, SEGMENT_BASE); }
+/** RIP space of the mode: 64 bits in 64-bit mode, else 32. */
+@inline function wrap(rip: u64): u64 { return code_bits() == 2 ? rip : rip & 0xffff_ffff; }
+@inline function jump_entry(rip: u64): usize {
+  const line = <usize>load<u32>(ST, S_JUMP_CACHE);
+  return line + ((<usize>(<u32>rip ^ <u32>(rip >> 12)) & (<usize>JUMP_ENTRIES - 1)) * JUMP_SIZE_BYTES);
+}
+@inline function record_next(u: usize): u64 { return wrap(load<u64>(ST, S_CODE_PAGE) + <u64>load<u16>(u, RECORD_NEXT)); }
+@inline function record_rip(u: usize): u64 { return wrap(load<u64>(ST, S_CODE_PAGE) + <u64>load<u16>(u, RECORD_NEXT) - <u64>load<u8>(u, RECORD_LENGTH)); }
+@inline function charge(n: i32): void { store<i32>(ST, load<i32>(ST, S_BUDGET) - n, S_BUDGET); }
+
+@inline function hash_of(key: u64): usize {
+  const h = (<u32>(key >> 8) * 0x9e37_79b1) ^ <u32>(key & 0xff);
+  return <usize>load<u32>(ST, S_BLOCK_HASH) + ((<usize>(h >> 14) & <usize>HASH_MASK) << 2);
+}
+function find_block(key: u64): usize {
+  let block: usize = load<u32>(hash_of(key));
+  while (block) {
+    if (load<u64>(block, BLOCK_KEY) == key) return block + BLOCK_SIZE_BYTES;
+    block = load<u32>(block, BLOCK_NEXT_IN_HASH);
+  }
+  return 0;
+}
+/** Takes the write permission of a page out of both TLBs: its code is being translated. */
+function withhold_writes(page: usize): void {
+  for (let t = 0; t < 2; t++) {
+    let entry = ST + (t ? AREA_TLB_USER : AREA_TLB_SUPERVISOR);
+    for (let i: u32 = 0; i < TLB_ENTRIES; i++, entry += TLB_SIZE_BYTES) {
+      const tag = load<u64>(entry, TLB_WRITE_TAG);
+      if (tag != NO_KEY && ((<usize><u32>tag + <usize>load<u32>(entry, TLB_ADDEND)) & 0xffff_ffff) == page) store<u64>(entry, NO_KEY, TLB_WRITE_TAG);
+    }
+  }
+}
+export function flush_jump_caches(): void {
+  memory.fill(ST + AREA_JUMP_SUPERVISOR, 0xff, <usize>JUMP_ENTRIES * JUMP_SIZE_BYTES);
+  memory.fill(ST + AREA_JUMP_USER, 0xff, <usize>JUMP_ENTRIES * JUMP_SIZE_BYTES);
+}
+/** Forgets every block. Only between instructions. */
+export function flush_blocks(): void {
+  memory.fill(load<u32>(ST, S_BLOCK_HASH), 0, (<usize>HASH_MASK + 1) << 2);
+  memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
+  memory.fill(load<u32>(ST, S_CODE_HEAD), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 2);
+  store<u32>(ST, load<u32>(ST, S_ARENA), S_ARENA_NEXT);
+  flush_jump_caches();
+}
+/** Block at a host address, built when absent. */
+function block_at(host: usize): usize {
+  const key = (<u64>host << 8) | <u64>(load<u32>(ST, S_MODE_KEY) & 0xff);
+  const known = find_block(key);
+  if (known) return known;
+  if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
+  const block: usize = load<u32>(ST, S_ARENA_NEXT);
+  const bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
+  store<u64>(ST, load<u64>(ST, S_BLOCKS_BUILT) + 1, S_BLOCKS_BUILT);
+  const slot = hash_of(key);
+  store<u32>(block, load<u32>(slot), BLOCK_NEXT_IN_HASH);
+  store<u64>(block, key, BLOCK_KEY);
+  store<u32>(slot, <u32>block);
+  const page = (host - <usize>load<u32>(ST, S_RAM_HOST)) >> 12;
+  if (page < <usize>load<u32>(ST, S_RAM_PAGES)) {
+    const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
+    const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
+    if (load<u64>(map) == 0) withhold_writes(host & ~0xfff);
+    const first = (host >> 6) & 63;
+    const last = min<usize>(63, ((host & 0xfff) + (bytes ? bytes - 1 : 0)) >> 6);
+    store<u64>(map, load<u64>(map) | ((<u64>0xffff_ffff_ffff_ffff >> (63 - <u64>(last - first))) << <u64>first));
+    store<u32>(block, load<u32>(head), BLOCK_NEXT_IN_PAGE);
+    store<u32>(head, <u32>block);
+  }
+  return block + BLOCK_SIZE_BYTES;
+}
+function forget_page(page: usize): void {
+  const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
+  const stale = <u16>load<u32>(ST, S_STALE_HANDLER);
+  let block: usize = load<u32>(head);
+  while (block) {
+    // out of the hash chain
+    let link = hash_of(load<u64>(block, BLOCK_KEY));
+    while (load<u32>(link) && <usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_NEXT_IN_HASH;
+    if (load<u32>(link)) store<u32>(link, load<u32>(block, BLOCK_NEXT_IN_HASH));
+    store<u64>(block, NO_KEY, BLOCK_KEY);
+    const count = <usize>load<u16>(block, BLOCK_COUNT);
+    for (let i: usize = 1; i <= count; i++) store<u16>(block + i * RECORD_SIZE_BYTES, stale, RECORD_HANDLER);
+    block = load<u32>(block, BLOCK_NEXT_IN_PAGE);
+  }
+  store<u32>(head, 0);
+  store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
+}
+/** RAM at `host` was or is about to be written: blocks of the touched 64-byte lines are dropped with their page. */
+export function code_written(host: usize, size: i32): void {
+  const base = <usize>load<u32>(ST, S_RAM_HOST);
+  let at = host;
+  let left = <usize>size;
+  while (left) {
+    const chunk = min<usize>(left, 4096 - (at & 4095));
+    const page = (at - base) >> 12;
+    if (page < <usize>load<u32>(ST, S_RAM_PAGES)) {
+      const map = load<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3));
+      if (map) {
+        const first = <u64>(at >> 6) & 63;
+        const last = <u64>((at & 4095) + chunk - 1) >> 6;
+        if (map & ((<u64>0xffff_ffff_ffff_ffff >> (63 - (last - first))) << first)) forget_page(page);
+      }
+    }
+    at += chunk;
+    left -= chunk;
+  }
+}
+/** A device or loader wrote guest-physical memory. */
+export function physical_written(gpa: f64, size: f64): void {
+  const at = <u64>gpa;
+  const end = at + <u64>size;
+  const count = load<u32>(ST, S_SLOT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    const slot = ST + S_SLOTS + <usize>i * SLOT_SIZE_BYTES;
+    const base = load<u64>(slot, SLOT_GPA);
+    const limit = base + load<u64>(slot, SLOT_SIZE_BYTES_FIELD);
+    const from = max<u64>(at, base);
+    const to = min<u64>(end, limit);
+    if (from < to) code_written(<usize>load<u32>(slot, SLOT_HOST) + <usize>(from - base), <i32>(to - from));
+  }
+}
+
+/** Single-instruction block for an instruction that crosses a page border, or 0 when its second page faults. */
+function crossing_block(rip: u64, host: usize): usize {
+  const buffer = <usize>load<u32>(ST, S_CROSSING);
+  const linear = rip + code_base();
+  const have: usize = 4096 - (host & 4095);
+  memory.copy(buffer, host, have);
+  const second = translate_exec(code_bits() == 2 ? (linear | 0xfff) + 1 : ((linear | 0xfff) + 1) & 0xffff_ffff);
+  if (!second) return 0;
+  memory.copy(buffer + have, second, 16);
+  if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
+  return <usize>build_block(<i32>buffer, 0, <i32>(host & 4095)); // returns the first record
+}
+
+/** Finds the record at `rip` and sets codePage. Delivers fetch faults. 0: leave the loop (exit pending or budget low). */
+function find(target: u64): usize {
+  let rip = target;
+  while (true) {
+    rip = wrap(rip);
+    store<u64>(ST, rip, S_RIP);
+    store<u32>(ST, UNWIND_NONE, S_UNWIND);
+    const linear = code_bits() == 2 ? rip : (rip + code_base()) & 0xffff_ffff;
+    let fault = false;
+    if (code_bits() != 2 && rip > <u64>load<u32>(ST + S_SEGMENTS + CS * SEGMENT_SIZE_BYTES, SEGMENT_LIMIT)) {
+      gp0();
+      fault = true;
+    }
+    if (!fault) {
+      const host = translate_exec(linear);
+      if (host) {
+        const offset = linear & 0xfff;
+        store<u64>(ST, rip - offset, S_CODE_PAGE);
+        let u = block_at(host);
+        if (load<u16>(u - BLOCK_SIZE_BYTES, BLOCK_COUNT) == 0) {
+          u = crossing_block(rip, host);
+          if (u) return u;
+        } else {
+          const entry = jump_entry(rip);
+          store<u64>(entry, rip, JUMP_RIP);
+          store<u32>(entry, <u32>u, JUMP_RECORD);
+          store<u32>(entry, <u32>offset, JUMP_PAGE_OFFSET);
+          return u;
+        }
+      }
+    }
+    // the fetch faulted: deliver and go on at the handler
+    if (load<u32>(ST, S_UNWIND) == UNWIND_EXIT) return 0;
+    deliver_exception();
+    if (load<u32>(ST, S_UNWIND) == UNWIND_EXIT) return 0;
+    rip = load<u64>(ST, S_RIP);
+  }
+}
+/** First record at `rip` of the state; 0 when an exit is pending. Called at VM entry. */
+export function enter_code(): usize {
+  return find(load<u64>(ST, S_RIP));
+}
+@inline function go(rip: u64): usize {
+  if (load<i32>(ST, S_BUDGET) < NEAR_END) {
+    store<u64>(ST, wrap(rip), S_RIP);
+    store<u32>(ST, UNWIND_NONE, S_UNWIND);
+    return 0;
+  }
+  const wrapped = wrap(rip);
+  const entry = jump_entry(wrapped);
+  if (load<u64>(entry, JUMP_RIP) == wrapped) {
+    const u: usize = load<u32>(entry, JUMP_RECORD);
+    if (load<u16>(u, RECORD_HANDLER) != <u16>load<u32>(ST, S_STALE_HANDLER)) {
+      store<u64>(ST, wrapped - <u64>load<u32>(entry, JUMP_PAGE_OFFSET), S_CODE_PAGE);
+      return u;
+    }
+  }
+  return find(wrapped);
+}
+/** An indirect branch missed the jump cache. The branch itself has been charged. */
+export function lookup_slow(u: usize, rip: u64): usize {
+  if (code_bits() == 2 && <i64>(rip << 16) >> 16 != <i64>rip) {
+    charge(-<i32>load<u8>(u, RECORD_ORDER) - 1);
+    gp0();
+    return resolve(u);
+  }
+  return go(rip);
+}
+/** Target of a direct branch (which = 0 taken, 1 not taken): links it when it stays in the page. */
+export function link(u: usize, which: u32): usize {
+  const next = <i64>load<u16>(u, RECORD_NEXT);
+  const offset = which ? next : <i64>load<i32>(u, RECORD_DISP);
+  let rip = load<u64>(ST, S_CODE_PAGE) + <u64>offset;
+  if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
+  if (code_bits() == 2 && <i64>(rip << 16) >> 16 != <i64>rip) {
+    charge(-<i32>load<u8>(u, RECORD_ORDER) - 1);
+    gp0();
+    return resolve(u);
+  }
+  const page = load<u64>(ST, S_CODE_PAGE);
+  const before = load<u32>(ST, S_ARENA_NEXT);
+  const found = go(rip);
+  if (found && offset >= 0 && offset < 4096 && load<u8>(u, RECORD_EXTRA) != 16 && load<u64>(ST, S_CODE_PAGE) == page && load<u32>(ST, S_ARENA_NEXT) >= before && load<u16>(u, RECORD_HANDLER) != <u16>load<u32>(ST, S_STALE_HANDLER) && <usize>load<u32>(ST, S_CROSSING) != 0 && load<u16>(found - BLOCK_SIZE_BYTES, BLOCK_COUNT) != 0 && load<u64>(found - BLOCK_SIZE_BYTES, BLOCK_KEY) != NO_KEY)
+    store<u32>(u + RECORD_IMM + (which ? 4 : 0), <u32>found);
+  return found;
+}
+/** The budget is nearly used at a direct branch: note where to go on. */
+export function leave_at(u: usize, which: u32): usize {
+  let rip = load<u64>(ST, S_CODE_PAGE) + (which ? <u64>load<u16>(u, RECORD_NEXT) : <u64><i64>load<i32>(u, RECORD_DISP));
+  if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
+  store<u64>(ST, wrap(rip), S_RIP);
+  store<u32>(ST, UNWIND_NONE, S_UNWIND);
+  return 0;
+}
+/** An instruction ended early: commit the count, deliver what is pending, return the next record or 0. */
+export function resolve(u: usize): usize {
+  const why = load<u32>(ST, S_UNWIND);
+  const order = <i32>load<u8>(u, RECORD_ORDER);
+  if (why == UNWIND_LOOKUP) {
+    charge(order + 1);
+    store<u32>(ST, 0, S_REPLAY_COUNT);
+    store<u32>(ST, 0, S_REPLAY_NEXT);
+    return go(load<u64>(ST, S_RIP));
+  }
+  charge(order);
+  store<u32>(ST, 0, S_REPLAY_NEXT);
+  if (why == UNWIND_EXIT) {
+    store<u64>(ST, record_rip(u), S_RIP);
+    return 0;
+  }
+  if (why == UNWIND_EXCEPTION) {
+    const trap = load<u32>(ST, S_EXCEPTION_KIND) == 1;
+    store<u64>(ST, trap ? record_next(u) : record_rip(u), S_RIP);
+    if (trap) charge(1);
+    store<u32>(ST, 0, S_REPLAY_COUNT);
+    deliver_exception();
+    if (load<u32>(ST, S_UNWIND) == UNWIND_EXIT) return 0;
+    return go(load<u64>(ST, S_RIP));
+  }
+  // a handler gave up without a reason: a mistake of ours, made visible as a trap
+  unreachable();
+  return 0;
+}
+/** Handler of stale records: the code under this one was overwritten. */
+export function stale(u: usize): usize {
+  charge(<i32>load<u8>(u, RECORD_ORDER));
+  const rip = record_rip(u);
+  if (load<i32>(ST, S_BUDGET) < NEAR_END) {
+    store<u64>(ST, rip, S_RIP);
+    store<u32>(ST, UNWIND_NONE, S_UNWIND);
+    return 0;
+  }
+  return find(rip);
+}
+/** Handler of the record that ends a cut block: `order` instructions were executed, `disp` is the page offset of the next. */
+export function stop(u: usize): usize {
+  charge(<i32>load<u8>(u, RECORD_ORDER));
+  store<u64>(ST, wrap(load<u64>(ST, S_CODE_PAGE) + <u64><i64>load<i32>(u, RECORD_DISP)), S_RIP);
+  store<u32>(ST, UNWIND_NONE, S_UNWIND);
+  return 0;
+}
+/** Copies at most `instructions` of the block at `u` behind the arena's end, closed by a stop record. Returns the copy. */
+export function cut_block(u: usize, instructions: i32): usize {
+  const count = <usize>load<u16>(u - BLOCK_SIZE_BYTES, BLOCK_COUNT);
+  if (count == 0) return u; // a single page-crossing instruction
+  const copy = <usize>load<u32>(ST, S_ARENA_END);
+  const fused = <u16>load<u32>(ST, S_FUSED_HANDLERS);
+  let from = u;
+  let to = copy;
+  for (let i: usize = 0; i < count && <i32>load<u8>(from, RECORD_ORDER) < instructions; i++) {
+    memory.copy(to, from, RECORD_SIZE_BYTES);
+    if (load<u16>(to, RECORD_HANDLER) < fused) store<u16>(to, load<u16>(to, RECORD_C), RECORD_HANDLER);
+    from += RECORD_SIZE_BYTES;
+    to += RECORD_SIZE_BYTES;
+  }
+  const end = load<u16>(to - RECORD_SIZE_BYTES, RECORD_NEXT);
+  memory.fill(to, 0, RECORD_SIZE_BYTES);
+  store<u16>(to, <u16>load<u32>(ST, S_STOP_HANDLER), RECORD_HANDLER);
+  store<u8>(to, <u8>instructions, RECORD_ORDER);
+  store<u16>(to, end, RECORD_NEXT);
+  store<i32>(to, <i32>end, RECORD_DISP);
+  return copy;
+}
+/** Handler of bytes that are no instruction. */
+export function count_undefined(): void {
+  store<u32>(ST, load<u32>(ST, S_UNDEFINED_OPCODES) + 1, S_UNDEFINED_OPCODES);
+}
+/** Raises an exception from emitted code; errorCode -1: none. */
+export function raise_exception(vector: i32, errorCode: i32): i32 {
+  return raise(vector, errorCode < 0 ? 0 : errorCode);
+}

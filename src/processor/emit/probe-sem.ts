@@ -1,0 +1,144 @@
+// Sem<null>: runs an instruction's semantics for nothing but to learn which static facts it looks at and what it does.
+// From that follow the handler's identity (two encodings that look alike share a handler) and the shape of its block.
+import { PROCEDURES } from '../../isa/index.js';
+import type { Form } from '../../isa/index.js';
+import type { Operand, Sem } from '../../isa/index.js';
+import type { StaticFacts } from './wasm-sem.js';
+
+export interface ProbeResult {
+  /** Identity of the handler among those of its instruction. */
+  readonly key: string;
+  /** Ends its block: branches, or leaves through a procedure. */
+  readonly endsBlock: boolean;
+  /** The memory operand is written. */
+  readonly writesMemory: boolean;
+  /** The memory operand is accessed with segmentation (not LEA). */
+  readonly usesLinear: boolean;
+}
+
+/** Runs `form.instruction.execute` with `facts`. */
+export function probe(form: Form, facts: StaticFacts): ProbeResult {
+  const seen = new Set<string>();
+  let endsBlock = form.instruction.serializes === true;
+  let writesMemory = false;
+  let usesLinear = false;
+  const fact = <K extends keyof StaticFacts>(name: K): StaticFacts[K] => {
+    seen.add(`${name}=${String(facts[name])}`);
+    return facts[name];
+  };
+  const touches = (operand: Operand, isWrite: boolean): void => {
+    if (operand.kind !== 'mem') return;
+    usesLinear = true;
+    if (isWrite) writesMemory = true;
+    fact('long');
+    if (operand.bits === 128) fact('aligned');
+  };
+  const stack = (): void => {
+    fact('stackBits');
+    fact('flat');
+    fact('long');
+  };
+  const none = (): null => null;
+  const handlers: Partial<Record<keyof Sem<null>, unknown>> = {
+    get opBits() {
+      return fact('opBits');
+    },
+    get addrBits() {
+      return fact('addrBits');
+    },
+    get long() {
+      return fact('long');
+    },
+    get stackBits() {
+      return fact('stackBits');
+    },
+    get rep() {
+      return fact('rep');
+    },
+    // Widths are not tracked: semantics that ask get the operand size's answer from their own operands.
+    widthOf: () => 64,
+    read: (o: Operand) => {
+      touches(o, false);
+      return null;
+    },
+    write: (o: Operand) => touches(o, true),
+    update: (o: Operand, f: (v: null) => null) => {
+      touches(o, true);
+      f(null);
+    },
+    effectiveAddress: () => {
+      fact('addrBits');
+      return null;
+    },
+    at: (o: Operand, _offset: unknown, bits: number) => {
+      if (o.kind === 'mem') usesLinear = true;
+      return { ...o, bits };
+    },
+    linearAddress: (o: Operand, _n: number, isWrite: boolean) => {
+      touches(o, isWrite);
+      return null;
+    },
+    pointer: (o: Operand) => {
+      touches(o, false);
+      return null;
+    },
+    load: () => {
+      stack();
+      return null;
+    },
+    store: () => stack(),
+    push: () => stack(),
+    peek: () => {
+      stack();
+      return null;
+    },
+    loadStack: () => {
+      stack();
+      return null;
+    },
+    storeStack: () => stack(),
+    checkTarget: () => fact('long'),
+    dropStack: () => fact('stackBits'),
+    nextRip: () => {
+      fact('long');
+      return null;
+    },
+    jumpTo: () => {
+      endsBlock = true;
+    },
+    jump: () => {
+      endsBlock = true;
+    },
+    when: (_c: null, then: () => void) => then(),
+    call: (name: string) => {
+      const p = PROCEDURES[name];
+      if (p === undefined) throw new RangeError(`${form.instruction.name} calls ${name}, which is no procedure`);
+      if (p.effect === 'leave') endsBlock = true;
+      return null;
+    },
+  };
+  const sem = new Proxy(handlers, {
+    get: (target, name) => (name in target ? target[name as keyof Sem<null>] : none),
+  }) as unknown as Sem<null>;
+  form.instruction.execute(sem, ...form.operands);
+  const operands = form.operands.map((o) => `${o.index}${o.kind}${o.bits}`).join();
+  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear };
+}
+
+/** Every combination of facts in which a form can occur. */
+export function factsOf(form: Form): StaticFacts[] {
+  const reps = form.rep ? (['none', 'rep', 'repne'] as const) : (['none'] as const);
+  const aligned = form.row.encoding.aligned === true;
+  const { opBits, long } = form;
+  const list: StaticFacts[] = [];
+  for (const rep of reps) {
+    if (long) {
+      for (const addrBits of [64, 32] as const) list.push({ opBits, addrBits, long, stackBits: 64, rep, flat: true, aligned });
+    } else {
+      for (const addrBits of [32, 16] as const)
+        for (const stackBits of [32, 16] as const)
+          for (const flat of [true, false]) list.push({ opBits, addrBits, long, stackBits, rep, flat, aligned });
+    }
+  }
+  return list;
+}

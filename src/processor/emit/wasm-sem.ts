@@ -1,0 +1,869 @@
+// Sem<V> as a WebAssembly emitter: V is a typed local or a constant. The same code serves the interpreter (operands bound
+// at run time to a decoded record) and translated code (operands bound at translation time): that is the Binding.
+import {
+  type BinaryOp, type Bits, type CompareOp, CONDITIONS, type Condition, type FlagsKind, type GprName, type Operand, type Sem, type StatusFlag,
+} from '../../isa/index.js';
+import { PROCEDURES, type Procedure } from '../../isa/index.js';
+import { at, FLAGS_KIND, segmentOffset, TLB_ENTRIES, TLB_ENTRY, SEGMENT_ENTRY, xmmOffset } from '../state-layout.js';
+import type { FunctionBuilder, Label, MemoryOpName, OpName, WasmType } from './wasm.js';
+
+/** A value: in a local, or a constant known now. Integers up to 32 bits are i32, zero-extended; 64 i64; 128 v128. */
+export interface Value {
+  readonly bits: Bits;
+  readonly type: WasmType;
+  /** Local index, or -1 for a constant. */
+  readonly local: number;
+  readonly constant: bigint;
+}
+
+/** What is fixed for one specialisation of an instruction. */
+export interface StaticFacts {
+  readonly opBits: 16 | 32 | 64;
+  readonly addrBits: 16 | 32 | 64;
+  readonly long: boolean;
+  readonly stackBits: 16 | 32 | 64;
+  readonly rep: 'none' | 'rep' | 'repne';
+  /** CS, DS, ES and SS are flat (always in 64-bit mode). */
+  readonly flat: boolean;
+  /** 16-byte memory operands must be aligned. */
+  readonly aligned: boolean;
+}
+
+/** Where operands live and how control leaves: the difference between interpreter and translated code. */
+export interface Binding {
+  readonly facts: StaticFacts;
+  /** GPR operand (any width). */
+  readGpr(s: WasmSem, operand: Operand): Value;
+  writeGpr(s: WasmSem, operand: Operand, v: Value): void;
+  /** GPR by number, low `bits`. */
+  readFixed(s: WasmSem, index: number, bits: Bits): Value;
+  writeFixed(s: WasmSem, index: number, v: Value): void;
+  /** Host address of the XMM or MMX register's 16-byte slot. */
+  slotAddress(s: WasmSem, operand: Operand): Value;
+  immediate(s: WasmSem, operand: Operand): Value;
+  /** base + index * scale + displacement + segment base for directly addressable operands, 64 wide, not masked. */
+  address(s: WasmSem, operand: Operand, withSegment: boolean): Value;
+  registerNumber(s: WasmSem, operand: Operand): Value;
+  /** Segment number of the override or the default. */
+  segmentNumber(s: WasmSem): Value;
+  nextRip(s: WasmSem): Value;
+  /** Stores the position for procedures that need it. */
+  notePosition(s: WasmSem): void;
+  /** Leaves the instruction because a procedure said so. */
+  unwind(s: WasmSem): void;
+  jumpDirect(s: WasmSem, taken: boolean): void;
+  jumpIndirect(s: WasmSem, rip: Value): void;
+}
+
+/** Functions that emitted code may call, by name. */
+export type ImportTable = ReadonlyMap<string, number>;
+
+const GPR: Record<GprName, number> = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 };
+const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
+const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
+const log2Bytes = (bits: number): number => Math.log2(bits / 8);
+const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
+const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' };
+const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
+
+/** A memory operand seen some bytes further on. */
+interface MovedOperand extends Operand {
+  readonly offset?: Value | number;
+}
+interface KnownFlags {
+  readonly kind: FlagsKind;
+  readonly a: Value;
+  readonly b: Value;
+  readonly r: Value;
+}
+
+export class WasmSem implements Sem<Value> {
+  private readonly pools: Record<WasmType, number[]> = { i32: [], i64: [], v128: [] };
+  private readonly used: Record<WasmType, number> = { i32: 0, i64: 0, v128: 0 };
+  private known: KnownFlags | null = null;
+  private deferred: (() => void)[] | null = null;
+  /** The last emitted code cannot fall through. */
+  terminated = false;
+  /** A branch was emitted: the instruction ends its block. */
+  branched = false;
+
+  constructor(
+    readonly f: FunctionBuilder,
+    readonly imports: ImportTable,
+    public binding: Binding,
+    /** Local that holds the host address of the vCPU's state area. */
+    readonly stateLocal: number,
+    private readonly conditionFunctions: readonly number[],
+  ) {}
+
+  /** Starts another instruction in the same function: temporaries are free again. */
+  begin(binding: Binding, keepFlags = false): void {
+    this.binding = binding;
+    this.terminated = false;
+    this.branched = false;
+    if (!keepFlags) {
+      this.used.i32 = 0;
+      this.used.i64 = 0;
+      this.used.v128 = 0;
+      this.known = null;
+    }
+  }
+  get opBits(): 16 | 32 | 64 {
+    return this.binding.facts.opBits;
+  }
+  get addrBits(): 16 | 32 | 64 {
+    return this.binding.facts.addrBits;
+  }
+  get long(): boolean {
+    return this.binding.facts.long;
+  }
+  get stackBits(): 16 | 32 | 64 {
+    return this.binding.facts.stackBits;
+  }
+  get rep(): 'none' | 'rep' | 'repne' {
+    return this.binding.facts.rep;
+  }
+
+  // --- plumbing ---
+  temp(type: WasmType): number {
+    const pool = this.pools[type];
+    const n = this.used[type]++;
+    let local = pool[n];
+    if (local === undefined) {
+      local = this.f.newLocal(type);
+      pool.push(local);
+    }
+    return local;
+  }
+  /** Takes the value on the wasm stack into a fresh local. */
+  take(bits: Bits): Value {
+    const type = typeOf(bits);
+    const local = this.temp(type);
+    this.f.set(local);
+    return { bits, type, local, constant: 0n };
+  }
+  push_(v: Value): void {
+    if (v.local >= 0) this.f.get(v.local);
+    else if (v.type === 'i32') this.f.i32(Number(BigInt.asIntN(32, v.constant)));
+    else if (v.type === 'i64') this.f.i64(v.constant);
+    else this.f.simdConst(v.constant);
+  }
+  state(): FunctionBuilder {
+    return this.f.get(this.stateLocal);
+  }
+  private call_(name: string): void {
+    const index = this.imports.get(name);
+    if (index === undefined) throw new RangeError(`no procedure named ${name}`);
+    this.f.call(index);
+  }
+  private op2(name: OpName, a: Value, b: Value, bits: Bits): Value {
+    this.push_(a);
+    this.push_(b);
+    this.f.op(name);
+    return this.take(bits);
+  }
+  private masked(bits: Bits): Value {
+    if (bits < 32) this.f.i32((1 << bits) - 1).op('i32.and');
+    return this.take(bits);
+  }
+
+  // --- values ---
+  const(value: bigint | number, bits: Bits): Value {
+    return { bits, type: typeOf(bits), local: -1, constant: BigInt(value) & maskOf(bits) };
+  }
+  widthOf(v: Value): Bits {
+    return v.bits;
+  }
+  binary(op: BinaryOp, a: Value, b: Value): Value {
+    const { bits, type } = a;
+    if (b.bits !== bits) throw new RangeError(`${op}: widths ${bits} and ${b.bits} differ`);
+    const w = type === 'i64' ? 'i64' : 'i32';
+    switch (op) {
+      case 'add':
+      case 'sub':
+      case 'mul':
+      case 'shl':
+        this.push_(a);
+        this.push_(b);
+        this.f.op(`${w}.${op}`);
+        return this.masked(bits);
+      case 'and':
+      case 'or':
+      case 'xor':
+        return this.op2(`${w}.${op}`, a, b, bits);
+      case 'shr':
+        return this.op2(`${w}.shr_u`, a, b, bits);
+      case 'sar':
+        this.pushSigned(a);
+        this.push_(b);
+        this.f.op(`${w}.shr_s`);
+        return this.masked(bits);
+      case 'rotl':
+      case 'rotr': {
+        if (bits >= 32) return this.op2(`${w}.${op}`, a, b, bits);
+        const back = this.binary('sub', this.const(bits, bits), b);
+        const [left, right] = op === 'rotl' ? [b, back] : [back, b];
+        return this.binary('or', this.binary('shl', a, left), this.binary('shr', a, right));
+      }
+    }
+  }
+  /** Pushes an i32 value of 8 or 16 bits sign-extended to 32, others as they are. */
+  private pushSigned(v: Value): void {
+    this.push_(v);
+    if (v.bits === 8) this.f.op('i32.extend8_s');
+    else if (v.bits === 16) this.f.op('i32.extend16_s');
+  }
+  add(a: Value, b: Value): Value {
+    return this.binary('add', a, b);
+  }
+  sub(a: Value, b: Value): Value {
+    return this.binary('sub', a, b);
+  }
+  and(a: Value, b: Value): Value {
+    return this.binary('and', a, b);
+  }
+  or(a: Value, b: Value): Value {
+    return this.binary('or', a, b);
+  }
+  xor(a: Value, b: Value): Value {
+    return this.binary('xor', a, b);
+  }
+  not(a: Value): Value {
+    return this.binary('xor', a, this.const(maskOf(a.bits), a.bits));
+  }
+  neg(a: Value): Value {
+    return this.binary('sub', this.const(0, a.bits), a);
+  }
+  shl(a: Value, count: Value): Value {
+    return this.binary('shl', a, count);
+  }
+  shr(a: Value, count: Value): Value {
+    return this.binary('shr', a, count);
+  }
+  sar(a: Value, count: Value): Value {
+    return this.binary('sar', a, count);
+  }
+  mul(a: Value, b: Value): Value {
+    return this.binary('mul', a, b);
+  }
+  compare(op: CompareOp, a: Value, b: Value): Value {
+    const w = a.type === 'i64' ? 'i64' : 'i32';
+    if (op === 'eq' || op === 'ne') return this.op2(`${w}.${op}`, a, b, 1);
+    const name = `${w}.${op.slice(0, 2)}_${op.slice(2)}` as OpName;
+    if (op.endsWith('s')) {
+      this.pushSigned(a);
+      this.pushSigned(b);
+    } else {
+      this.push_(a);
+      this.push_(b);
+    }
+    this.f.op(name);
+    return this.take(1);
+  }
+  isZero(a: Value): Value {
+    this.push_(a);
+    this.f.op(a.type === 'i64' ? 'i64.eqz' : 'i32.eqz');
+    return this.take(1);
+  }
+  select(condition: Value, ifTrue: Value, ifFalse: Value): Value {
+    this.push_(ifTrue);
+    this.push_(ifFalse);
+    this.push_(condition);
+    this.f.op('select');
+    return this.take(ifTrue.bits);
+  }
+  zext(v: Value, bits: Bits): Value {
+    if (v.bits === bits) return v;
+    if (v.local < 0) return this.const(v.constant, bits);
+    if (bits === 128) {
+      this.f.simdConst(0n);
+      this.push_(this.zext(v, 64));
+      this.f.simdLane('i64x2.replace_lane', 0);
+      return this.take(128);
+    }
+    if (bits === 64) {
+      this.push_(v);
+      this.f.op('i64.extend_i32_u');
+      return this.take(64);
+    }
+    return { ...v, bits };
+  }
+  sext(v: Value, bits: Bits): Value {
+    if (v.bits === bits) return v;
+    if (v.bits === 1) return this.binary('sub', this.const(0, bits), this.zext(v, bits));
+    if (bits === 64) {
+      this.push_(v);
+      this.f.op('i64.extend_i32_u');
+      this.f.op(v.bits === 8 ? 'i64.extend8_s' : v.bits === 16 ? 'i64.extend16_s' : 'i64.extend32_s');
+      return this.take(64);
+    }
+    this.pushSigned(v);
+    return this.masked(bits);
+  }
+  trunc(v: Value, bits: Bits): Value {
+    if (v.bits === bits) return v;
+    if (v.local < 0) return this.const(v.constant, bits);
+    if (v.bits === 128) {
+      this.push_(v);
+      this.f.simdLane('i64x2.extract_lane', 0);
+      return this.trunc(this.take(64), bits);
+    }
+    this.push_(v);
+    if (v.type === 'i64') this.f.op('i32.wrap_i64');
+    return this.masked(bits);
+  }
+  clz(v: Value): Value {
+    this.push_(v);
+    this.f.op(v.type === 'i64' ? 'i64.clz' : 'i32.clz');
+    if (v.bits < 32) this.f.i32(32 - v.bits).op('i32.sub');
+    return this.take(v.bits);
+  }
+  ctz(v: Value): Value {
+    this.push_(v);
+    if (v.bits < 32) this.f.i32(1 << v.bits).op('i32.or');
+    this.f.op(v.type === 'i64' ? 'i64.ctz' : 'i32.ctz');
+    return this.take(v.bits);
+  }
+  popcnt(v: Value): Value {
+    this.push_(v);
+    this.f.op(v.type === 'i64' ? 'i64.popcnt' : 'i32.popcnt');
+    return this.take(v.bits);
+  }
+
+  // --- operands ---
+  read(operand: Operand): Value {
+    const bits = operand.bits as Bits;
+    switch (operand.kind) {
+      case 'gpr':
+        return this.binding.readGpr(this, operand);
+      case 'far':
+      case 'imm':
+        return this.binding.immediate(this, operand);
+      case 'mem':
+        return this.loadLinear(this.operandLinear(operand), bits);
+      case 'xmm':
+      case 'mmx':
+        this.push_(this.binding.slotAddress(this, operand));
+        return this.loadHost(operand.kind === 'xmm' ? 128 : 64);
+      case 'segment':
+        return this.trunc(this.call('segment_selector', this.registerNumber(operand)), bits);
+      default:
+        throw new RangeError(`an operand of kind ${operand.kind} has no value`);
+    }
+  }
+  write(operand: Operand, v: Value): void {
+    switch (operand.kind) {
+      case 'gpr':
+        this.binding.writeGpr(this, operand, v);
+        return;
+      case 'mem':
+        this.storeLinear(this.operandLinear(operand), v);
+        return;
+      case 'xmm':
+      case 'mmx': {
+        const slot = this.binding.slotAddress(this, operand);
+        this.push_(slot);
+        this.push_(v);
+        this.storeHost(v.bits);
+        if (operand.kind === 'mmx') {
+          this.push_(slot);
+          this.f.i32(0xffff).memory('i32.store16', 8);
+        }
+        return;
+      }
+      default:
+        throw new RangeError(`an operand of kind ${operand.kind} cannot be written`);
+    }
+  }
+  update(operand: Operand, f: (old: Value) => Value): void {
+    if (operand.kind !== 'mem') {
+      this.write(operand, f(this.read(operand)));
+      return;
+    }
+    const bits = operand.bits as Bits;
+    const size = bits / 8;
+    const linear = this.operandLinear(operand);
+    const host = this.temp('i32');
+    this.probe(linear, size, TLB_ENTRY.writeTag, host, () => {
+      this.binding.notePosition(this);
+      this.push_(linear);
+      this.f.i32(size);
+      this.call_('mem_rmw_slow');
+      this.f.tee(host).op('i32.eqz').if(false);
+      this.binding.unwind(this);
+      this.f.end();
+    });
+    this.f.get(host);
+    const old = this.loadHost(bits);
+    this.deferred = [];
+    const result = f(old);
+    const later = this.deferred;
+    this.deferred = null;
+    this.f.get(host);
+    this.push_(result);
+    this.storeHost(bits);
+    this.f.get(host);
+    this.state().i32(at('bounce')).op('i32.add').op('i32.eq').if(false);
+    this.push_(linear);
+    this.f.i32(size);
+    this.call_('mem_write_slow');
+    this.f.op('i32.eqz').if(false);
+    this.binding.unwind(this);
+    this.f.end().end();
+    for (const effect of later) effect();
+  }
+  private later(effect: () => void): void {
+    if (this.deferred !== null) this.deferred.push(effect);
+    else effect();
+  }
+  effectiveAddress(operand: Operand): Value {
+    return this.trunc(this.binding.address(this, operand, false), this.addrBits);
+  }
+  /** Linear address of a memory operand. Outside 64-bit mode it is 32 bits. Alignment is checked where the encoding asks. */
+  private operandLinear(operand: Operand): Value {
+    let linear = this.binding.address(this, operand, true);
+    const { offset } = operand as MovedOperand;
+    if (offset !== undefined) linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
+    if (!this.long) {
+      this.push_(linear);
+      this.f.i64(0xffffffffn).op('i64.and');
+      linear = this.take(64);
+    }
+    if (this.binding.facts.aligned && operand.bits === 128) {
+      this.push_(linear);
+      this.f.op('i32.wrap_i64').i32(15).op('i32.and');
+      this.raiseIf(this.take(1), 13, 0);
+    }
+    return linear;
+  }
+  at(operand: Operand, offset: Value | number, bits: number): Operand {
+    const moved: MovedOperand = { ...operand, bits, offset };
+    return moved;
+  }
+  effectiveSegment(_segment: number): Value {
+    return this.binding.segmentNumber(this);
+  }
+  linearAddress(operand: Operand, _sizeBytes: number, _isWrite: boolean): Value {
+    return this.operandLinear(operand);
+  }
+  pointer(operand: Operand): Value {
+    if (operand.kind === 'xmm' || operand.kind === 'mmx') return this.binding.slotAddress(this, operand);
+    const v = this.read(operand);
+    this.state();
+    this.push_(v);
+    this.storeHost(v.bits, at('operandCopy'));
+    this.state().i32(at('operandCopy')).op('i32.add');
+    return this.take(32);
+  }
+  scratch(n: number): Value {
+    this.state().i32(at('scratch') + n * 16).op('i32.add');
+    return this.take(32);
+  }
+  loadScratch(n: number, bits: Bits): Value {
+    this.state();
+    return this.loadHost(bits, at('scratch') + n * 16);
+  }
+  storeScratch(n: number, v: Value): void {
+    this.state();
+    this.push_(v);
+    this.storeHost(v.bits, at('scratch') + n * 16);
+  }
+  registerNumber(operand: Operand): Value {
+    return this.binding.registerNumber(this, operand);
+  }
+
+  // --- fixed registers ---
+  xmm(n: number): Value {
+    this.state();
+    return this.loadHost(128, xmmOffset(n));
+  }
+  setXmm(n: number, v: Value): void {
+    this.state();
+    this.push_(v);
+    this.storeHost(128, xmmOffset(n));
+  }
+  reg(name: GprName, bits: Bits): Value {
+    return this.binding.readFixed(this, GPR[name], bits);
+  }
+  setReg(name: GprName, v: Value): void {
+    this.binding.writeFixed(this, GPR[name], v);
+  }
+  regHigh(name: 'rax'): Value {
+    return this.trunc(this.shr(this.reg(name, 32), this.const(8, 32)), 8);
+  }
+  setRegHigh(name: 'rax', v: Value): void {
+    const rest = this.and(this.reg(name, 16), this.const(0xff, 16));
+    this.setReg(name, this.or(rest, this.shl(this.zext(v, 16), this.const(8, 16))));
+  }
+
+  // --- flags ---
+  private storeFlags(kind: number, bits: number, a: Value, b: Value | null): void {
+    this.later(() => {
+      this.state().i32(kind * 4 + log2Bytes(bits)).memory('i32.store', at('flagsKind'));
+      this.state();
+      this.push_(this.zext(a, 64));
+      this.f.memory('i64.store', at('flagsA'));
+      if (b !== null) {
+        this.state();
+        this.push_(this.zext(b, 64));
+        this.f.memory('i64.store', at('flagsB'));
+      }
+    });
+  }
+  flags(kind: FlagsKind, a: Value, b: Value, r: Value): void {
+    if (kind === 'logic') this.storeFlags(FLAGS_KIND.logic, r.bits, r, null);
+    else this.storeFlags(FLAGS_KIND[kind], r.bits, a, b);
+    this.known = { kind, a, b, r };
+  }
+  flagsResult(r: Value, rest: { c?: Value; o?: Value; a?: Value }): void {
+    let word = this.const(0, 32);
+    const merge = (v: Value | undefined, bit: number): void => {
+      if (v === undefined) return;
+      const placed = bit === 0 ? this.zext(v, 32) : this.shl(this.zext(v, 32), this.const(bit, 32));
+      word = word.local < 0 && word.constant === 0n ? placed : this.or(word, placed);
+    };
+    merge(rest.c, 0);
+    merge(rest.a, 4);
+    merge(rest.o, 11);
+    this.storeFlags(FLAGS_KIND.result, r.bits, r, word);
+    this.known = null;
+  }
+  setFlags(some: Partial<Record<StatusFlag, Value>>): void {
+    const names = Object.keys(some) as StatusFlag[];
+    this.later(() => {
+      let word: Value;
+      if (names.length === 6) word = this.const(0, 32);
+      else {
+        let keep = 0x8d5;
+        for (const name of names) keep &= ~(1 << FLAG_BIT[name]);
+        this.call_('flags_get');
+        this.f.i32(keep).op('i32.and');
+        word = this.take(32);
+      }
+      for (const name of names) {
+        const v = this.zext(some[name] as Value, 32);
+        word = this.or(word, FLAG_BIT[name] === 0 ? v : this.shl(v, this.const(FLAG_BIT[name], 32)));
+      }
+      this.storeWord(word);
+    });
+    this.known = null;
+  }
+  private storeWord(word: Value): void {
+    this.state().i32(FLAGS_KIND.word * 4).memory('i32.store', at('flagsKind'));
+    this.state();
+    this.push_(this.zext(word, 64));
+    this.f.memory('i64.store', at('flagsA'));
+  }
+  flag(name: StatusFlag): Value {
+    switch (name) {
+      case 'c':
+        return this.cond('b');
+      case 'z':
+        return this.cond('z');
+      case 's':
+        return this.cond('s');
+      case 'o':
+        return this.cond('o');
+      case 'p':
+        return this.cond('p');
+      case 'a':
+        this.call_('flags_get');
+        this.f.i32(4).op('i32.shr_u').i32(1).op('i32.and');
+        return this.take(1);
+    }
+  }
+  cond(condition: Condition): Value {
+    const index = CONDITIONS.indexOf(condition);
+    const positive = CONDITIONS[index & ~1] as Condition;
+    const direct = this.known === null ? null : this.knownCondition(positive, this.known);
+    let v = direct;
+    if (v === null) {
+      this.state().call(this.conditionFunctions[index >> 1] as number);
+      v = this.take(1);
+    }
+    return (index & 1) === 1 ? this.isZero(v) : v;
+  }
+  /** Condition straight from the operands of the operation that made the flags, or null where that is no cheaper. */
+  private knownCondition(condition: Condition, k: KnownFlags): Value | null {
+    if (k.kind === 'sub') {
+      switch (condition) {
+        case 'b':
+          return this.compare('ltu', k.a, k.b);
+        case 'z':
+          return this.compare('eq', k.a, k.b);
+        case 'be':
+          return this.compare('leu', k.a, k.b);
+        case 'l':
+          return this.compare('lts', k.a, k.b);
+        case 'le':
+          return this.compare('les', k.a, k.b);
+      }
+    }
+    const zero = this.const(0, k.r.bits);
+    if (condition === 'z') return this.isZero(k.r);
+    if (condition === 's') return this.compare('lts', k.r, zero);
+    if (k.kind === 'logic') {
+      if (condition === 'b' || condition === 'o') return this.const(0, 1);
+      if (condition === 'be') return this.isZero(k.r);
+      if (condition === 'l') return this.compare('lts', k.r, zero);
+      if (condition === 'le') return this.compare('les', k.r, zero);
+    }
+    if (k.kind === 'add' && condition === 'b') return this.compare('ltu', k.r, k.a);
+    return null;
+  }
+  statusByte(): Value {
+    this.call_('flags_get');
+    this.f.i32(0xd5).op('i32.and').i32(2).op('i32.or');
+    return this.take(8);
+  }
+  setStatusByte(v: Value): void {
+    const overflow = this.flag('o');
+    const word = this.or(this.and(this.zext(v, 32), this.const(0xd5, 32)), this.shl(this.zext(overflow, 32), this.const(11, 32)));
+    this.storeWord(word);
+    this.known = null;
+  }
+  directionFlag(): Value {
+    this.state().memory('i32.load', at('rflags')).i32(10).op('i32.shr_u').i32(1).op('i32.and');
+    return this.take(1);
+  }
+  setDirectionFlag(v: Value): void {
+    this.state();
+    this.state().memory('i32.load', at('rflags')).i32(~0x400).op('i32.and');
+    this.push_(v);
+    this.f.i32(10).op('i32.shl').op('i32.or').memory('i32.store', at('rflags'));
+  }
+
+  // --- memory ---
+  /** Loads `bits` from the host address on the wasm stack. */
+  private loadHost(bits: Bits, offset = 0): Value {
+    if (bits === 128) this.f.simdMemory('v128.load', offset);
+    else this.f.memory(LOAD[bits as 8], offset);
+    return this.take(bits);
+  }
+  /** Stores the value on the wasm stack to the host address below it. */
+  private storeHost(bits: Bits, offset = 0): void {
+    if (bits === 128) this.f.simdMemory('v128.store', offset);
+    else this.f.memory(STORE[bits as 8], offset);
+  }
+  /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else runs `miss`. */
+  private probe(linear: Value, size: number, tagOffset: number, host: number, miss: () => void): void {
+    const { f } = this;
+    const entry = this.temp('i32');
+    this.state().memory('i32.load', at('tlb'));
+    this.push_(linear);
+    f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
+    f.memory('i64.load', tagOffset);
+    this.push_(linear);
+    if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
+    f.i64(-4096n).op('i64.and').op('i64.eq').if(true);
+    f.get(entry).memory('i32.load', TLB_ENTRY.addend);
+    this.push_(linear);
+    f.op('i32.wrap_i64').op('i32.add').set(host).else();
+    miss();
+    f.end();
+  }
+  loadLinear(linear: Value, bits: Bits): Value {
+    const host = this.temp('i32');
+    const size = bits / 8;
+    this.probe(linear, size, TLB_ENTRY.readTag, host, () => {
+      this.binding.notePosition(this);
+      this.push_(linear);
+      this.f.i32(size);
+      this.call_('mem_read_slow');
+      this.f.tee(host).op('i32.eqz').if(false);
+      this.binding.unwind(this);
+      this.f.end();
+    });
+    this.f.get(host);
+    return this.loadHost(bits);
+  }
+  storeLinear(linear: Value, v: Value): void {
+    const { f } = this;
+    const size = v.bits / 8;
+    const entry = this.temp('i32');
+    this.state().memory('i32.load', at('tlb'));
+    this.push_(linear);
+    f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
+    f.memory('i64.load', TLB_ENTRY.writeTag);
+    this.push_(linear);
+    if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
+    f.i64(-4096n).op('i64.and').op('i64.eq').if(true);
+    f.get(entry).memory('i32.load', TLB_ENTRY.addend);
+    this.push_(linear);
+    f.op('i32.wrap_i64').op('i32.add');
+    this.push_(v);
+    this.storeHost(v.bits);
+    f.else();
+    this.binding.notePosition(this);
+    this.state();
+    this.push_(v);
+    this.storeHost(v.bits, at('bounce'));
+    this.push_(linear);
+    f.i32(size);
+    this.call_('mem_write_slow');
+    f.op('i32.eqz').if(false);
+    this.binding.unwind(this);
+    f.end().end();
+  }
+  /** Linear address of segment:address; 64-bit mode and flat segments need no check. */
+  private segmentLinear(segment: number, address: Value, sizeBytes: number, isWrite: boolean, useOverride: boolean): Value {
+    const { flat } = this.binding.facts;
+    if (this.long && !useOverride) {
+      const a = this.zext(address, 64);
+      if (segment < 4) return a;
+      this.state().memory('i64.load', segmentOffset(segment) + SEGMENT_ENTRY.base);
+      this.push_(a);
+      this.f.op('i64.add');
+      return this.take(64);
+    }
+    if (flat && !useOverride && segment < 4) return this.zext(address, 64);
+    const number = useOverride ? this.binding.segmentNumber(this) : this.const(segment, 32);
+    this.call('segment_address', number, this.zext(address, 64), this.const(sizeBytes, 32), this.const(isWrite ? 1 : 0, 32));
+    this.state().memory('i64.load', at('eaTmp'));
+    return this.take(64);
+  }
+  load(segment: number, address: Value, bits: Bits, useOverride = false): Value {
+    return this.loadLinear(this.segmentLinear(segment, address, bits / 8, false, useOverride), bits);
+  }
+  store(segment: number, address: Value, v: Value, useOverride = false): void {
+    this.storeLinear(this.segmentLinear(segment, address, v.bits / 8, true, useOverride), v);
+  }
+  push(v: Value): void {
+    const sp = this.sub(this.reg('rsp', this.stackBits), this.const(v.bits / 8, this.stackBits));
+    this.storeLinear(this.segmentLinear(2, sp, v.bits / 8, true, false), v);
+    this.setReg('rsp', sp);
+  }
+  peek(bits: 16 | 32 | 64, depth = 0): Value {
+    let sp = this.reg('rsp', this.stackBits);
+    if (depth !== 0) sp = this.add(sp, this.const(depth, this.stackBits));
+    return this.loadLinear(this.segmentLinear(2, sp, bits / 8, false, false), bits);
+  }
+  loadStack(address: Value, bits: 16 | 32 | 64): Value {
+    return this.loadLinear(this.segmentLinear(2, address, bits / 8, false, false), bits);
+  }
+  storeStack(address: Value, v: Value): void {
+    this.storeLinear(this.segmentLinear(2, address, v.bits / 8, true, false), v);
+  }
+  dropStack(bytes: Value | number): void {
+    const { stackBits } = this;
+    const n = typeof bytes === 'number' ? this.const(bytes, stackBits) : bytes.bits < stackBits ? this.zext(bytes, stackBits) : this.trunc(bytes, stackBits);
+    this.setReg('rsp', this.add(this.reg('rsp', stackBits), n));
+  }
+
+  // --- control ---
+  nextRip(): Value {
+    return this.binding.nextRip(this);
+  }
+  jumpTo(_target: Operand): void {
+    this.branched = true;
+    this.binding.jumpDirect(this, true);
+    this.terminated = true;
+  }
+  checkTarget(v: Value): void {
+    const rip = this.zext(v, 64);
+    if (this.long) {
+      // canonical: bits 63..47 all equal
+      this.push_(rip);
+      this.f.i64(16n).op('i64.shl').i64(16n).op('i64.shr_s');
+      this.push_(rip);
+      this.f.op('i64.ne');
+      this.raiseIf(this.take(1), 13, 0);
+      return;
+    }
+    this.push_(rip);
+    this.state().memory('i64.load32_u', segmentOffset(1) + SEGMENT_ENTRY.limit);
+    this.f.op('i64.gt_u');
+    this.raiseIf(this.take(1), 13, 0);
+  }
+  jump(v: Value): void {
+    this.branched = true;
+    this.binding.jumpIndirect(this, this.zext(v, 64));
+    this.terminated = true;
+  }
+  when(condition: Value, then: () => void): void {
+    this.push_(condition);
+    this.f.if();
+    const before = this.known;
+    then();
+    this.f.end();
+    this.terminated = false;
+    if (this.known !== before) this.known = null;
+  }
+  raise(vector: number, errorCode?: number): void {
+    this.binding.notePosition(this);
+    this.f.i32(vector).i32(errorCode ?? -1);
+    this.call_('raise_exception');
+    this.f.op('drop');
+    this.binding.unwind(this);
+    this.terminated = true;
+  }
+  raiseIf(condition: Value, vector: number, errorCode?: number): void {
+    this.push_(condition);
+    this.f.if(false);
+    this.raise(vector, errorCode);
+    this.f.end();
+    this.terminated = false;
+  }
+
+  // --- procedures ---
+  call(name: string, ...args: Value[]): Value {
+    const p: Procedure | undefined = PROCEDURES[name];
+    if (p === undefined) throw new RangeError(`no procedure named ${name}`);
+    if (p.params.length !== args.length) throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
+    const converted = args.map((v, i) => (p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32)));
+    if (p.effect !== 'pure') this.binding.notePosition(this);
+    for (const v of converted) this.push_(v);
+    this.call_(name);
+    if (p.effect === 'pure' || p.effect === 'state') return p.result === undefined ? this.const(0, 32) : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
+    if (p.effect === 'leave') {
+      this.f.op('drop');
+      this.binding.unwind(this);
+      this.terminated = true;
+      this.branched = true;
+    } else {
+      this.f.if(false);
+      this.binding.unwind(this);
+      this.f.end();
+    }
+    this.known = null;
+    return this.const(0, 32);
+  }
+
+  // --- SIMD ---
+  simd(op: string, ...args: Value[]): Value {
+    for (const v of args) this.push_(v);
+    this.f.simd(op);
+    return this.take(op.endsWith('bitmask') || op.endsWith('_true') ? 32 : 128);
+  }
+  shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
+    this.push_(a);
+    this.push_(b);
+    this.f.shuffle(lanes);
+    return this.take(128);
+  }
+  extractLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number): Value {
+    this.push_(v);
+    const name = { 8: 'i8x16.extract_lane_u', 16: 'i16x8.extract_lane_u', 32: 'i32x4.extract_lane', 64: 'i64x2.extract_lane' }[laneBits];
+    this.f.simdLane(name, lane);
+    return this.take(laneBits);
+  }
+  replaceLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number, x: Value): Value {
+    this.push_(v);
+    this.push_(x);
+    this.f.simdLane({ 8: 'i8x16.replace_lane', 16: 'i16x8.replace_lane', 32: 'i32x4.replace_lane', 64: 'i64x2.replace_lane' }[laneBits], lane);
+    return this.take(128);
+  }
+  splat(x: Value): Value {
+    this.push_(x);
+    this.f.simd({ 8: 'i8x16.splat', 16: 'i16x8.splat', 32: 'i32x4.splat', 64: 'i64x2.splat' }[x.bits as 8]);
+    return this.take(128);
+  }
+  simdShift(op: string, v: Value, count: Value): Value {
+    this.push_(v);
+    this.push_(this.trunc(count, 32));
+    this.f.simd(op);
+    return this.take(128);
+  }
+}
+
+export type { Label };

@@ -1,0 +1,378 @@
+// Builds interpreter.wasm: for every operand form of every declared instruction one handler, emitted from its semantics
+// with operands bound at run time to a decoded record, and the loop that runs records. Hot handlers are cases of the loop's
+// switch, the others functions in a table. The list of handlers travels in the custom section named in handlers.ts.
+import { ALL_INSTRUCTIONS, Decoder, type Form, type Operand } from '../isa/index.js';
+import { PROCEDURES, type ProcedureType } from '../isa/index.js';
+import type { Bits } from '../isa/index.js';
+import { addConditionFunctions } from './emit/conditions.js';
+import { factsOf, probe } from './emit/probe-sem.js';
+import { type FunctionBuilder, type Label, ModuleBuilder } from './emit/wasm.js';
+import { type Binding, type StaticFacts, type Value, WasmSem } from './emit/wasm-sem.js';
+import { fusedName, HANDLER_SECTION, type HandlerDirectory, handlerName } from './handlers.js';
+import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD } from './state-layout.js';
+
+const STATE = 0; // local: host address of the state area
+const U = 1; // local: record
+
+/** How a handler leaves: inside the loop by branches, in a function by returning the next record. */
+interface Leaving {
+  /** Ends the instruction early through `resolve`. */
+  unwind(f: FunctionBuilder): void;
+  /** Goes on at the record on the wasm stack; 0 leaves the loop. `sure`: it is not 0. */
+  next(f: FunctionBuilder, sure?: boolean): void;
+}
+
+const SLOT_FIELD = [RECORD.a, RECORD.b, RECORD.c] as const;
+
+/** Operands bound at run time: the record at local U holds state offsets, immediates and displacements. */
+class RecordBinding implements Binding {
+  constructor(
+    readonly facts: StaticFacts,
+    private readonly form: Form | null,
+    private readonly leaving: Leaving,
+    private readonly lookup: number,
+    /** Byte offset of the record from local U (the second half of a fused pair). */
+    private readonly shift = 0,
+  ) {}
+  private register(s: WasmSem, operand: Operand): void {
+    const field = SLOT_FIELD[operand.index];
+    if (field === undefined) throw new RangeError(`register operand ${operand.index} has no place in a record`);
+    s.state().get(U).memory('i32.load16_u', field + this.shift).op('i32.add');
+  }
+  readGpr(s: WasmSem, operand: Operand): Value {
+    this.register(s, operand);
+    return this.loadRegister(s, operand.bits as Bits, 0);
+  }
+  writeGpr(s: WasmSem, operand: Operand, v: Value): void {
+    this.register(s, operand);
+    this.storeRegister(s, v, 0);
+  }
+  readFixed(s: WasmSem, index: number, bits: Bits): Value {
+    s.state();
+    return this.loadRegister(s, bits, gprOffset(index));
+  }
+  writeFixed(s: WasmSem, index: number, v: Value): void {
+    s.state();
+    this.storeRegister(s, v, gprOffset(index));
+  }
+  private loadRegister(s: WasmSem, bits: Bits, offset: number): Value {
+    s.f.memory(bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load', offset);
+    return s.take(bits);
+  }
+  private storeRegister(s: WasmSem, v: Value, offset: number): void {
+    if (v.bits === 32) s.push_(s.zext(v, 64));
+    else s.push_(v);
+    s.f.memory(v.bits === 8 ? 'i32.store8' : v.bits === 16 ? 'i32.store16' : 'i64.store', offset);
+  }
+  slotAddress(s: WasmSem, operand: Operand): Value {
+    this.register(s, operand);
+    return s.take(32);
+  }
+  /** Place of an immediate among the instruction's immediates: the second one sits 4 bytes further. */
+  immediate(s: WasmSem, operand: Operand): Value {
+    const bits = operand.bits as Bits;
+    const before = (this.form as Form).operands.filter((o) => o.kind === 'imm' && o.index < operand.index).length;
+    const offset = RECORD.imm + before * 4 + this.shift;
+    s.f.get(U).memory(bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load', offset);
+    return s.take(bits);
+  }
+  address(s: WasmSem, _operand: Operand, withSegment: boolean): Value {
+    const { f } = s;
+    const { shift } = this;
+    s.state().get(U).memory('i32.load16_u', RECORD.base + shift).op('i32.add').memory('i64.load');
+    s.state().get(U).memory('i32.load16_u', RECORD.index + shift).op('i32.add').memory('i64.load');
+    f.get(U).memory('i64.load8_u', RECORD.scale + shift).op('i64.shl').op('i64.add');
+    f.get(U).memory('i64.load32_s', RECORD.disp + shift).op('i64.add');
+    if (withSegment) s.state().get(U).memory('i32.load16_u', RECORD.segBase + shift).op('i32.add').memory('i64.load').op('i64.add');
+    return s.take(64);
+  }
+  /** x87, segment, control and debug registers: `extra`; the selector of a far pointer follows its offset. */
+  registerNumber(s: WasmSem, operand: Operand): Value {
+    if (operand.kind === 'far') s.f.get(U).memory('i32.load16_u', RECORD.imm + 4 + this.shift);
+    else s.f.get(U).memory('i32.load8_u', RECORD.extra + this.shift);
+    return s.take(32);
+  }
+  segmentNumber(s: WasmSem): Value {
+    s.f.get(U).memory('i32.load8_u', RECORD.extra + this.shift);
+    return s.take(32);
+  }
+  nextRip(s: WasmSem): Value {
+    s.state().memory('i64.load', at('codePage')).get(U).memory('i64.load16_u', RECORD.next + this.shift).op('i64.add');
+    if (!this.facts.long) s.f.i64(0xffffffffn).op('i64.and');
+    return s.take(64);
+  }
+  notePosition(s: WasmSem): void {
+    s.state().get(U);
+    if (this.shift !== 0) s.f.i32(this.shift).op('i32.add');
+    s.f.memory('i32.store', at('record'));
+  }
+  unwind(s: WasmSem): void {
+    this.leaving.unwind(s.f);
+  }
+  /** Counts the block's instructions up to and including this one; leaves the new budget in a local. */
+  retire(s: WasmSem): Value {
+    s.state();
+    s.state().memory('i32.load', at('budget')).get(U).memory('i32.load8_u', RECORD.order + this.shift).op('i32.sub').i32(1).op('i32.sub');
+    const budget = s.take(32);
+    s.push_(budget);
+    s.f.memory('i32.store', at('budget'));
+    return budget;
+  }
+  private pushRecord(s: WasmSem): void {
+    s.f.get(U);
+    if (this.shift !== 0) s.f.i32(this.shift).op('i32.add');
+  }
+  jumpDirect(s: WasmSem, taken: boolean): void {
+    const budget = this.retire(s);
+    const { f } = s;
+    const target = s.temp('i32');
+    s.push_(budget);
+    f.i32(NEAR_END).op('i32.lt_s').if(false);
+    this.pushRecord(s);
+    f.i32(taken ? 0 : 1).call(s.imports.get('leave_at') as number).op('drop').i32(0);
+    this.leaving.next(f);
+    f.end();
+    f.get(U).memory('i32.load', RECORD.imm + (taken ? 0 : 4) + this.shift).tee(target).op('i32.eqz').if(false);
+    this.pushRecord(s);
+    f.i32(taken ? 0 : 1).call(s.imports.get('link') as number).set(target);
+    f.end();
+    f.get(target);
+    this.leaving.next(f);
+  }
+  jumpIndirect(s: WasmSem, rip: Value): void {
+    const budget = this.retire(s);
+    const { f } = s;
+    s.push_(budget);
+    f.i32(NEAR_END).op('i32.lt_s').if(false);
+    this.pushRecord(s);
+    s.push_(rip);
+    f.call(s.imports.get('lookup_slow') as number);
+    this.leaving.next(f);
+    f.end();
+    s.state();
+    this.pushRecord(s);
+    s.push_(rip);
+    f.call(this.lookup);
+    this.leaving.next(f);
+  }
+}
+const NEAR_END = 64;
+
+interface HandlerPlan {
+  readonly name: string;
+  readonly hot: boolean;
+  emit(f: FunctionBuilder, s: WasmSem, leaving: Leaving, lookup: number): void;
+}
+
+function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving): void {
+  if (s.terminated) return;
+  if (s.branched) binding.jumpDirect(s, false);
+  else if (form.instruction.serializes === true) s.jump(s.nextRip());
+  else {
+    s.f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+    leaving.next(s.f, true);
+  }
+}
+
+function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[] } {
+  const decoder = new Decoder(ALL_INSTRUCTIONS);
+  const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
+  const seen = new Map<string, { form: Form; facts: StaticFacts }>();
+  for (const form of decoder.forms) {
+    for (const facts of factsOf(form)) {
+      const name = handlerName(numbers.get(form.instruction) as number, probe(form, facts).key);
+      if (!seen.has(name)) seen.set(name, { form, facts });
+    }
+  }
+  const isHot = (form: Form, facts: StaticFacts): boolean =>
+    form.instruction.hot === true && form.operands.every((o) => o.bits !== 16) && facts.opBits !== 16 && facts.addrBits !== 16 && facts.flat && facts.stackBits !== 16;
+  const hot: HandlerPlan[] = [];
+  const cold: HandlerPlan[] = [];
+  const compares: { name: string; form: Form; facts: StaticFacts }[] = [];
+  const branches: { name: string; form: Form; facts: StaticFacts }[] = [];
+  for (const [name, { form, facts }] of seen) {
+    const instruction = form.instruction;
+    const entry: HandlerPlan = {
+      name,
+      hot: isHot(form, facts),
+      emit(_f, s, leaving, lookup) {
+        const binding = new RecordBinding(facts, form, leaving, lookup);
+        s.begin(binding);
+        instruction.execute(s, ...form.operands);
+        finish(s, binding, form, leaving);
+      },
+    };
+    (entry.hot ? hot : cold).push(entry);
+    if (entry.hot && (instruction.name === 'cmp' || instruction.name === 'test')) compares.push({ name, form, facts });
+    if (entry.hot && FUSED_BRANCHES.has(instruction.name)) branches.push({ name, form, facts });
+  }
+  const fused: HandlerPlan[] = [];
+  for (const first of compares) {
+    for (const second of branches) {
+      if (first.facts.long !== second.facts.long && first.name.includes('long=') && second.name.includes('long=')) continue;
+      if (first.form.instruction.name === 'test' && !TEST_BRANCHES.has(second.form.instruction.name)) continue;
+      fused.push({
+        name: fusedName(first.name, second.name),
+        hot: true,
+        emit(_f, s, leaving, lookup) {
+          s.begin(new RecordBinding(first.facts, first.form, leaving, lookup));
+          first.form.instruction.execute(s, ...first.form.operands);
+          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes);
+          s.begin(binding, true);
+          second.form.instruction.execute(s, ...second.form.operands);
+          finish(s, binding, second.form, leaving);
+        },
+      });
+    }
+  }
+  const facts: StaticFacts = { opBits: 64, addrBits: 64, long: true, stackBits: 64, rep: 'none', flat: true, aligned: false };
+  hot.push({
+    name: 'chain',
+    hot: true,
+    emit(_f, s, leaving, lookup) {
+      const binding = new RecordBinding(facts, null, leaving, lookup);
+      s.begin(binding);
+      binding.jumpDirect(s, true);
+    },
+  });
+  const viaNext = (name: string): HandlerPlan => ({
+    name,
+    hot: false,
+    emit(f, s, leaving) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      f.get(U).call(s.imports.get(name === 'stop' ? 'stop' : 'stale') as number);
+      leaving.next(f);
+    },
+  });
+  cold.push(viaNext('stop'), viaNext('stale'));
+  const raising = (name: string, vector: number): HandlerPlan => ({
+    name,
+    hot: false,
+    emit(f, s, leaving) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      if (vector === 6) f.call(s.imports.get('count_undefined') as number);
+      s.raise(vector, vector === 6 ? undefined : 0);
+    },
+  });
+  cold.push(raising('undefined', 6), raising('tooLong', 13));
+  cold.push({
+    name: 'address',
+    hot: false,
+    emit(f, s, leaving) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      s.state().get(U).memory('i32.store', at('record'));
+      f.get(U).call(s.imports.get('address_record') as number).if(false);
+      leaving.unwind(f);
+      f.end();
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f);
+    },
+  });
+  return { fused, hot, cold };
+}
+const FUSED_BRANCHES = new Set(['jz', 'jnz', 'jb', 'jnb', 'jbe', 'jnbe', 'jl', 'jnl', 'jle', 'jnle', 'js', 'jns']);
+const TEST_BRANCHES = new Set(['jz', 'jnz', 'js', 'jns', 'jle', 'jnle', 'jl', 'jnl']);
+
+const TYPES: Record<ProcedureType, 'i32' | 'i64' | 'v128'> = { i32: 'i32', i64: 'i64', v128: 'v128' };
+
+/** Imports every procedure; returns the table by name. Shared with the JIT. */
+export function importProcedures(module: ModuleBuilder): Map<string, number> {
+  module.importMemory('env', 'memory', { initial: 1, maximum: 65536, shared: true });
+  const imports = new Map<string, number>();
+  const add = (name: string, params: readonly ProcedureType[], results: readonly ProcedureType[]): void => {
+    imports.set(name, module.importFunction('procedures', name, params.map((p) => TYPES[p]), results.map((r) => TYPES[r])));
+  };
+  for (const [name, p] of Object.entries(PROCEDURES)) add(name, p.params, p.result !== undefined ? [p.result] : p.effect === 'pure' || p.effect === 'state' ? [] : ['i32']);
+  add('mem_read_slow', ['i64', 'i32'], ['i32']);
+  add('mem_write_slow', ['i64', 'i32'], ['i32']);
+  add('mem_rmw_slow', ['i64', 'i32'], ['i32']);
+  add('flags_get', [], ['i32']);
+  add('raise_exception', ['i32', 'i32'], ['i32']);
+  add('resolve', ['i32'], ['i32']);
+  add('link', ['i32', 'i32'], ['i32']);
+  add('leave_at', ['i32', 'i32'], ['i32']);
+  add('lookup_slow', ['i32', 'i64'], ['i32']);
+  add('stop', ['i32'], ['i32']);
+  add('stale', ['i32'], ['i32']);
+  add('address_record', ['i32'], ['i32']);
+  add('count_undefined', [], []);
+  return imports;
+}
+
+/** (state, record, rip) -> record: the jump cache, then the slow lookup. */
+function addLookup(module: ModuleBuilder, imports: Map<string, number>, stale: number): number {
+  const f = module.function(['i32', 'i32', 'i64'], ['i32']);
+  const entry = f.newLocal('i32');
+  const record = f.newLocal('i32');
+  f.get(0).memory('i32.load', at('jumpCache'));
+  f.get(2).op('i32.wrap_i64').get(2).i64(12n).op('i64.shr_u').op('i32.wrap_i64').op('i32.xor').i32(JUMP_ENTRIES - 1).op('i32.and').i32(4).op('i32.shl').op('i32.add').tee(entry);
+  f.memory('i64.load', JUMP_ENTRY.rip).get(2).op('i64.eq').if(true);
+  f.get(entry).memory('i32.load', JUMP_ENTRY.record).tee(record).memory('i32.load16_u', RECORD.handler).i32(stale).op('i32.ne').if(true);
+  f.get(0).get(2).get(entry).memory('i64.load32_u', JUMP_ENTRY.pageOffset).op('i64.sub').memory('i64.store', at('codePage'));
+  f.get(record).return();
+  f.end().end();
+  f.get(1).get(2).call(imports.get('lookup_slow') as number);
+  return f.index;
+}
+
+/** Bytes of interpreter.wasm. */
+export function generateInterpreter(): Uint8Array {
+  const module = new ModuleBuilder();
+  const imports = importProcedures(module);
+  const { fused, hot, cold } = plan();
+  const inLoop = [...fused, ...hot];
+  const directory: HandlerDirectory = { names: [...inLoop, ...cold].map((h) => h.name), fused: fused.length, hot: inLoop.length };
+  const lookup = addLookup(module, imports, directory.names.indexOf('stale'));
+  const conditions = addConditionFunctions(module);
+  const coldType = module.type(['i32', 'i32'], ['i32']);
+  const table: number[] = [];
+  const asFunction: Leaving = {
+    unwind: (f) => f.get(U).call(imports.get('resolve') as number).return(),
+    next: (f) => f.return(),
+  };
+  for (const handler of cold) {
+    const f = module.function(['i32', 'i32'], ['i32']);
+    const s = new WasmSem(f, imports, null as unknown as Binding, STATE, conditions);
+    try {
+      handler.emit(f, s, asFunction, lookup);
+    } catch (cause) {
+      throw new Error(`handler ${handler.name} of ${describe(handler.name)}: ${(cause as Error).message}`, { cause });
+    }
+    f.op('unreachable');
+    table.push(f.index);
+  }
+  module.setTable(table);
+  const f = module.function(['i32', 'i32'], ['i32'], 'run');
+  const loop: Label = f.loop();
+  const unwind: Label = f.block();
+  const coldLabel: Label = f.block();
+  const labels: Label[] = [];
+  for (let i = 0; i < inLoop.length; i++) labels.push(f.block());
+  labels.reverse(); // innermost block first: handler 0 follows the first end
+  f.get(U).memory('i32.load16_u', RECORD.handler).brTable(labels, coldLabel);
+  const s = new WasmSem(f, imports, null as unknown as Binding, STATE, conditions);
+  const inside: Leaving = {
+    unwind: (b) => b.br(unwind),
+    next: (b, sure) => (sure === true ? b.set(U).br(loop) : b.tee(U).brIf(loop).i32(0).return()),
+  };
+  for (const handler of inLoop) {
+    f.end();
+    try {
+      handler.emit(f, s, inside, lookup);
+    } catch (cause) {
+      throw new Error(`handler ${handler.name} of ${describe(handler.name)}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  f.end(); // cold: a function from the table
+  f.get(STATE).get(U).get(U).memory('i32.load16_u', RECORD.handler).i32(inLoop.length).op('i32.sub').callIndirect(coldType).set(U);
+  f.get(U).brIf(loop);
+  f.i32(0).return();
+  f.end(); // unwind
+  f.get(U).call(imports.get('resolve') as number).set(U);
+  f.get(U).brIf(loop);
+  f.end(); // loop
+  f.i32(0);
+  module.custom(HANDLER_SECTION, Uint8Array.from(JSON.stringify(directory), (c) => c.charCodeAt(0)));
+  return module.finish();
+}
+const describe = (name: string): string => ALL_INSTRUCTIONS[Number.parseInt(name, 10)]?.name ?? name;

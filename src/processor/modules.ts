@@ -1,0 +1,68 @@
+// The two compiled modules and how an instance of them is made for one vCPU.
+import { HANDLER_SECTION, type HandlerDirectory } from './handlers.js';
+
+/** Compiled modules; they can be posted to a worker. */
+export interface ProcessorModules {
+  readonly procedures: WebAssembly.Module;
+  readonly interpreter: WebAssembly.Module;
+}
+/** Functions of procedures.wasm that TypeScript calls. Addresses are host addresses. */
+export interface Procedures {
+  flags_get(): number;
+  flags_set(word: number): void;
+  update_mode(): void;
+  tlb_flush_all(): void;
+  enter_code(): number;
+  cut_block(record: number, instructions: number): number;
+  flush_blocks(): void;
+  physical_written(gpa: number, size: number): void;
+  inject_event(): number;
+  replay_clear(): void;
+  instruction_count(): bigint;
+  load_pdptes(): number;
+  [name: string]: unknown;
+}
+export interface Interpreter {
+  run(state: number, record: number): number;
+}
+export interface ProcessorImports {
+  hostClock(): number;
+  buildBlock(host: number, block: number, crossing: number): number;
+}
+
+/** Compiles the bytes of procedures.wasm and interpreter.wasm. */
+export async function compileModules(bytes: { procedures: Uint8Array; interpreter: Uint8Array }): Promise<ProcessorModules> {
+  const [procedures, interpreter] = await Promise.all([WebAssembly.compile(bytes.procedures), WebAssembly.compile(bytes.interpreter)]);
+  return { procedures, interpreter };
+}
+
+/** Handler directory of interpreter.wasm. */
+export function readDirectory(interpreter: WebAssembly.Module): HandlerDirectory {
+  const [section] = WebAssembly.Module.customSections(interpreter, HANDLER_SECTION);
+  if (section === undefined) throw new RangeError(`interpreter.wasm has no section ${HANDLER_SECTION}`);
+  let text = '';
+  for (const byte of new Uint8Array(section)) text += String.fromCharCode(byte);
+  return JSON.parse(text) as HandlerDirectory;
+}
+
+/** Instantiates both modules for the vCPU whose state area is at host address `state`. */
+export function instantiate(
+  modules: ProcessorModules,
+  memory: WebAssembly.Memory,
+  state: number,
+  host: ProcessorImports,
+): { procedures: Procedures; interpreter: Interpreter } {
+  const procedures = new WebAssembly.Instance(modules.procedures, {
+    env: {
+      memory,
+      state: new WebAssembly.Global({ value: 'i32', mutable: false }, state),
+      host_clock: () => host.hostClock(),
+      build_block: (a: number, b: number, c: number) => host.buildBlock(a >>> 0, b, c),
+    },
+  }).exports as unknown as Procedures;
+  const interpreter = new WebAssembly.Instance(modules.interpreter, {
+    env: { memory },
+    procedures: procedures as unknown as Record<string, unknown>,
+  }).exports as unknown as Interpreter;
+  return { procedures, interpreter };
+}

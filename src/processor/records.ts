@@ -1,0 +1,301 @@
+// Turns code bytes into blocks of decoded records in the arena. See README.md "Records", state-layout.ts RECORD and BLOCK.
+import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPERAND_KIND } from '../isa/index.js';
+import { probe } from './emit/probe-sem.js';
+import type { StaticFacts } from './emit/wasm-sem.js';
+import { fusedName, type HandlerDirectory, handlerName } from './handlers.js';
+import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
+
+/** Longest block in instructions; below the loop's reserve of budget. */
+const MAX_INSTRUCTIONS = 32;
+const PAGE = 4096;
+const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
+
+interface FormInfo {
+  readonly handler: number;
+  readonly endsBlock: boolean;
+  readonly writesMemory: boolean;
+  readonly usesLinear: boolean;
+}
+
+/** What the record builder needs to know of a vCPU's memory. */
+export interface RecordPlaces {
+  readonly buffer: ArrayBufferLike;
+  /** Host address of the vCPU's state area. */
+  readonly state: number;
+}
+
+const ZERO = at('zero');
+const CODE_PAGE = at('codePage');
+const EA_TMP = at('eaTmp');
+const SEGMENT_BASE = [0, 1, 2, 3, 4, 5].map((n) => segmentOffset(n) + SEGMENT_ENTRY.base);
+
+export class RecordBuilder {
+  private readonly decoder: Decoder;
+  private readonly decoded = new Decoded();
+  private readonly numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
+  private readonly handlers: Map<string, number>;
+  private readonly names: readonly string[];
+  private readonly fusedLimit: number;
+  private readonly fusedPairs = new Map<number, number>();
+  private readonly info: (FormInfo | undefined)[][] = [];
+  private readonly special: { chain: number; undefined: number; tooLong: number; address: number };
+  private readonly u8: Uint8Array;
+  private readonly u16: Uint16Array;
+  private readonly i32: Int32Array;
+  private readonly crossings = new Map<string, number>();
+  private lastArenaNext = 0;
+
+  constructor(
+    private readonly places: RecordPlaces,
+    directory: HandlerDirectory,
+    features?: ReadonlySet<string>,
+  ) {
+    this.decoder = new Decoder(ALL_INSTRUCTIONS, features);
+    this.handlers = new Map(directory.names.map((name, n) => [name, n]));
+    this.names = directory.names;
+    this.fusedLimit = directory.fused;
+    this.special = {
+      chain: this.handlerNumber('chain'),
+      undefined: this.handlerNumber('undefined'),
+      tooLong: this.handlerNumber('tooLong'),
+      address: this.handlerNumber('address'),
+    };
+    this.u8 = new Uint8Array(places.buffer);
+    this.u16 = new Uint16Array(places.buffer);
+    this.i32 = new Int32Array(places.buffer);
+  }
+  handlerNumber(name: string): number {
+    const n = this.handlers.get(name);
+    if (n === undefined) throw new RangeError(`the interpreter has no handler ${name}`);
+    return n;
+  }
+
+  private formInfo(form: Form, d: Decoded, stack32: boolean, flat: boolean): FormInfo {
+    const code = (d.addrBits === 16 ? 0 : d.addrBits === 32 ? 1 : 2) | (stack32 ? 4 : 0) | (flat ? 8 : 0) | (d.rep << 4);
+    let list = this.info[form.number];
+    if (list === undefined) {
+      list = [];
+      this.info[form.number] = list;
+    }
+    const known = list[code];
+    if (known !== undefined) return known;
+    const facts: StaticFacts = {
+      opBits: form.opBits,
+      addrBits: d.addrBits,
+      long: form.long,
+      stackBits: form.long ? 64 : stack32 ? 32 : 16,
+      rep: d.rep === 0 ? 'none' : d.rep === 1 ? 'rep' : 'repne',
+      flat: form.long || flat,
+      aligned: form.row.encoding.aligned === true,
+    };
+    const found = probe(form, facts);
+    const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));
+    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear };
+    list[code] = info;
+    return info;
+  }
+
+  /** Number of the handler that runs both records, or -1. */
+  private fusedHandler(first: number, second: number): number {
+    const key = first * 65536 + second;
+    let pair = this.fusedPairs.get(key);
+    if (pair === undefined) {
+      pair = this.handlers.get(fusedName(this.names[first] as string, this.names[second] as string)) ?? -1;
+      this.fusedPairs.set(key, pair);
+    }
+    return pair;
+  }
+
+  /**
+   * Builds the block of the code at host address `host`. `block`: where its header goes, or 0 for one page-crossing
+   * instruction whose bytes lie at `host` and whose page offset is `crossing` (then the first record is returned). Returns
+   * the number of code bytes read. A block of no records means: its first instruction crosses the page.
+   */
+  build(host: number, block: number, crossing: number): number {
+    const { u8, i32 } = this;
+    const state = this.places.state;
+    const modeKey = i32[(state + at('modeKey')) >> 2] as number;
+    const nextCell = (state + at('arenaNext')) >> 2;
+    const arenaNext = i32[nextCell] as number;
+    if (arenaNext < this.lastArenaNext) this.crossings.clear();
+    let key = '';
+    if (block === 0) {
+      key = `${modeKey & 0xff}:${crossing}:${u8.subarray(host, host + 15).join()}`;
+      const known = this.crossings.get(key);
+      if (known !== undefined) return known;
+    }
+    const header = block === 0 ? arenaNext : block;
+    const start = block === 0 ? crossing : host & (PAGE - 1);
+    const available = block === 0 ? 32 : PAGE - start;
+    const end = this.decodeBlock(host, start, available, header, modeKey, block === 0);
+    const after = end.next;
+    i32[nextCell] = after;
+    this.lastArenaNext = after;
+    if (block === 0) {
+      // never found by key, never linked
+      i32[(header + BLOCK.key) >> 2] = -1;
+      i32[(header + BLOCK.key + 4) >> 2] = -1;
+      this.u16[(header + BLOCK.count) >> 1] = 0;
+      this.crossings.set(key, header + BLOCK.sizeBytes);
+      return header + BLOCK.sizeBytes;
+    }
+    this.u16[(header + BLOCK.count) >> 1] = (after - header) / RECORD.sizeBytes - 1;
+    return end.bytes;
+  }
+
+  private readonly result = { next: 0, bytes: 0 };
+  private decodeBlock(host: number, start: number, available: number, header: number, modeKey: number, single: boolean): { next: number; bytes: number } {
+    const { decoded, decoder, u8, u16, i32 } = this;
+    const codeBits = (modeKey & 3) === 2 ? 64 : (modeKey & 3) === 1 ? 32 : 16;
+    const mode = { codeBits } as const;
+    const stack32 = (modeKey & 4) !== 0;
+    const flat = (modeKey & 8) !== 0;
+    let u = header + BLOCK.sizeBytes;
+    let used = 0;
+    let order = 0;
+    let previous = -1; // record of the previous instruction if it may be fused with a branch
+    for (;;) {
+      if (order === MAX_INSTRUCTIONS || used >= available || (single && order === 1)) {
+        if (order > 0) u = this.chain(u, order, start + used);
+        break;
+      }
+      const length = decoder.decode(u8, host + used, available - used, mode, decoded);
+      if (length === 0) {
+        // crosses the page (a whole instruction never needs more than 15 bytes)
+        if (order > 0) u = this.chain(u, order, start + used);
+        break;
+      }
+      const next = start + used + length;
+      if (decoded.invalid || decoded.tooLong) {
+        this.clear(u, order, next, length);
+        u16[u >> 1] = decoded.tooLong ? this.special.tooLong : this.special.undefined;
+        u += RECORD.sizeBytes;
+        used += length;
+        break;
+      }
+      const form = decoded.form as Form;
+      const info = this.formInfo(form, decoded, stack32, flat);
+      let seg = ZERO;
+      let direct = true;
+      if (decoded.hasMem && info.usesLinear) {
+        const wide = decoded.dispHi !== decoded.disp >> 31;
+        if (form.long) {
+          direct = decoded.addrBits === 64 && !wide;
+          if (decoded.segment >= 4) seg = SEGMENT_BASE[decoded.segment] as number;
+        } else direct = flat && decoded.addrBits === 32 && decoded.segment < 4;
+        if (!direct) {
+          this.clear(u, order, next, length);
+          u16[u >> 1] = this.special.address;
+          this.fillAddress(u, next, !wide);
+          if (wide) {
+            i32[(u + RECORD.imm) >> 2] = decoded.disp;
+            i32[(u + RECORD.imm + 4) >> 2] = decoded.dispHi;
+          }
+          u8[u + RECORD.extra] = decoded.segment | (info.writesMemory ? 8 : 0) | (ADDRESS_CODE[decoded.addrBits] << 4);
+          u16[(u + RECORD.c) >> 1] = form.row.encoding.noAccess === true ? 0 : this.memoryBytes(form);
+          u += RECORD.sizeBytes;
+          previous = -1;
+        }
+      }
+      this.clear(u, order, next, length);
+      u16[u >> 1] = info.handler;
+      if (decoded.hasMem) {
+        if (direct) {
+          this.fillAddress(u, next, true);
+          u16[(u + RECORD.segBase) >> 1] = seg;
+        } else u16[(u + RECORD.base) >> 1] = EA_TMP;
+      } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
+      this.fillOperands(u, form, next);
+      if (previous >= 0 && info.endsBlock) {
+        const pair = this.fusedHandler(u16[previous >> 1] as number, info.handler);
+        if (pair >= 0) {
+          u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;
+          u16[previous >> 1] = pair;
+        }
+      }
+      previous = u;
+      u += RECORD.sizeBytes;
+      used += length;
+      order++;
+      if (info.endsBlock) break;
+    }
+    this.result.next = u;
+    this.result.bytes = used;
+    return this.result;
+  }
+  /** Bytes that the memory operand spans, for segment limit checks. */
+  private memoryBytes(form: Form): number {
+    let bytes = 1;
+    for (const o of form.operands) if (o.kind === 'mem') bytes = Math.max(bytes, o.bits >> 3);
+    return bytes;
+  }
+  private clear(u: number, order: number, next: number, length: number): void {
+    const { u8, u16, i32 } = this;
+    const w = u >> 2;
+    for (let i = 0; i < RECORD.sizeBytes / 4; i++) i32[w + i] = 0;
+    u16[(u + RECORD.a) >> 1] = ZERO;
+    u16[(u + RECORD.b) >> 1] = ZERO;
+    u16[(u + RECORD.base) >> 1] = ZERO;
+    u16[(u + RECORD.index) >> 1] = ZERO;
+    u16[(u + RECORD.segBase) >> 1] = ZERO;
+    u8[u + RECORD.order] = order;
+    u16[(u + RECORD.next) >> 1] = next;
+    u8[u + RECORD.length] = length;
+  }
+  /** Record that goes on at page offset `offset` after `order` instructions. */
+  private chain(u: number, order: number, offset: number): number {
+    this.clear(u, order - 1, offset, 0);
+    this.u16[u >> 1] = this.special.chain;
+    this.i32[(u + RECORD.disp) >> 2] = offset;
+    return u + RECORD.sizeBytes;
+  }
+  private fillAddress(u: number, next: number, withDisp: boolean): void {
+    const { decoded, u8, u16, i32 } = this;
+    if (decoded.ripRelative) u16[(u + RECORD.base) >> 1] = CODE_PAGE;
+    else if (decoded.base >= 0) u16[(u + RECORD.base) >> 1] = gprOffset(decoded.base);
+    if (decoded.index >= 0) u16[(u + RECORD.index) >> 1] = gprOffset(decoded.index);
+    u8[u + RECORD.scale] = decoded.scale;
+    if (withDisp) i32[(u + RECORD.disp) >> 2] = decoded.ripRelative ? decoded.disp + next : decoded.disp;
+  }
+  private fillOperands(u: number, form: Form, next: number): void {
+    const { decoded, u8, u16, i32 } = this;
+    let immediates = 0;
+    for (let i = 0; i < decoded.operandCount; i++) {
+      const o = decoded.operands[i] as DecodedOperand;
+      const field = (u + (i === 0 ? RECORD.a : i === 1 ? RECORD.b : RECORD.c)) >> 1;
+      switch (o.kind) {
+        case OPERAND_KIND.gpr:
+          u16[field] = gprOffset(o.register) + o.high;
+          break;
+        case OPERAND_KIND.xmm:
+          u16[field] = xmmOffset(o.register);
+          break;
+        case OPERAND_KIND.mmx:
+          u16[field] = fprOffset(o.register);
+          break;
+        case OPERAND_KIND.imm:
+        case OPERAND_KIND.far: {
+          const w = (u + RECORD.imm + immediates * 4) >> 2;
+          i32[w] = o.immLo;
+          if (immediates === 0) i32[w + 1] = o.immHi;
+          immediates++;
+          break;
+        }
+        case OPERAND_KIND.rel:
+          i32[(u + RECORD.disp) >> 2] = next + o.immLo;
+          u8[u + RECORD.extra] = form.opBits === 16 ? 16 : 0;
+          break;
+        case OPERAND_KIND.segment:
+        case OPERAND_KIND.control:
+        case OPERAND_KIND.debug:
+        case OPERAND_KIND.x87:
+          u8[u + RECORD.extra] = o.register;
+          break;
+      }
+    }
+  }
+  /** True for handlers that run two records. */
+  isFused(handler: number): boolean {
+    return handler < this.fusedLimit;
+  }
+}

@@ -1,0 +1,133 @@
+// The software engine: lays out a domain's memory, makes its vCPUs. See README.md, docs/decisions.
+import { ConfigError } from '../base/index.js';
+import { GuestMemory } from '../memory/index.js';
+import type { Engine, EngineProbe, EngineVm, EngineVmOptions, VcpuControls } from '../vmx/index.js';
+import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
+import { type Interpreter, instantiate, type ProcessorModules, type Procedures, readDirectory } from './modules.js';
+import { RecordBuilder } from './records.js';
+import { AREA, at, SLOT } from './state-layout.js';
+import { SoftwareVcpu } from './software-vcpu.js';
+import { StateView } from './state-view.js';
+
+const PAGE = 65536;
+/** Static tables of procedures.wasm lie below. */
+const FIRST_AREA = 0x40000;
+const HASH_BYTES = 16384 * 4;
+const ARENA_BYTES = 8 << 20;
+/** A cut block is copied behind the arena. */
+const CUT_BYTES = 4096;
+const CROSSING_BYTES = 64;
+const DEFAULT_HOLE = 0xc000_0000;
+const FOUR_GIB = 0x1_0000_0000;
+const up = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+export class SoftwareEngine implements Engine {
+  readonly name = 'software';
+  constructor(private readonly modules: ProcessorModules) {}
+
+  async probe(): Promise<EngineProbe> {
+    const shared = typeof SharedArrayBuffer !== 'undefined';
+    return {
+      usable: shared,
+      checks: [{ name: 'shared memory', ok: shared, detail: shared ? 'SharedArrayBuffer is available' : 'SharedArrayBuffer is missing' }],
+    };
+  }
+
+  async createVm(options: EngineVmOptions): Promise<EngineVm> {
+    const { memoryBytes } = options;
+    if (!Number.isSafeInteger(memoryBytes) || memoryBytes <= 0 || memoryBytes % 4096 !== 0)
+      throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: expected a positive multiple of 4096`);
+    if (options.vcpus !== 1) throw new ConfigError('VCPU_COUNT', `${options.vcpus} vCPUs: the software engine runs 1 so far`);
+    const ramPages = memoryBytes / 4096;
+    let cursor = FIRST_AREA;
+    const areas = Array.from({ length: options.vcpus }, () => {
+      const area = cursor;
+      cursor += AREA.sizeBytes;
+      return area;
+    });
+    const take = (bytes: number): number => {
+      const where = cursor;
+      cursor += up(bytes, 4096);
+      return where;
+    };
+    const blockHash = take(HASH_BYTES);
+    const codeMap = take(ramPages * 8);
+    const codeHead = take(ramPages * 4);
+    const crossing = take(CROSSING_BYTES);
+    const arena = take(ARENA_BYTES);
+    const arenaEnd = cursor;
+    take(CUT_BYTES);
+    const ram = up(cursor, PAGE);
+    const total = ram + memoryBytes;
+    // one page of slack: the last bytes of RAM may be read as 16 (code fetch across the end)
+    const pages = Math.ceil((total + 16) / PAGE);
+    if (pages > 65536) throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: the software engine addresses less than 4 GiB in all`);
+    let memory: WebAssembly.Memory;
+    try {
+      memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    } catch (cause) {
+      throw new ConfigError('MEMORY_SIZE', `cannot allocate ${memoryBytes} bytes of guest memory`, { memoryBytes }, { cause });
+    }
+    const hole = options.pciHoleStart ?? DEFAULT_HOLE;
+    const low = Math.min(memoryBytes, hole);
+    const guestMemory = new GuestMemory(memory.buffer, [{ gpa: 0, sizeBytes: low, bufferOffset: ram, readOnly: false }]);
+    if (memoryBytes > low) guestMemory.addSlot({ gpa: FOUR_GIB, sizeBytes: memoryBytes - low, bufferOffset: ram + low, readOnly: false });
+
+    const directory = readDirectory(this.modules.interpreter);
+    const all: Procedures[] = [];
+    const vcpus = areas.map((area, index) => {
+      const s = new StateView(memory.buffer, area);
+      const builder = new RecordBuilder({ buffer: memory.buffer, state: area }, directory);
+      const { procedures, interpreter } = instantiate(this.modules, memory, area, {
+        hostClock: options.nowNs,
+        buildBlock: (host, block, cross) => builder.build(host, block, cross),
+      }) as { procedures: Procedures; interpreter: Interpreter };
+      all.push(procedures);
+      s.setU32(at('blockHash'), blockHash);
+      s.setU32(at('codeMap'), codeMap);
+      s.setU32(at('codeHead'), codeHead);
+      s.setU32(at('crossing'), crossing);
+      s.setU32(at('ramHost'), ram);
+      s.setU32(at('ramPages'), ramPages);
+      s.setU32(at('arena'), arena);
+      s.setU32(at('arenaEnd'), arenaEnd);
+      s.setU32(at('arenaNext'), arena);
+      s.setU32(at('fusedHandlers'), directory.fused);
+      s.setU32(at('stopHandler'), builder.handlerNumber('stop'));
+      s.setU32(at('staleHandler'), builder.handlerNumber('stale'));
+      s.setU64(at('physicalMask'), (1n << 40n) - 1n);
+      s.setU32(at('timeIsReal'), options.time === 'real' ? 1 : 0);
+      s.setU64(at('tscHz'), BigInt(options.tscHz));
+      guestMemory.slots.forEach((slot, n) => {
+        const o = at('slots') + n * SLOT.sizeBytes;
+        s.setU64(o + SLOT.gpa, BigInt(slot.gpa));
+        s.setU64(o + SLOT.sizeBytesField, BigInt(slot.sizeBytes));
+        s.setU32(o + SLOT.host, slot.bufferOffset);
+        s.setU32(o + SLOT.flags, slot.readOnly ? 1 : 0);
+      });
+      s.setU32(at('slotCount'), guestMemory.slots.length);
+      procedures.flush_blocks();
+      const controls: VcpuControls = {
+        pinBased: 0,
+        primary: 0,
+        secondary: 0,
+        exceptionBitmap: 0,
+        ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
+        msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
+        cr0GuestHostMask: 0n,
+        cr0ReadShadow: 0n,
+        cr4GuestHostMask: 0n,
+        cr4ReadShadow: 0n,
+        tscOffset: 0n,
+      };
+      const vcpu = new SoftwareVcpu({ index, memory, area, procedures, interpreter, time: options.time, tscHz: options.tscHz, nowNs: options.nowNs, controls });
+      vcpu.applyControls();
+      vcpu.writeState(resetState());
+      return vcpu;
+    });
+    guestMemory.onWrite((gpa, sizeBytes) => {
+      for (const p of all) p.physical_written(gpa, sizeBytes);
+    });
+    return { memory: guestMemory, vcpus, close: () => undefined };
+  }
+}

@@ -1,0 +1,236 @@
+// A vCPU of the software engine: VM entry, the loop around the interpreter, VM exits. Intel SDM Vol. 3C, "VM Entries".
+import {
+  checkControls, checkGuestState, type CpuState, type EntryEvent, encodeEntryEvent, type RunCounters, type Vcpu, type VcpuControls, type VmExit,
+} from '../vmx/index.js';
+import { ExitDecoder } from './exit-decoder.js';
+import type { Interpreter, Procedures } from './modules.js';
+import { AREA, at, EXIT_NONE, gprOffset, REPLAY, UNWIND } from './state-layout.js';
+import { StateView } from './state-view.js';
+
+/** In virtual time the guest runs at most this many instructions between looks at the kick word. */
+const CHUNK = 50_000;
+/** In real time between looks at the clock: about 100 us. */
+const REAL_CHUNK = 20_000;
+const NEAR_END = 64;
+const INTERRUPT_WINDOW_EXITING = 1 << 2;
+const NMI_WINDOW_EXITING = 1 << 22;
+const RFLAGS_IF = 0x200;
+
+export interface SoftwareVcpuOptions {
+  readonly index: number;
+  readonly memory: WebAssembly.Memory;
+  /** Host address of the state area. */
+  readonly area: number;
+  readonly procedures: Procedures;
+  readonly interpreter: Interpreter;
+  readonly time: 'real' | 'virtual';
+  readonly tscHz: number;
+  readonly nowNs: () => number;
+  readonly controls: VcpuControls;
+}
+
+export class SoftwareVcpu implements Vcpu {
+  readonly index: number;
+  readonly controls: VcpuControls;
+  readonly kickWord: Int32Array;
+  private readonly state: StateView;
+  private readonly exits: ExitDecoder;
+  private readonly procedures: Procedures;
+  private readonly interpreter: Interpreter;
+  private readonly real: boolean;
+  private readonly bytes: Uint8Array;
+  private unchecked = true;
+  private lastLength = 0;
+
+  constructor(private readonly options: SoftwareVcpuOptions) {
+    this.index = options.index;
+    this.controls = options.controls;
+    this.procedures = options.procedures;
+    this.interpreter = options.interpreter;
+    this.real = options.time === 'real';
+    const { buffer } = options.memory;
+    this.bytes = new Uint8Array(buffer);
+    this.state = new StateView(buffer, options.area);
+    this.exits = new ExitDecoder(this.state);
+    this.kickWord = new Int32Array(buffer, options.area + at('kick'), 1);
+  }
+
+  // --- guest state ---
+  readState(): CpuState {
+    const interruptibility = (this.shadow() & 3) | (this.state.u32(at('nmiBlocked')) !== 0 ? 8 : 0);
+    return this.state.read(this.procedures.flags_get(), interruptibility);
+  }
+  writeState(s: CpuState): void {
+    this.state.write(s);
+    this.procedures.flags_set(Number(s.rflags & 0x8d5n));
+    this.state.setU32(at('nmiBlocked'), (s.interruptibility >> 3) & 1);
+    this.state.setU32(at('shadowKind'), s.interruptibility & 3);
+    this.state.setU64(at('shadowRetired'), this.retired());
+    this.procedures.replay_clear();
+    this.procedures.update_mode();
+    this.procedures.tlb_flush_all();
+    if ((s.cr0 & 0x80000000n) !== 0n && (s.cr4 & 0x20n) !== 0n && (s.efer & 0x400n) === 0n) this.procedures.load_pdptes();
+    this.unchecked = true;
+  }
+  readGpr(index: number): bigint {
+    return this.state.u64(gprOffset(index));
+  }
+  writeGpr(index: number, value: bigint): void {
+    this.state.setU64(gprOffset(index), value);
+  }
+  readRip(): bigint {
+    return this.state.u64(at('rip'));
+  }
+  skipInstruction(): void {
+    const long = (this.state.u32(at('modeKey')) & 3) === 2;
+    const rip = this.readRip() + BigInt(this.lastLength);
+    this.state.setU64(at('rip'), long ? rip : rip & 0xffffffffn);
+    this.state.setU64(at('retired'), this.retired() + 1n);
+    this.procedures.replay_clear();
+  }
+  applyControls(): void {
+    const { controls: c, state } = this;
+    state.setU32(at('pinBased'), c.pinBased);
+    state.setU32(at('primary'), c.primary);
+    state.setU32(at('secondary'), c.secondary);
+    state.setU32(at('exceptionBitmap'), c.exceptionBitmap);
+    state.setU32(at('ioBitmap'), this.options.area + AREA.ioBitmap);
+    state.setU32(at('msrBitmap'), this.options.area + AREA.msrBitmap);
+    this.bytes.set(c.ioBitmap, this.options.area + AREA.ioBitmap);
+    this.bytes.set(c.msrBitmap, this.options.area + AREA.msrBitmap);
+    state.setU64(at('cr0Mask'), c.cr0GuestHostMask);
+    state.setU64(at('cr0Shadow'), c.cr0ReadShadow);
+    state.setU64(at('cr4Mask'), c.cr4GuestHostMask);
+    state.setU64(at('cr4Shadow'), c.cr4ReadShadow);
+    state.setU64(at('tscOffset'), c.tscOffset);
+    this.unchecked = true;
+  }
+
+  // --- events ---
+  /** Interruptibility bits in force now. */
+  private shadow(): number {
+    return this.state.u64(at('shadowRetired')) === this.retired() ? this.state.u32(at('shadowKind')) : 0;
+  }
+  interruptible(): boolean {
+    return (this.state.u32(at('rflags')) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0;
+  }
+  nmiUnblocked(): boolean {
+    return this.state.u32(at('nmiBlocked')) === 0 && (this.shadow() & 2) === 0;
+  }
+  inject(event: EntryEvent): void {
+    this.state.setU32(at('injectPending'), encodeEntryEvent(event));
+    this.state.setU32(at('injectErrorCode'), event.errorCode ?? 0);
+  }
+  requestInterruptWindow(on: boolean): void {
+    const c = this.controls;
+    c.primary = on ? c.primary | INTERRUPT_WINDOW_EXITING : c.primary & ~INTERRUPT_WINDOW_EXITING;
+    this.state.setU32(at('primary'), c.primary);
+  }
+  completeRead(value: bigint): void {
+    const entry = at('replay') + this.state.u32(at('replayCount')) * REPLAY.sizeBytes;
+    this.state.setU64(entry + REPLAY.value, value);
+    this.completeWrite();
+  }
+  completeWrite(): void {
+    this.state.setU32(at('replayCount'), this.state.u32(at('replayCount')) + 1);
+  }
+  failInstruction(vector: number, errorCode?: number): void {
+    this.procedures.replay_clear();
+    this.inject(errorCode === undefined ? { type: 'hardwareException', vector } : { type: 'hardwareException', vector, errorCode });
+  }
+
+  // --- time ---
+  /** Instructions retired so far. */
+  private retired(): bigint {
+    return this.state.u64(at('retired'));
+  }
+  get counters(): RunCounters {
+    return { instructions: Number(this.retired()) };
+  }
+  private clockTicks(): bigint {
+    return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : this.retired();
+  }
+  readTsc(): bigint {
+    return BigInt.asUintN(64, this.clockTicks() + this.controls.tscOffset);
+  }
+  writeTsc(value: bigint): void {
+    this.controls.tscOffset = BigInt.asUintN(64, value - this.clockTicks());
+    this.state.setU64(at('tscOffset'), this.controls.tscOffset);
+  }
+
+  kick(): void {
+    Atomics.store(this.kickWord, 0, 1);
+  }
+
+  // --- VM entry ---
+  enter(budgetTicks: number): VmExit {
+    const { state, procedures } = this;
+    if (this.unchecked) {
+      const failed = [...checkControls(this.controls), ...checkGuestState(this.readState(), this.controls)];
+      if (failed.length > 0) return this.exits.entryFailure(failed);
+      this.unchecked = false;
+    }
+    state.setU32(at('exitReason'), EXIT_NONE);
+    state.setU32(at('unwind'), UNWIND.none);
+    state.setU32(at('record'), 0);
+    if (state.u32(at('injectPending')) >>> 31 === 1) {
+      procedures.replay_clear();
+      state.setU32(at('activity'), 0);
+      procedures.inject_event();
+      state.setU32(at('injectPending'), 0);
+      if (state.u32(at('unwind')) === UNWIND.exit) return this.leave();
+    }
+    const deadline = this.real ? this.options.nowNs() + (budgetTicks * 1e9) / this.options.tscHz : 0;
+    let left = budgetTicks;
+    for (;;) {
+      if (Atomics.load(this.kickWord, 0) !== 0) {
+        Atomics.store(this.kickWord, 0, 0);
+        return this.exits.plain('kick');
+      }
+      if (this.real ? this.options.nowNs() >= deadline : left <= 0) return this.exits.plain('preemptionTimer');
+      const window = this.windowExit();
+      if (window !== null) return window;
+      const activity = state.u32(at('activity'));
+      if (activity === 1) return this.exits.plain('hlt');
+      if (activity !== 0) return this.exits.plain('preemptionTimer');
+      const budget = this.real ? REAL_CHUNK : Math.min(left, CHUNK);
+      left -= this.runFor(budget);
+      if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
+    }
+  }
+  /** An interrupt or NMI window that is open now. */
+  private windowExit(): VmExit | null {
+    const { primary } = this.controls;
+    if ((primary & INTERRUPT_WINDOW_EXITING) !== 0 && this.interruptible()) return this.exits.plain('interruptWindow');
+    if ((primary & NMI_WINDOW_EXITING) !== 0 && this.nmiUnblocked()) return this.exits.plain('nmiWindow');
+    return null;
+  }
+  /** Runs at most `budget` instructions; returns how many were retired. */
+  private runFor(budget: number): number {
+    const { state, procedures, interpreter } = this;
+    state.setU32(at('budget'), budget);
+    state.setU32(at('budgetLoaded'), budget);
+    const before = state.u64(at('retired'));
+    for (;;) {
+      const left = state.i32(at('budget'));
+      if (left <= 0) break;
+      let record = procedures.enter_code();
+      if (record === 0) break;
+      if (left < NEAR_END) record = procedures.cut_block(record, left);
+      interpreter.run(this.options.area, record);
+      if (state.u32(at('exitReason')) !== EXIT_NONE) break;
+      if (state.i32(at('budget')) < NEAR_END && this.windowExit() !== null) break;
+    }
+    // `retired` may have been moved by a procedure that shortened the budget
+    const done = state.i32(at('budgetLoaded')) - state.i32(at('budget'));
+    const retired = state.u64(at('retired')) + BigInt(done);
+    state.setU64(at('retired'), retired);
+    state.setU32(at('budget'), 0);
+    state.setU32(at('budgetLoaded'), 0);
+    return Number(retired - before);
+  }
+  private leave(): VmExit {
+    this.lastLength = this.state.u32(at('exitInstructionLength'));
+    return this.exits.decode();
+  }
+}
