@@ -17,6 +17,7 @@ import { SSE_INSTRUCTIONS } from './insns/sse/index.js';
 import { STACK } from './insns/stack.js';
 import { STRING } from './insns/string.js';
 import { SYSTEM } from './insns/system.js';
+import { X87_INSTRUCTIONS } from './insns/x87/index.js';
 
 /** General-purpose and system instructions. */
 export const INTEGER_INSTRUCTIONS: readonly Instruction[] = [
@@ -40,4 +41,5 @@ export const ALL_INSTRUCTIONS: readonly Instruction[] = [
   ...INTEGER_INSTRUCTIONS,
   ...MMX_INSTRUCTIONS,
   ...SSE_INSTRUCTIONS,
+  ...X87_INSTRUCTIONS,
 ];
