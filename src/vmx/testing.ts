@@ -6,6 +6,8 @@ import type { EntryEvent, Vcpu, VcpuControls } from './engine.js';
 import type { VmExit } from './exits.js';
 
 export * from './conformance.js';
+export * from './conformance-guest.js';
+export * from './conformance-guests.js';
 
 /** Controls with nothing intercepted but what always exits; unrestricted guest on. */
 export const plainControls = (): VcpuControls => ({
