@@ -1,5 +1,6 @@
 // Door of procedures.wasm: everything the interpreter, the JIT and the vCPU call.
 export * from './arithmetic';
+export * from './address';
 export * from './blocks';
 export { raise, raise_page_fault, raise_trap } from './exceptions';
 export * from './fast-calls';
@@ -12,7 +13,15 @@ export { current_rip, instruction_count, next_rip } from './position';
 export { replay_clear } from './replay';
 export { far_return, iret } from './returns';
 export { load_segment, segment_linear, segment_selector } from './segments';
+export * from './control-registers';
+export * from './debug-registers';
+export { rdmsr, wrmsr } from './msrs';
+export { port_in, port_out } from './ports';
 export * from './stubs';
+export * from './system';
+export { rdtsc, rdtscp, time_stamp } from './time';
 export { lar, lgdt, lidt, lldt, lsl, ltr, protected_check, sgdt, sidt, umip_check, verr, verw } from './tables';
 export { jump_cache_flush, tlb_flush_all, tlb_flush_nonglobal, tlb_flush_page, tlb_protect_page } from './tlb';
 export { far_call, far_jump } from './transfers';
+export * from './sse';
+export * from './x87';
