@@ -642,7 +642,7 @@ export const CONFORMANCE_GUESTS: readonly ConformanceGuest[] = [
       'f7f3                   div ebx',
       'cc                     int3',
       '66b85000               mov ax, 0x50',
-      '668ed8                 mov ds, ax',
+      '8ed8                   mov ds, eax',
       'f4                     hlt',
     ],
     prepare: ({ vcpu }) => {

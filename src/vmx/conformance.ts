@@ -241,7 +241,7 @@ export async function runConformanceGuest(
 /** A long-mode state with a value of its own in every field that can take one. */
 function variedState(): CpuState {
   const s = longModeState(0xffff_ffff_8012_3456n, PAGE_TABLES, 0xffff_8000_0000_9000n);
-  s.gpr = s.gpr.map((_, i) => 0x0123_4567_89ab_cd00n + BigInt(i) * 0x1111_0000_0000_0001n);
+  s.gpr = s.gpr.map((_, i) => 0x0123_4567_89ab_cd00n + BigInt(i) * 0x0f11_0000_0000_0001n);
   s.rflags = 0x246n;
   s.cr2 = 0xdead_beef_f000n;
   s.cr8 = 5n;
@@ -350,7 +350,7 @@ export function conformance(engine: Engine, test: TestFunction, options: Conform
   register(ENTRY_CHECKS, () =>
     withVcpu((vcpu) => {
       const state = flatProtectedState(CODE, STACK);
-      state.rflags = 0n;
+      state.efer = 2n; // reserved
       state.segments.tr.accessRights |= AccessRights.UNUSABLE;
       vcpu.writeState(state);
       const exit = vcpu.enter(BUDGET);
