@@ -33,7 +33,7 @@ export let bad: i32 = 0;
 export function data_access(): u32 {
   return cpl() == 3 ? ACCESS_USER : 0;
 }
-function entry_of(linear: u64, access: u32): usize {
+export function tlb_entry(linear: u64, access: u32): usize {
   return ST + (access & ACCESS_USER ? AREA_TLB_USER : AREA_TLB_SUPERVISOR) + (((linear >> 7) as usize) & INDEX_MASK);
 }
 /** Implicit accesses must not use a translation that only RFLAGS.AC opens. */
@@ -197,7 +197,7 @@ export function translate_exec(linear: u64): i32 {
 
 /** Pointer to `size` bytes at `linear`, in one page or bounced; 0: unwind. */
 export function read_access(linear: u64, size: u32, access: u32): usize {
-  const entry = entry_of(linear, access);
+  const entry = tlb_entry(linear, access);
   if (load<u64>(entry, TLB_READ_TAG) == ((linear + (size as u64) - 1) & ~PAGE) && probe_allowed(access))
     return (load<u32>(entry, TLB_ADDEND) + (linear as u32)) as usize;
   return read_pointer(linear, size, access);
@@ -208,7 +208,7 @@ export function read_sized(linear: u64, size: u32, access: u32): u64 {
   return p ? load_sized(p, size) : 0;
 }
 export function write_sized(linear: u64, size: u32, value: u64, access: u32): i32 {
-  const entry = entry_of(linear, access);
+  const entry = tlb_entry(linear, access);
   if (load<u64>(entry, TLB_WRITE_TAG) == ((linear + (size as u64) - 1) & ~PAGE) && probe_allowed(access)) {
     store_sized((load<u32>(entry, TLB_ADDEND) + (linear as u32)) as usize, value, size);
     return 0;
@@ -218,7 +218,7 @@ export function write_sized(linear: u64, size: u32, value: u64, access: u32): i3
 }
 /** Direct host pointer for stores to [linear, linear + size), or 0 when the slow path is needed. Raises nothing. */
 export function write_direct(linear: u64, size: u32, access: u32): usize {
-  const entry = entry_of(linear, access);
+  const entry = tlb_entry(linear, access);
   if (load<u64>(entry, TLB_WRITE_TAG) == ((linear + (size as u64) - 1) & ~PAGE) && probe_allowed(access))
     return (load<u32>(entry, TLB_ADDEND) + (linear as u32)) as usize;
   return 0;
