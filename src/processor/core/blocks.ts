@@ -3,11 +3,12 @@
 import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
-  AREA_JUMP_SUPERVISOR, AREA_JUMP_USER, AREA_TLB_SUPERVISOR, AREA_TLB_USER, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, TLB_ADDEND, TLB_ENTRIES, TLB_SIZE_BYTES, TLB_WRITE_TAG, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
+import { jump_cache_flush, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
 const NEAR_END: i32 = 64;
@@ -40,27 +41,13 @@ function find_block(key: u64): usize {
   }
   return 0;
 }
-/** Takes the write permission of a page out of both TLBs: its code is being translated. */
-function withhold_writes(page: usize): void {
-  for (let t = 0; t < 2; t++) {
-    let entry = ST + (t ? AREA_TLB_USER : AREA_TLB_SUPERVISOR);
-    for (let i: u32 = 0; i < TLB_ENTRIES; i++, entry += TLB_SIZE_BYTES) {
-      const tag = load<u64>(entry, TLB_WRITE_TAG);
-      if (tag != NO_KEY && ((<usize><u32>tag + <usize>load<u32>(entry, TLB_ADDEND)) & 0xffff_ffff) == page) store<u64>(entry, NO_KEY, TLB_WRITE_TAG);
-    }
-  }
-}
-export function flush_jump_caches(): void {
-  memory.fill(ST + AREA_JUMP_SUPERVISOR, 0xff, <usize>JUMP_ENTRIES * JUMP_SIZE_BYTES);
-  memory.fill(ST + AREA_JUMP_USER, 0xff, <usize>JUMP_ENTRIES * JUMP_SIZE_BYTES);
-}
 /** Forgets every block. Only between instructions. */
 export function flush_blocks(): void {
   memory.fill(load<u32>(ST, S_BLOCK_HASH), 0, (<usize>HASH_MASK + 1) << 2);
   memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
   memory.fill(load<u32>(ST, S_CODE_HEAD), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 2);
   store<u32>(ST, load<u32>(ST, S_ARENA), S_ARENA_NEXT);
-  flush_jump_caches();
+  jump_cache_flush();
 }
 /** Block at a host address, built when absent. */
 function block_at(host: usize): usize {
@@ -79,7 +66,7 @@ function block_at(host: usize): usize {
   if (page < <usize>load<u32>(ST, S_RAM_PAGES)) {
     const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
     const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
-    if (load<u64>(map) == 0) withhold_writes(host & ~0xfff);
+    if (load<u64>(map) == 0) tlb_protect_page(host);
     const first = (host >> 6) & 63;
     const last = min<usize>(63, ((host & 0xfff) + (bytes ? bytes - 1 : 0)) >> 6);
     store<u64>(map, load<u64>(map) | ((<u64>0xffff_ffff_ffff_ffff >> (63 - <u64>(last - first))) << <u64>first));
