@@ -147,6 +147,13 @@ const CLFLUSHOPT = insn('clflushopt', {
     s.read(line);
   },
 });
+const FWAIT = insn('fwait', {
+  sdm: 'SDM 2C "WAIT/FWAIT—Wait"',
+  encodings: [enc('9b', [], ANY)],
+  execute(s) {
+    s.call('wait_check');
+  },
+});
 
 export const SYSTEM: readonly Instruction[] = [
   MOV_FROM_CR,
@@ -191,4 +198,5 @@ export const SYSTEM: readonly Instruction[] = [
   image('xrstor', 5, false, 'xsave', 'SDM 2C "XRSTOR—Restore Processor Extended States"'),
   image('xsaveopt', 6, true, 'xsaveopt', 'SDM 2C "XSAVEOPT—Save Processor Extended States Optimized"', 'xsave'),
   CLFLUSHOPT,
+  FWAIT,
 ];
