@@ -1,0 +1,9 @@
+// Room `domains`: many machines: lifecycle, scheduling, consoles, scripts. Threads of Node are in `node/index.ts`.
+export * from './config.js';
+export * from './console-ring.js';
+export * from './inline.js';
+export * from './pcanel.js';
+export * from './pcpu.js';
+export * from './protocol.js';
+export * from './scheduler.js';
+export * from './script.js';

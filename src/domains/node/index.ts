@@ -1,0 +1,96 @@
+// Physical CPUs as Node worker threads. Source: Node.js documentation, "Worker threads".
+
+import { setImmediate } from 'node:timers/promises';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
+import { type EngineFactories, PcpuRuntime } from '../pcpu.js';
+import type { PcpuCommand, PcpuEvent, PcpuLink, PcpuSpawner } from '../protocol.js';
+
+interface WorkerStart {
+  readonly cpu: number;
+  readonly port: MessagePort;
+  /** One word: its value changes with every ring. */
+  readonly doorbell: SharedArrayBuffer;
+  readonly pace: boolean;
+}
+type ToWorker = { readonly kind: 'command'; readonly command: PcpuCommand } | { readonly kind: 'close' };
+
+const nowNs = (): number => performance.now() * 1e6;
+/** Host time between two looks at the commands while domains run. */
+const TURN_NS = 5_000_000;
+
+export interface NodePcpuOptions {
+  /** Module that calls `runPcpuWorker`. */
+  readonly worker: URL;
+  readonly pace?: boolean;
+}
+
+/** Spawns one worker thread per physical CPU. */
+export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
+  return (cpu, onEvent, onCrash): PcpuLink => {
+    const doorbell = new SharedArrayBuffer(4);
+    const bell = new Int32Array(doorbell);
+    const { port1, port2 } = new MessageChannel();
+    const start: WorkerStart = { cpu, port: port2, doorbell, pace: options.pace ?? false };
+    const worker = new Worker(options.worker, { workerData: start, transferList: [port2], name: `pcpu${cpu}` });
+    let open = true;
+    const ring = (): void => {
+      Atomics.add(bell, 0, 1);
+      Atomics.notify(bell, 0);
+    };
+    port1.on('message', onEvent);
+    worker.on('error', (error) => {
+      if (open) onCrash(error);
+      open = false;
+    });
+    const ended = new Promise<void>((resolve) => {
+      worker.on('exit', (code) => {
+        if (open) onCrash(new Error(`the worker thread ended with code ${code}`));
+        open = false;
+        port1.close();
+        resolve();
+      });
+    });
+    const post = (message: ToWorker): void => {
+      port1.postMessage(message);
+      ring();
+    };
+    return {
+      send: (command) => post({ kind: 'command', command }),
+      ring,
+      close: async () => {
+        open = false;
+        post({ kind: 'close' });
+        // A guest entry that does not come back is ended with its thread.
+        const timer = setTimeout(() => void worker.terminate(), 2000);
+        await ended;
+        clearTimeout(timer);
+      },
+    };
+  };
+}
+
+/** The main program of a worker thread that is a physical CPU. */
+export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
+  const { cpu, port, doorbell, pace } = workerData as WorkerStart;
+  const bell = new Int32Array(doorbell);
+  const emit = (event: PcpuEvent): void => port.postMessage(event);
+  const runtime = new PcpuRuntime({ cpu, engines, nowNs, wallClockMs: Date.now, emit, pace });
+  for (;;) {
+    const seen = Atomics.load(bell, 0);
+    for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
+      const message = m.message as ToWorker;
+      if (message.kind === 'close') {
+        port.close();
+        return;
+      }
+      await runtime.handle(message.command);
+    }
+    const state = runtime.run(TURN_NS);
+    if (state.kind === 'busy') {
+      await setImmediate();
+      continue;
+    }
+    const ms = state.untilHostNs === null ? Number.POSITIVE_INFINITY : (state.untilHostNs - nowNs()) / 1e6;
+    if (ms > 0) Atomics.wait(bell, 0, seen, ms);
+  }
+}

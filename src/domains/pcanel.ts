@@ -1,0 +1,295 @@
+// The manager: many domains on several physical CPUs. Lives on the main thread and never blocks.
+
+import { ConfigError, HostError } from '../base/index.js';
+import { checkDomainConfig, type DomainConfig } from './config.js';
+import { ConsoleRing } from './console-ring.js';
+import {
+  type CreatedDomain,
+  type DomainOutcome,
+  type DomainStat,
+  type DomainState,
+  fromPlainError,
+  type PcpuEvent,
+  type PcpuLink,
+  type PcpuRequest,
+  type PcpuSpawner,
+  type PcpuStat,
+} from './protocol.js';
+
+type Listener<A extends unknown[]> = (...args: A) => void;
+
+/** Calls everyone who asked, in order. */
+class Listeners<A extends unknown[]> {
+  readonly #all = new Set<Listener<A>>();
+  add(listener: Listener<A>): () => void {
+    this.#all.add(listener);
+    return () => void this.#all.delete(listener);
+  }
+  tell(...args: A): void {
+    for (const listener of [...this.#all]) listener(...args);
+  }
+}
+
+/** Console input that waits in the manager at most. */
+const MAX_PENDING_INPUT = 1 << 20;
+
+interface Cpu {
+  readonly index: number;
+  readonly link: PcpuLink;
+  readonly pending: Map<number, { resolve(value: PcpuStat | CreatedDomain | null): void; reject(error: Error): void }>;
+  crashed: Error | null;
+}
+
+/** A domain as its user sees it. */
+export class Domain {
+  state: DomainState = 'created';
+  outcome: DomainOutcome | null = null;
+  scriptDone = false;
+  readonly #cpu: Cpu;
+  readonly #send: (request: PcpuRequest) => Promise<PcpuStat | CreatedDomain | null>;
+  readonly #output = ConsoleRing.create();
+  readonly #input = ConsoleRing.create();
+  readonly #onOutput = new Listeners<[bytes: Uint8Array]>();
+  readonly #onState = new Listeners<[state: DomainState, outcome: DomainOutcome | null]>();
+  readonly #onScript = new Listeners<[]>();
+  readonly #onLog = new Listeners<[text: string]>();
+  #pendingInput: number[] = [];
+  #kickWord: Int32Array | null = null;
+  engine = '';
+
+  /** Use `Pcanel.createDomain`. */
+  constructor(
+    readonly id: number,
+    readonly name: string,
+    readonly cpuIndex: number,
+    cpu: Cpu,
+    send: (request: PcpuRequest) => Promise<PcpuStat | CreatedDomain | null>,
+  ) {
+    this.#cpu = cpu;
+    this.#send = send;
+  }
+
+  /** Called by the manager only. */
+  async create(config: DomainConfig): Promise<void> {
+    const rings = { output: this.#output.shared, input: this.#input.shared };
+    const created = (await this.#send({ kind: 'create', id: this.id, config, rings })) as CreatedDomain;
+    this.engine = created.engine;
+    this.#kickWord = created.kickWord;
+  }
+
+  async start(): Promise<void> {
+    await this.#send({ kind: 'start', ids: [this.id] });
+  }
+  pause(): Promise<void> {
+    return this.#control('pause');
+  }
+  resume(): Promise<void> {
+    return this.#control('resume');
+  }
+  /** Ends the domain at once. */
+  stop(): Promise<void> {
+    return this.#control('stop');
+  }
+  /** Starts the guest anew; also brings a stopped domain back. */
+  reset(): Promise<void> {
+    return this.#control('reset');
+  }
+  pressPowerButton(): Promise<void> {
+    return this.#control('powerButton');
+  }
+
+  /** Types into the guest's console; false when too much waits already. */
+  write(bytes: ArrayLike<number>): boolean {
+    if (this.#pendingInput.length + bytes.length > MAX_PENDING_INPUT) return false;
+    for (let i = 0; i < bytes.length; i++) this.#pendingInput.push(bytes[i] as number);
+    this.pumpInput();
+    return true;
+  }
+
+  /** Bytes that the guest sends. Each listener gets every chunk; returns the function that ends it. */
+  onOutput(listener: (bytes: Uint8Array) => void): () => void {
+    return this.#onOutput.add(listener);
+  }
+  onState(listener: (state: DomainState, outcome: DomainOutcome | null) => void): () => void {
+    return this.#onState.add(listener);
+  }
+  /** The script has come to its end. */
+  onScriptDone(listener: () => void): () => void {
+    return this.#onScript.add(listener);
+  }
+  /** Lines for the domain's log: unclaimed accesses and the like. */
+  onLog(listener: (text: string) => void): () => void {
+    return this.#onLog.add(listener);
+  }
+
+  async stat(): Promise<DomainStat> {
+    const all = (await this.#send({ kind: 'stat' })) as PcpuStat;
+    const mine = all.domains.find((d) => d.name === this.name);
+    if (mine === undefined) throw new ConfigError('DOMAIN_GONE', `domain '${this.name}' is gone`);
+    return mine;
+  }
+
+  /** Moves waiting input into the ring; true when some still waits. Called by the manager. */
+  pumpInput(): boolean {
+    if (this.#pendingInput.length > 0) {
+      this.#pendingInput.splice(0, this.#input.write(this.#pendingInput));
+      this.#cpu.link.ring();
+    }
+    return this.#pendingInput.length > 0;
+  }
+
+  /** Called by the manager. */
+  hear(event: PcpuEvent): void {
+    if (event.kind === 'output') this.#drain();
+    else if (event.kind === 'log') this.#onLog.tell(event.text);
+    else if (event.kind === 'scriptDone') {
+      this.scriptDone = true;
+      this.#onScript.tell();
+    } else if (event.kind === 'state') {
+      this.#drain();
+      this.state = event.state;
+      this.outcome = event.outcome;
+      this.#onState.tell(event.state, event.outcome);
+    }
+  }
+
+  #drain(): void {
+    this.#output.acknowledge();
+    for (let bytes = this.#output.read(); bytes.length > 0; bytes = this.#output.read()) this.#onOutput.tell(bytes);
+    if (this.#output.waiting) this.#cpu.link.ring();
+    if (this.#pendingInput.length > 0) this.pumpInput();
+  }
+
+  async #control(kind: 'pause' | 'resume' | 'stop' | 'reset' | 'powerButton'): Promise<void> {
+    // The thread looks for commands between entries; the kick ends the one that is going on.
+    const sent = this.#send({ kind, id: this.id });
+    if (this.#kickWord !== null && this.state === 'running') Atomics.store(this.#kickWord, 0, 1);
+    await sent;
+  }
+}
+
+export interface PcanelOptions {
+  /** Makes the threads that are physical CPUs. */
+  readonly spawn: PcpuSpawner;
+}
+
+/** A host of domains. */
+export class Pcanel {
+  readonly #spawn: PcpuSpawner;
+  readonly #cpus = new Map<number, Cpu>();
+  readonly #domains = new Map<number, Domain>();
+  #nextId = 1;
+  #nextRequest = 1;
+
+  constructor(options: PcanelOptions) {
+    this.#spawn = options.spawn;
+  }
+
+  get domains(): readonly Domain[] {
+    return [...this.#domains.values()];
+  }
+  /** The domain of that name, or undefined. */
+  domain(name: string): Domain | undefined {
+    return this.domains.find((d) => d.name === name);
+  }
+
+  /** Loads a domain; it does not run until started. */
+  async createDomain(config: DomainConfig): Promise<Domain> {
+    checkDomainConfig(config);
+    if (this.domain(config.name) !== undefined) {
+      throw new ConfigError('DOMAIN_EXISTS', `there is already a domain '${config.name}', expected another name`, {
+        domain: config.name,
+      });
+    }
+    const cpu = this.#cpu(config.cpu ?? 0);
+    const id = this.#nextId++;
+    const domain = new Domain(id, config.name, cpu.index, cpu, (request) => this.#request(cpu, request));
+    this.#domains.set(id, domain);
+    try {
+      await domain.create(config);
+    } catch (error) {
+      this.#domains.delete(id);
+      throw error;
+    }
+    return domain;
+  }
+
+  /** Starts domains; those of one physical CPU at the same instant of its time. */
+  async start(domains: readonly Domain[] = this.domains): Promise<void> {
+    const byCpu = new Map<number, number[]>();
+    for (const d of domains) byCpu.set(d.cpuIndex, [...(byCpu.get(d.cpuIndex) ?? []), d.id]);
+    await Promise.all([...byCpu].map(([index, ids]) => this.#request(this.#cpu(index), { kind: 'start', ids })));
+  }
+
+  /** Statistics of every physical CPU and its domains. */
+  async stat(): Promise<PcpuStat[]> {
+    const live = [...this.#cpus.values()].filter((c) => c.crashed === null);
+    return Promise.all(live.map(async (c) => (await this.#request(c, { kind: 'stat' })) as PcpuStat));
+  }
+
+  /** Forgets a domain and gives its memory back. */
+  async destroy(domain: Domain): Promise<void> {
+    await this.#request(this.#cpu(domain.cpuIndex), { kind: 'destroy', id: domain.id });
+    this.#domains.delete(domain.id);
+  }
+
+  /** Ends all domains and threads. */
+  async close(): Promise<void> {
+    const all = [...this.#cpus.values()];
+    this.#cpus.clear();
+    this.#domains.clear();
+    await Promise.all(all.map((c) => c.link.close()));
+  }
+
+  #cpu(index: number): Cpu {
+    const present = this.#cpus.get(index);
+    if (present !== undefined) return present;
+    const cpu: Cpu = {
+      index,
+      pending: new Map(),
+      crashed: null,
+      link: this.#spawn(
+        index,
+        (event) => this.#hear(index, event),
+        (error) => this.#crashed(index, error),
+      ),
+    };
+    this.#cpus.set(index, cpu);
+    return cpu;
+  }
+
+  #request(cpu: Cpu, request: PcpuRequest): Promise<PcpuStat | CreatedDomain | null> {
+    if (cpu.crashed !== null) return Promise.reject(cpu.crashed);
+    const requestId = this.#nextRequest++;
+    return new Promise((resolve, reject) => {
+      cpu.pending.set(requestId, { resolve, reject });
+      cpu.link.send({ requestId, request });
+    });
+  }
+
+  #hear(index: number, event: PcpuEvent): void {
+    if (event.kind === 'reply' || event.kind === 'refused') {
+      const cpu = this.#cpus.get(index);
+      const waiting = cpu?.pending.get(event.requestId);
+      cpu?.pending.delete(event.requestId);
+      if (event.kind === 'reply') waiting?.resolve(event.value);
+      else waiting?.reject(fromPlainError(event.error));
+      return;
+    }
+    this.#domains.get(event.id)?.hear(event);
+  }
+
+  /** A thread has gone: its domains are at their end, the others go on. */
+  #crashed(index: number, error: Error): void {
+    const cpu = this.#cpus.get(index);
+    if (cpu === undefined) return;
+    const message = `cpu ${index} failed: ${error.message}`;
+    cpu.crashed = new HostError('PCPU_CRASHED', message, { cpu: index }, { cause: error });
+    for (const waiting of cpu.pending.values()) waiting.reject(cpu.crashed);
+    cpu.pending.clear();
+    for (const d of this.domains) {
+      if (d.cpuIndex !== index || d.state === 'stopped') continue;
+      d.hear({ kind: 'state', id: d.id, state: 'stopped', outcome: { kind: 'error', code: 'PCPU_CRASHED', message } });
+    }
+  }
+}

@@ -1,0 +1,505 @@
+// One physical CPU: its domains, their clock, the loop that runs them. Runs on a thread of its own or on the caller's.
+
+import { BugError, ConfigError, VmError } from '../base/index.js';
+import { createMachine, type Machine, type StepResult } from '../machine/index.js';
+import type { Engine } from '../vmx/index.js';
+import { checkDomainConfig, type DomainConfig, VIRTUAL_WALL_CLOCK_MS } from './config.js';
+import { ConsoleRing } from './console-ring.js';
+import type {
+  CreatedDomain,
+  DomainOutcome,
+  DomainStat,
+  DomainState,
+  PcpuCommand,
+  PcpuEvent,
+  PcpuRequest,
+  PcpuStat,
+} from './protocol.js';
+import { toPlainError } from './protocol.js';
+import {
+  type Entity,
+  realTimeline,
+  type Schedulable,
+  Scheduler,
+  type SchedulingStats,
+  type Timeline,
+  VirtualTimeline,
+} from './scheduler.js';
+import { type ScriptAction, ScriptRunner } from './script.js';
+
+/** Makes engines; the only thing that `apps` must hand in. */
+export type EngineFactories = Readonly<Partial<Record<'software' | 'kvm', () => Promise<Engine>>>>;
+
+export interface PcpuOptions {
+  readonly cpu: number;
+  readonly engines: EngineFactories;
+  /** Host monotonic clock, nanoseconds. */
+  readonly nowNs: () => number;
+  /** Host wall clock, milliseconds since 1970. */
+  readonly wallClockMs: () => number;
+  readonly emit: (event: PcpuEvent) => void;
+  /** Keeps idle virtual time from running ahead of the host's. */
+  readonly pace?: boolean;
+}
+
+/** What to do after `run`: come back at once, or wait for the doorbell until a host time (null: without end). */
+export type RunState = { readonly kind: 'busy' } | { readonly kind: 'wait'; readonly untilHostNs: number | null };
+
+/** Output room that a domain needs before it may run. */
+const MIN_OUTPUT_ROOM = 4096;
+/** Virtual time that lags the host by more than this does not catch up. */
+const PACE_SLACK_NS = 100_000_000;
+const INPUT_CHUNK = 256;
+const S = 1e9;
+
+const NO_SCHEDULING: SchedulingStats = { ranNs: 0, dispatches: 0, misses: 0, overruns: 0, maxLatencyNs: 0 };
+
+/** A domain on its physical CPU. */
+class PcpuDomain implements Schedulable {
+  state_: DomainState = 'created';
+  outcome: DomainOutcome | null = null;
+  entity: Entity<PcpuDomain> | null = null;
+  script: ScriptRunner | null = null;
+  scriptTold = false;
+  /** Output that did not fit into the ring. */
+  readonly overflow: number[] = [];
+  typed: number[] = [];
+  lastScheduling: SchedulingStats = NO_SCHEDULING;
+  machine!: Machine;
+
+  constructor(
+    readonly id: number,
+    readonly config: DomainConfig,
+    readonly engineName: string,
+    readonly output: ConsoleRing,
+    readonly input: ConsoleRing,
+    readonly onScriptDone: (domain: PcpuDomain) => void,
+  ) {}
+
+  get name(): string {
+    return this.config.name;
+  }
+  get state(): StepResult['state'] {
+    return this.outcome === null ? this.machine.state : 'stopped';
+  }
+
+  put(byte: number): void {
+    if (this.overflow.length > 0 || !this.output.push(byte)) this.overflow.push(byte);
+    this.script?.feed(byte);
+  }
+  /** Moves what did not fit into the ring; true when the domain may run. */
+  drain(): boolean {
+    if (this.overflow.length > 0) this.overflow.splice(0, this.output.write(this.overflow));
+    if (this.#hasRoom()) {
+      this.output.setWaiting(false);
+      return true;
+    }
+    this.output.setWaiting(true);
+    // The reader may have emptied the ring just before it could see that we wait.
+    return this.#hasRoom();
+  }
+  #hasRoom(): boolean {
+    return this.overflow.length === 0 && this.output.room >= Math.min(MIN_OUTPUT_ROOM, this.output.capacity / 2);
+  }
+
+  /** Hands typed bytes and the manager's input to the guest; true when it got some. */
+  receive(): boolean {
+    let got = false;
+    const room = this.machine.consoleRoom();
+    if (this.typed.length > 0 && room > 0) {
+      this.typed.splice(0, this.machine.receiveConsole(this.typed.slice(0, room)));
+      got = true;
+    }
+    if (this.input.length > 0 && this.typed.length === 0) {
+      const bytes = this.input.read(Math.min(INPUT_CHUNK, this.machine.consoleRoom()));
+      if (bytes.length > 0) this.machine.receiveConsole(bytes);
+      got ||= bytes.length > 0;
+    }
+    return got;
+  }
+
+  step(nowNs: number, budgetNs: number): StepResult {
+    this.#runScript(nowNs);
+    if (this.outcome !== null) return { usedNs: 0, state: 'stopped', nextDeadlineNs: null };
+    const result = this.machine.step(nowNs, budgetNs);
+    const end = nowNs + result.usedNs;
+    if (this.machine.outcome !== null) this.#ended(this.machine.outcome);
+    else this.#runScript(end);
+    const { limitS } = this.config;
+    if (this.outcome === null && limitS !== undefined && this.machine.clockNs() >= limitS * S) {
+      this.outcome = {
+        kind: 'error',
+        code: 'LIMIT_TIME',
+        message: `domain '${this.name}' ran for its limit of ${limitS} s`,
+      };
+    }
+    return { usedNs: result.usedNs, state: this.state, nextDeadlineNs: this.nextDeadlineNs() };
+  }
+
+  nextDeadlineNs(): number | null {
+    if (this.outcome !== null) return null;
+    const machine = this.machine.nextDeadlineNs();
+    const script = this.script?.nextNs() ?? null;
+    if (machine === null || script === null) return machine ?? script;
+    return Math.min(machine, script);
+  }
+
+  #runScript(nowNs: number): void {
+    const { script } = this;
+    if (script === null || script.over) return;
+    for (;;) {
+      const action = script.poll(nowNs);
+      if (action === null) break;
+      this.#act(action);
+      if (script.over) break;
+    }
+    this.receive();
+  }
+
+  #act(action: ScriptAction): void {
+    if (action.kind === 'send') this.typed.push(...action.bytes);
+    else if (action.kind === 'failed') this.outcome = { kind: 'scriptFailed', message: action.message };
+    else {
+      if (action.kind === 'stop') this.outcome = { kind: 'stopped', by: 'script' };
+      this.#scriptDone();
+    }
+  }
+
+  #scriptDone(): void {
+    if (this.scriptTold) return;
+    this.scriptTold = true;
+    this.onScriptDone(this);
+  }
+
+  #ended(outcome: DomainOutcome): void {
+    this.outcome = outcome;
+    const action = this.script?.guestEnded() ?? null;
+    if (action?.kind === 'failed') {
+      // What the machine did wrong says more than what the script missed.
+      if (outcome.kind !== 'error' && outcome.kind !== 'tripleFault') {
+        this.outcome = { kind: 'scriptFailed', message: action.message };
+      }
+    } else if (action?.kind === 'done') this.#scriptDone();
+  }
+}
+
+interface PcpuClock {
+  readonly mode: 'real' | 'virtual';
+  readonly timeline: Timeline;
+  readonly scheduler: Scheduler<PcpuDomain>;
+}
+
+export class PcpuRuntime {
+  readonly #o: PcpuOptions;
+  readonly #domains = new Map<number, PcpuDomain>();
+  readonly #engines = new Map<string, Promise<Engine>>();
+  /** Made for the time mode of the first domain; all domains of a physical CPU share it. */
+  #clock: PcpuClock | null = null;
+  #busyNs = 0;
+  #startedHostNs: number | null = null;
+  /** A host time and the virtual time that belongs to it. */
+  #pace = { hostNs: 0, virtualNs: 0 };
+
+  constructor(options: PcpuOptions) {
+    this.#o = options;
+  }
+
+  /** Carries out a command and answers it. */
+  async handle({ requestId, request }: PcpuCommand): Promise<void> {
+    try {
+      this.#o.emit({ kind: 'reply', requestId, value: await this.#carryOut(request) });
+    } catch (error) {
+      this.#o.emit({ kind: 'refused', requestId, error: toPlainError(error) });
+    }
+  }
+
+  /** Runs domains for about `hostBudgetNs` of host time. */
+  run(hostBudgetNs: number): RunState {
+    const clock = this.#clock;
+    if (clock === null) return { kind: 'wait', untilHostNs: null };
+    const begin = this.#o.nowNs();
+    let state: RunState = { kind: 'busy' };
+    do {
+      const next = this.#turn(clock);
+      if (next !== null) {
+        state = next;
+        break;
+      }
+    } while (this.#o.nowNs() - begin < hostBudgetNs);
+    this.#busyNs += this.#o.nowNs() - begin;
+    this.flush();
+    return state;
+  }
+
+  /** Tells the manager of output that waits. */
+  flush(): void {
+    for (const d of this.#domains.values()) {
+      if (d.overflow.length > 0) d.drain();
+      if (d.output.signal()) this.#o.emit({ kind: 'output', id: d.id });
+    }
+  }
+
+  // ---- the loop ----
+
+  /** One dispatch; null when there may be more to do at once. */
+  #turn(clock: PcpuClock): RunState | null {
+    const { scheduler, timeline, mode } = clock;
+    let blocked = false;
+    for (const d of this.#domains.values()) {
+      if (d.entity === null || d.state_ !== 'running') continue;
+      if (d.receive()) scheduler.changed();
+      const full = !d.drain();
+      if (full !== d.entity.suspended) {
+        d.entity.suspended = full;
+        if (mode === 'real') scheduler.changed();
+      }
+      blocked ||= full;
+    }
+    // In virtual time a full console stops the clock of all, so that the reader's speed changes nothing.
+    if (blocked && mode === 'virtual') return { kind: 'wait', untilHostNs: null };
+    const d = scheduler.dispatch();
+    if (d.kind === 'ran') {
+      if (d.entity.task.outcome !== null) this.#stopped(d.entity.task);
+      return null;
+    }
+    if (d.untilNs === null) return { kind: 'wait', untilHostNs: null };
+    if (!(timeline instanceof VirtualTimeline)) return { kind: 'wait', untilHostNs: d.untilNs };
+    if (this.#o.pace) {
+      const due = this.#hostTimeOf(timeline.now(), d.untilNs);
+      if (due > this.#o.nowNs()) return { kind: 'wait', untilHostNs: due };
+    }
+    timeline.jumpTo(d.untilNs);
+    return null;
+  }
+
+  /** The host time before which virtual time `untilNs` must not come; now is virtual time `nowNs`. */
+  #hostTimeOf(nowNs: number, untilNs: number): number {
+    const host = this.#o.nowNs();
+    const ideal = this.#pace.hostNs + (nowNs - this.#pace.virtualNs);
+    if (host > ideal + PACE_SLACK_NS || host < ideal - PACE_SLACK_NS) {
+      this.#pace = { hostNs: host, virtualNs: nowNs };
+    }
+    return this.#pace.hostNs + (untilNs - this.#pace.virtualNs);
+  }
+
+  #setState(d: PcpuDomain, state: DomainState): void {
+    d.state_ = state;
+    this.#o.emit({ kind: 'state', id: d.id, state, outcome: d.outcome });
+  }
+
+  #stopped(d: PcpuDomain): void {
+    if (d.entity !== null) {
+      this.#clock?.scheduler.remove(d.entity);
+      d.lastScheduling = d.entity.stats;
+    }
+    d.entity = null;
+    d.drain();
+    if (d.output.signal()) this.#o.emit({ kind: 'output', id: d.id });
+    this.#setState(d, 'stopped');
+  }
+
+  // ---- commands ----
+
+  #find(id: number): PcpuDomain {
+    const d = this.#domains.get(id);
+    if (d === undefined) throw new BugError('DOMAIN_ID', `no domain ${id} on cpu ${this.#o.cpu}`);
+    return d;
+  }
+
+  async #carryOut(request: PcpuRequest): Promise<PcpuStat | CreatedDomain | null> {
+    switch (request.kind) {
+      case 'create':
+        return this.#create(request);
+      case 'stat':
+        return this.#stat();
+      case 'start':
+        for (const id of request.ids) this.#start(this.#find(id));
+        return null;
+      default:
+        this.#control(request.kind, this.#find(request.id));
+        return null;
+    }
+  }
+
+  async #create({ id, config, rings }: Extract<PcpuRequest, { kind: 'create' }>): Promise<CreatedDomain> {
+    checkDomainConfig(config);
+    const { scheduler } = this.#clockFor(config);
+    const engine = await this.#engine(config.engine ?? 'auto');
+    const domain = new PcpuDomain(
+      id,
+      config,
+      engine.name,
+      new ConsoleRing(rings.output),
+      new ConsoleRing(rings.input),
+      (d) => this.#o.emit({ kind: 'scriptDone', id: d.id }),
+    );
+    domain.machine = await createMachine(config, {
+      engine,
+      nowNs: this.#o.nowNs,
+      wallClockMs: config.wallClockMs ?? (config.time === 'virtual' ? VIRTUAL_WALL_CLOCK_MS : this.#o.wallClockMs()),
+      console: { write: (byte) => domain.put(byte) },
+      log: (text) => this.#o.emit({ kind: 'log', id, text }),
+    });
+    try {
+      domain.entity = this.#admit(scheduler, domain);
+    } catch (error) {
+      domain.machine.close();
+      throw error;
+    }
+    this.#domains.set(id, domain);
+    return { engine: engine.name, kickWord: domain.machine.vcpu.kickWord };
+  }
+
+  #admit(scheduler: Scheduler<PcpuDomain>, domain: PcpuDomain): Entity<PcpuDomain> {
+    const { realtime, weight } = domain.config;
+    const entity = scheduler.add(domain, {
+      reservation: realtime
+        ? {
+            priority: realtime.priority,
+            periodNs: realtime.periodUs * 1000,
+            budgetNs: (realtime.budgetUs ?? realtime.periodUs) * 1000,
+          }
+        : null,
+      ...(weight !== undefined && { weight }),
+    });
+    entity.suspended = true;
+    return entity;
+  }
+
+  #clockFor(config: DomainConfig): PcpuClock {
+    const mode = config.time;
+    this.#clock ??= this.#makeClock(mode);
+    if (this.#clock.mode !== mode) {
+      const message = `domain '${config.name}' has ${mode} time on cpu ${this.#o.cpu} whose domains have ${this.#clock.mode} time, expected the same on one cpu`;
+      throw new ConfigError('DOMAIN_TIME', message, { domain: config.name });
+    }
+    return this.#clock;
+  }
+  #makeClock(mode: 'real' | 'virtual'): PcpuClock {
+    const timeline = mode === 'virtual' ? new VirtualTimeline() : realTimeline(this.#o.nowNs);
+    return { mode, timeline, scheduler: new Scheduler<PcpuDomain>(timeline) };
+  }
+
+  async #engine(name: 'software' | 'kvm' | 'auto'): Promise<Engine> {
+    const make = (which: 'software' | 'kvm'): Promise<Engine> => {
+      const factory = this.#o.engines[which];
+      if (factory === undefined) {
+        const known = Object.keys(this.#o.engines).join(', ');
+        throw new ConfigError('ENGINE_MISSING', `engine '${which}' is not there, expected one of: ${known}`);
+      }
+      const made = this.#engines.get(which) ?? factory();
+      this.#engines.set(which, made);
+      return made;
+    };
+    if (name === 'auto') {
+      if (this.#o.engines.kvm !== undefined) {
+        const kvm = await make('kvm').catch(() => null);
+        if (kvm !== null && (await kvm.probe()).usable) return kvm;
+      }
+      return make('software');
+    }
+    const engine = await make(name);
+    const probe = await engine.probe();
+    if (!probe.usable) {
+      const failed = probe.checks.find((c) => !c.ok);
+      const message = `engine '${name}' cannot be used: ${failed ? `${failed.name}: ${failed.detail}` : 'no reason given'}`;
+      throw new ConfigError('ENGINE_UNUSABLE', message, { engine: name });
+    }
+    return engine;
+  }
+
+  #start(d: PcpuDomain): void {
+    const clock = this.#clock;
+    if (d.state_ !== 'created' || d.entity === null || clock === null) return;
+    const now = clock.timeline.now();
+    if (this.#startedHostNs === null) {
+      this.#startedHostNs = this.#o.nowNs();
+      this.#pace = { hostNs: this.#startedHostNs, virtualNs: now };
+    }
+    d.script = d.config.script ? new ScriptRunner(d.config.script, now) : null;
+    d.entity.suspended = false;
+    clock.scheduler.changed();
+    this.#setState(d, 'running');
+  }
+
+  #control(kind: 'pause' | 'resume' | 'stop' | 'reset' | 'powerButton' | 'destroy', d: PcpuDomain): void {
+    const clock = this.#clock;
+    if (clock === null) return;
+    const now = clock.timeline.now();
+    clock.scheduler.changed();
+    switch (kind) {
+      case 'pause':
+        if (d.state_ !== 'running' || d.entity === null) return;
+        d.machine.pause(now);
+        d.entity.suspended = true;
+        this.#setState(d, 'paused');
+        return;
+      case 'resume':
+        if (d.state_ !== 'paused' || d.entity === null) return;
+        d.machine.resume(now);
+        d.entity.suspended = false;
+        this.#setState(d, 'running');
+        return;
+      case 'stop':
+        if (d.state_ === 'stopped') return;
+        d.outcome = { kind: 'stopped', by: 'user' };
+        this.#stopped(d);
+        return;
+      case 'powerButton':
+        d.machine.pressPowerButton();
+        return;
+      case 'reset':
+        this.#reset(clock.scheduler, d, now);
+        return;
+      case 'destroy':
+        if (d.entity !== null) clock.scheduler.remove(d.entity);
+        d.machine.close();
+        this.#domains.delete(d.id);
+    }
+  }
+
+  #reset(scheduler: Scheduler<PcpuDomain>, d: PcpuDomain, now: number): void {
+    if (d.entity === null) d.entity = this.#admit(scheduler, d);
+    d.outcome = null;
+    try {
+      d.machine.reset();
+    } catch (error) {
+      d.machine.fail(error);
+      d.outcome = d.machine.outcome;
+      this.#stopped(d);
+      if (error instanceof VmError) throw error;
+      return;
+    }
+    d.machine.resume(now);
+    d.typed = [];
+    d.entity.suspended = false;
+    this.#setState(d, 'running');
+  }
+
+  #stat(): PcpuStat {
+    const domains = [...this.#domains.values()].map(
+      (d): DomainStat => ({
+        name: d.name,
+        cpu: this.#o.cpu,
+        state: d.state_,
+        outcome: d.outcome,
+        engine: d.engineName,
+        time: d.config.time,
+        memoryBytes: d.config.memoryBytes,
+        machine: d.machine.stats(),
+        scheduling: { ...(d.entity?.stats ?? d.lastScheduling) },
+        script: d.script?.progress ?? null,
+      }),
+    );
+    return {
+      cpu: this.#o.cpu,
+      timelineNs: this.#clock?.mode === 'virtual' ? this.#clock.timeline.now() : (this.#elapsedNs() ?? 0),
+      busyNs: this.#busyNs,
+      hostNs: this.#elapsedNs() ?? 0,
+      domains,
+    };
+  }
+  #elapsedNs(): number | null {
+    return this.#startedHostNs === null ? null : this.#o.nowNs() - this.#startedHostNs;
+  }
+}
