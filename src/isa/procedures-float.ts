@@ -109,6 +109,7 @@ export const FLOAT_PROCEDURES: Record<string, Procedure> = {
   sse_aesimc: state(['i32', 'i32']),
   sse_aeskeygenassist: state(['i32', 'i32', 'i32']),
   sse_pclmulqdq: state(['i32', 'i32', 'i32']),
+  mmx_enter: state([]), // TOP 0, all registers valid
   mmx_empty: state([]),
   // x87 arithmetic: operation (0 add, 1 mul, 4 sub, 5 subr, 6 div, 7 divr), destination and source register, pop
   x87_arith: state(['i32', 'i32', 'i32', 'i32']),
@@ -155,6 +156,7 @@ export const FLOAT_PROCEDURES: Record<string, Procedure> = {
   x87_store_i32: fault('i64', 'i64', 'i32', 'i32'),
   x87_store_i64: fault('i64', 'i64', 'i32', 'i32'),
   x87_store_st: state(['i32', 'i32']),
+  x87_store_st_unchecked: state(['i32']), // d9 d8+i: pops an empty ST(0) without a fault
   x87_exchange: state(['i32']),
   x87_move_if: state(['i32', 'i32']), // condition, register
   x87_free: state(['i32', 'i32']),

@@ -133,15 +133,14 @@ export function x87_compare_int(value: i32, address: u64, pops: u32): void {
 export function x87_compare_flags(src: u32, unordered: u32, pops: u32): i32 {
   note();
   if (is_empty(0) || is_empty(src)) {
-    if (!underflow()) return 0;
-    if (pops) pop();
+    if (underflow() && pops) pop();
     return 0x145;
   }
   const flags = unordered ? f80_compare_unordered(st(0), st(src), fcw()) : f80_compare(st(0), st(src), fcw());
   signal(flags & ~CONDITION, C1);
-  if (stopped(flags)) return 0;
-  if (pops) pop();
-  return f80_condition_eflags(flags) | 0x100;
+  if (pops && !stopped(flags)) pop();
+  // An unmasked invalid operand leaves EFLAGS alone.
+  return flags & ~fcw() & IE ? 0 : f80_condition_eflags(flags) | 0x100;
 }
 export function x87_test(): void {
   note();
@@ -206,7 +205,8 @@ export function x87_rem(nearest: u32): void {
   note();
   if (is_empty(0) || is_empty(1)) return zero_missing_complete();
   const flags = nearest ? f80_rem1(st(0), st(0), st(1), fcw()) : f80_rem(st(0), st(0), st(1), fcw());
-  signal(flags, CONDITION);
+  // An invalid operation makes no quotient: C0 and C3 stay.
+  signal(flags, flags & IE ? C1 | C2 : CONDITION);
 }
 export function x87_scale(): void {
   note();

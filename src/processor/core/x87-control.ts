@@ -36,6 +36,11 @@ export function x87_step(delta: u32): void {
   set_fsw(fsw() & ~C1);
   move_top(delta);
 }
+/** What any MMX instruction does to the x87: TOP 0, all registers valid. */
+export function mmx_enter(): void {
+  set_fsw(fsw() & ~(0x3800 as u32));
+  store<u32>(ST, 0xff, S_FTAGS);
+}
 /** EMMS: all registers empty. */
 export function mmx_empty(): void {
   store<u32>(ST, 0, S_FTAGS);

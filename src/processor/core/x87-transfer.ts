@@ -246,6 +246,13 @@ export function x87_store_st(i: u32, pops: u32): void {
   set_valid(i);
   if (pops) pop();
 }
+/** FSTP ST(i) as D9 D8+i: an empty ST(0) is popped without a fault. */
+export function x87_store_st_unchecked(i: u32): void {
+  if (!is_empty(0)) return x87_store_st(i, 1);
+  note();
+  signal(0, C1);
+  pop();
+}
 /** A missing operand of an exchange reads as the indefinite. */
 function fill_missing(i: u32): void {
   if (!is_empty(i)) return;

@@ -1,6 +1,6 @@
 // Conversions between floating-point formats and integers of SSE and SSE2. Intel SDM Vol. 2A, CVT* instructions.
 import type { Instruction } from '../../declare.js';
-import { Ed, Eq, Gd, Gq, Mq, Nq, Pq, Qq, Vdq, Wd, Wdq, Wq } from '../../operands.js';
+import { Ed, Eq, Gd, Gq, Mq, Nq, Pq, Vdq, Wd, Wdq, Wq } from '../../operands.js';
 import { alignedBy, by, type Execute, numeric, sse } from './build.js';
 
 const sdm = (name: string, what: string): string => `SDM 2A "${name.toUpperCase()}—Convert ${what}"`;
@@ -23,18 +23,21 @@ const xmm: readonly Row[] = [
   ['cvtdq2pd', 'f3 0f e6', Wq, `${DQ} to ${PD}`],
   ['cvtpd2dq', 'f2 0f e6', Wdq, `${PD} to ${DQ}`],
 ];
+/** With an MMX register: #MF first (SSE's check covers #UD and #NM); the x87 enters MMX mode when nothing faulted. */
 const withMmx = (procedure: string): Execute => {
   const convert = numeric(procedure);
   return (s, dst, src) => {
-    s.call('mmx_check');
+    s.call('fpu_check');
     convert(s, dst, src);
+    s.call('mmx_enter');
   };
 };
 const PI = 'Packed Doubleword Integers';
 const mmx: readonly Instruction[] = [
-  sse('cvtpi2ps', sdm('cvtpi2ps', `${PI} to ${PS}`), [by('sse', 'np 0f 2a /r', [Vdq, Qq])], withMmx('sse_cvtpi2ps')),
+  sse('cvtpi2ps', sdm('cvtpi2ps', `${PI} to ${PS}`), [by('sse', 'np 0f 2a /r', [Vdq, Nq])], withMmx('sse_cvtpi2ps')),
+  sse('cvtpi2ps', sdm('cvtpi2ps', `${PI} to ${PS}`), [by('sse', 'np 0f 2a /r', [Vdq, Mq])], numeric('sse_cvtpi2ps')),
   sse('cvtpi2pd', sdm('cvtpi2pd', `${PI} to ${PD}`), [by('sse2', '66 0f 2a /r', [Vdq, Nq])], withMmx('sse_cvtpi2pd')),
-  // From memory it does not touch the MMX state.
+  // From memory they do not touch the MMX state.
   sse('cvtpi2pd', sdm('cvtpi2pd', `${PI} to ${PD}`), [by('sse2', '66 0f 2a /r', [Vdq, Mq])], numeric('sse_cvtpi2pd')),
   ...(['t', ''] as const).flatMap((t) => {
     const opcode = t === 't' ? '2c' : '2d';

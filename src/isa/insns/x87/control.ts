@@ -1,6 +1,6 @@
 // x87 control instructions. Intel SDM Vol. 2A, "Instruction Set Reference". The waiting mnemonics (FINIT, FSTCW, ...) are
-// FWAIT and one of these.
-import { type Instruction, insn } from '../../declare.js';
+// FWAIT (see system.ts) and one of these.
+import type { Instruction } from '../../declare.js';
 import { AX, M, Mw } from '../../operands.js';
 import { type Execute, fpu, noWait, number32, plain, x87 } from './build.js';
 
@@ -46,11 +46,4 @@ export const CONTROL: readonly Instruction[] = [
   x87('fnop', 'FNOP—No Operation', [fpu('d9 /d0')], nothing),
   x87('fdecstp', 'FDECSTP—Decrement Stack-Top Pointer', [fpu('d9 /f6')], step(7)),
   x87('fincstp', 'FINCSTP—Increment Stack-Top Pointer', [fpu('d9 /f7')], step(1)),
-  insn('fwait', {
-    sdm: 'SDM 2D "WAIT/FWAIT—Wait"',
-    encodings: [fpu('9b')],
-    execute(s) {
-      s.call('wait_check');
-    },
-  }),
 ];

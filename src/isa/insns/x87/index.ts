@@ -1,4 +1,4 @@
-// x87 FPU instructions: D8H..DFH and FWAIT. Intel SDM Vol. 1, ch. 8 "Programming with the x87 FPU"; Vol. 2A.
+// x87 FPU instructions: D8H..DFH. Intel SDM Vol. 1, ch. 8 "Programming with the x87 FPU"; Vol. 2A.
 import type { Instruction } from '../../declare.js';
 import { ARITHMETIC } from './arithmetic.js';
 import { CONTROL } from './control.js';

@@ -91,12 +91,10 @@ const registers: readonly Instruction[] = [
     s.call('x87_load_st', s.registerNumber(src));
   }),
   x87('fst', FST, [fpu('dd /d0+i', [STi])], storeRegister(0)),
-  x87(
-    'fstp',
-    FST,
-    [fpu('dd /d8+i', [STi]), fpu('d9 /d8+i', [STi]), fpu('df /d0+i', [STi]), fpu('df /d8+i', [STi])],
-    storeRegister(1),
-  ),
+  x87('fstp', FST, [fpu('dd /d8+i', [STi]), fpu('df /d0+i', [STi]), fpu('df /d8+i', [STi])], storeRegister(1)),
+  x87('fstp', FST, [fpu('d9 /d8+i', [STi])], (s, dst) => {
+    s.call('x87_store_st_unchecked', s.registerNumber(dst));
+  }),
   x87(
     'fxch',
     'FXCH—Exchange Register Contents',
