@@ -16,7 +16,10 @@ export interface Procedures {
   cut_block(record: number, instructions: number): number;
   flush_blocks(): void;
   physical_written(gpa: number, size: number): void;
+  /** 0: delivered; 1: VM exit. */
   inject_event(): number;
+  /** 0: nothing; 1: exit filled; 2: opens after one more instruction. */
+  check_windows(): number;
   replay_clear(): void;
   instruction_count(): bigint;
   load_pdptes(): number;

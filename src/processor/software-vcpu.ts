@@ -13,7 +13,8 @@ const CHUNK = 50_000;
 const REAL_CHUNK = 20_000;
 const NEAR_END = 64;
 const INTERRUPT_WINDOW_EXITING = 1 << 2;
-const NMI_WINDOW_EXITING = 1 << 22;
+/** Interrupt-window and NMI-window exiting. */
+const WINDOWS = INTERRUPT_WINDOW_EXITING | (1 << 22);
 const RFLAGS_IF = 0x200;
 
 export interface SoftwareVcpuOptions {
@@ -174,11 +175,13 @@ export class SoftwareVcpu implements Vcpu {
     state.setU32(at('unwind'), UNWIND.none);
     state.setU32(at('record'), 0);
     if (state.u32(at('injectPending')) >>> 31 === 1) {
-      procedures.replay_clear();
-      state.setU32(at('activity'), 0);
-      procedures.inject_event();
-      state.setU32(at('injectPending'), 0);
-      if (state.u32(at('unwind')) === UNWIND.exit) return this.leave();
+      // an answered access belongs to an instruction that has begun: it completes before the event
+      if (state.u32(at('replayCount')) > 0) {
+        this.runFor(1);
+        if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
+      }
+      state.setU32(at('unwind'), UNWIND.none);
+      if (procedures.inject_event() !== 0) return this.leave();
     }
     const deadline = this.real ? this.options.nowNs() + (budgetTicks * 1e9) / this.options.tscHz : 0;
     let left = budgetTicks;
@@ -188,8 +191,6 @@ export class SoftwareVcpu implements Vcpu {
         return this.exits.plain('kick');
       }
       if (this.real ? this.options.nowNs() >= deadline : left <= 0) return this.exits.plain('preemptionTimer');
-      const window = this.windowExit();
-      if (window !== null) return window;
       const activity = state.u32(at('activity'));
       if (activity === 1) return this.exits.plain('hlt');
       if (activity !== 0) return this.exits.plain('preemptionTimer');
@@ -197,13 +198,6 @@ export class SoftwareVcpu implements Vcpu {
       left -= this.runFor(budget);
       if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
     }
-  }
-  /** An interrupt or NMI window that is open now. */
-  private windowExit(): VmExit | null {
-    const { primary } = this.controls;
-    if ((primary & INTERRUPT_WINDOW_EXITING) !== 0 && this.interruptible()) return this.exits.plain('interruptWindow');
-    if ((primary & NMI_WINDOW_EXITING) !== 0 && this.nmiUnblocked()) return this.exits.plain('nmiWindow');
-    return null;
   }
   /** Runs at most `budget` instructions; returns how many were retired. */
   private runFor(budget: number): number {
@@ -214,12 +208,18 @@ export class SoftwareVcpu implements Vcpu {
     for (;;) {
       const left = state.i32(at('budget'));
       if (left <= 0) break;
+      let limit = left;
+      if ((this.controls.primary & WINDOWS) !== 0) {
+        // an instruction whose access was answered completes first
+        const window = state.u32(at('replayCount')) > 0 ? 2 : procedures.check_windows();
+        if (window === 1) break;
+        if (window === 2) limit = 1;
+      }
       let record = procedures.enter_code();
       if (record === 0) break;
-      if (left < NEAR_END) record = procedures.cut_block(record, left);
+      if (limit < NEAR_END) record = procedures.cut_block(record, limit);
       interpreter.run(this.options.area, record);
       if (state.u32(at('exitReason')) !== EXIT_NONE) break;
-      if (state.i32(at('budget')) < NEAR_END && this.windowExit() !== null) break;
     }
     // `retired` may have been moved by a procedure that shortened the budget
     const done = state.i32(at('budgetLoaded')) - state.i32(at('budget'));

@@ -4,7 +4,7 @@ import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
   BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
@@ -12,6 +12,8 @@ import { jump_cache_flush, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
 const NEAR_END: i32 = 64;
+/** Interrupt-window and NMI-window exiting: after an instruction that may have opened one, the vCPU looks. */
+const WINDOWS: u32 = 0x40_0004;
 const HASH_MASK: u32 = 16383;
 const MAX_BLOCK_RECORDS: usize = 80;
 const NO_KEY: u64 = 0xffff_ffff_ffff_ffff;
@@ -183,7 +185,7 @@ export function enter_code(): usize {
   return find(load<u64>(ST, S_RIP));
 }
 @inline function go(rip: u64): usize {
-  if (load<i32>(ST, S_BUDGET) < NEAR_END) {
+  if (load<i32>(ST, S_BUDGET) < NEAR_END || (load<u32>(ST, S_PRIMARY) & WINDOWS && load<u32>(ST, S_UNWIND) != UNWIND_NONE)) {
     store<u64>(ST, wrap(rip), S_RIP);
     store<u32>(ST, UNWIND_NONE, S_UNWIND);
     return 0;

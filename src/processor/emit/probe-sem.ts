@@ -121,6 +121,8 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
     get: (target, name) => (name in target ? target[name as keyof Sem<null>] : none),
   }) as unknown as Sem<null>;
   form.instruction.execute(sem, ...form.operands);
+  // it goes on at nextRip(), which depends on the mode
+  if (form.instruction.serializes === true) fact('long');
   const operands = form.operands.map((o) => `${o.index}${o.kind}${o.bits}`).join();
   return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear };
 }
