@@ -1,0 +1,25 @@
+// What the room publishes for tests: the reference evaluator, and a vCPU driven by it.
+import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.js';
+import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
+
+export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
+export { layoutFields } from './state-layout.js';
+export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
+
+/** What a software vCPU was made of. */
+export const optionsOf = (vcpu: object): SoftwareVcpuOptions =>
+  (vcpu as unknown as { readonly options: SoftwareVcpuOptions }).options;
+
+/** A second vCPU on the same state and memory, whose instructions run in the reference evaluator. Use one or the other. */
+export function referenceVcpu(vcpu: object): { vcpu: SoftwareVcpu; evaluator: Evaluator } {
+  const options = optionsOf(vcpu);
+  const evaluator = new Evaluator({ memory: options.memory, area: options.area, procedures: options.procedures });
+  return {
+    vcpu: new SoftwareVcpu({
+      ...options,
+      interpreter: asInterpreter(evaluator),
+      procedures: withoutBlocks(options.procedures),
+    }),
+    evaluator,
+  };
+}
