@@ -460,6 +460,8 @@ export class Decoder {
       const blockByChoice = new Map<string, number>();
       for (let prefix = 0; prefix < 4; prefix++) {
         for (let size = 0; size < (long ? 3 : 2); size++) {
+          // In 64-bit mode 66 decides between 16 and 32 bits: no other combination can come.
+          if (long && (prefix === 0 ? size === 0 : prefix === 1 && size === 1)) continue;
           const admitted = inMode.filter((c) => admits(c.row.encoding, c.pattern, long, prefix, size));
           if (admitted.length === 0) continue; // block 0: all undefined
           const choice = admitted.map((c) => `${c.row.number}/${effectiveOpBits(c.row.encoding, long, size)}`).join();
