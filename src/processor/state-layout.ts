@@ -40,7 +40,15 @@ export const RECORD = {
   imm: 24, // i64: immediate; direct branches: u32 link taken, u32 link not taken
 } as const;
 /** Header in front of a block's first record (same size as a record). */
-export const BLOCK = { sizeBytes: 32, nextInPage: 0, nextInHash: 4, key: 8, physical: 16, count: 24, bytes: 26 } as const;
+export const BLOCK = {
+  sizeBytes: 32,
+  nextInPage: 0,
+  nextInHash: 4,
+  key: 8,
+  physical: 16,
+  count: 24,
+  bytes: 26,
+} as const;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
 export const SLOT_COUNT = 16;
@@ -193,8 +201,17 @@ const SPEC: readonly FieldSpec[] = [
   field('largeHigh', 'u64', 'highest such address'),
   field('tscScale', 'u64', 'f64: TSC ticks per nanosecond of the host clock in real time'),
   field('randomState', 'u64', 'RDRAND generator; zero: seeded at first use'),
-  field('smapCount', 'u32', 'user pages in the supervisor TLB that go when RFLAGS.AC is cleared; above 16: all of them'),
+  field(
+    'smapCount',
+    'u32',
+    'user pages in the supervisor TLB that go when RFLAGS.AC is cleared; above 16: all of them',
+  ),
   field('smapEntries', 'u32', 'their entries (host addresses)', 16),
+  field(
+    'stepping',
+    'u32',
+    '1: the instruction being executed began with RFLAGS.TF set and no event has replaced its trap',
+  ),
   field('jumpKeys', 'u32', 'mode key that the supervisor and the user jump cache hold entries for', 2),
   field('jumpBases', 'u64', 'CS base likewise', 2),
 ];

@@ -22,7 +22,7 @@ import {
   S_SCRATCH,
 } from './generated/layout';
 import { update_mode } from './mode';
-import { load_pdptes } from './paging';
+import { read_pdptes } from './paging';
 import { record } from './position';
 import { replay, REPLAY_PROCEED } from './replay';
 import {
@@ -95,6 +95,10 @@ export function mov_from_cr(number: u32): i32 {
   return 0;
 }
 
+/** Loads the PAE page-directory-pointer entries from CR3, as VM entry does; 0: a reserved bit is set. */
+export function load_pdptes(): i32 {
+  return read_pdptes(load<u64>(ST, S_CR3)) ? 1 : 0;
+}
 function set_cr0(value: u64): i32 {
   if (value >> 32 != 0) return gp0();
   if ((value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD))) return gp0();
@@ -107,13 +111,13 @@ function set_cr0(value: u64): i32 {
       if (e & EFER_LME) {
         if (!(cr4() & CR4_PAE) || seg_access(CS) & AR_L) return gp0();
         store<u64>(ST, e | EFER_LMA, S_EFER);
-      } else if (cr4() & CR4_PAE && !load_pdptes(load<u64>(ST, S_CR3))) return gp0();
+      } else if (cr4() & CR4_PAE && !read_pdptes(load<u64>(ST, S_CR3))) return gp0();
     } else {
       if (long64() || cr4() & CR4_PCIDE) return gp0();
       store<u64>(ST, e & ~EFER_LMA, S_EFER);
     }
   } else if (changed & (CR0_CD | CR0_NW) && value & CR0_PG && cr4() & CR4_PAE && !(e & EFER_LMA)) {
-    if (!load_pdptes(load<u64>(ST, S_CR3))) return gp0();
+    if (!read_pdptes(load<u64>(ST, S_CR3))) return gp0();
   }
   store<u64>(ST, value, S_CR0);
   if (changed & (CR0_PG | CR0_PE | CR0_WP)) tlb_flush_all();
@@ -127,7 +131,7 @@ function set_cr3(value: u64): i32 {
   if (keep) value = (value << 1) >> 1;
   if (efer() & EFER_LMA) {
     if (value & ~load<u64>(ST, S_PHYSICAL_MASK)) return gp0();
-  } else if (paged && c4 & CR4_PAE && !load_pdptes(value)) return gp0();
+  } else if (paged && c4 & CR4_PAE && !read_pdptes(value)) return gp0();
   if (keep && value == load<u64>(ST, S_CR3)) return 0;
   store<u64>(ST, value, S_CR3);
   if (paged) tlb_flush_nonglobal();
@@ -141,7 +145,7 @@ function set_cr4(value: u64): i32 {
   if (lma && !(value & CR4_PAE)) return gp0();
   if (changed & value & CR4_PCIDE && (!lma || load<u64>(ST, S_CR3) & 0xfff)) return gp0();
   if (cr0() & CR0_PG && !lma && value & CR4_PAE && changed & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) {
-    if (!load_pdptes(load<u64>(ST, S_CR3))) return gp0();
+    if (!read_pdptes(load<u64>(ST, S_CR3))) return gp0();
   }
   store<u64>(ST, value, S_CR4);
   if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)) tlb_flush_all();

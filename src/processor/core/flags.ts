@@ -10,13 +10,15 @@ import {
   S_FLAGS_A,
   S_FLAGS_B,
   S_FLAGS_KIND,
-  S_PRIMARY,
   S_RFLAGS,
+  S_RIP,
   S_SHADOW_KIND,
   S_SHADOW_RETIRED,
+  S_UNWIND,
+  UNWIND_LOOKUP,
 } from './generated/layout';
 import { drop_smap_entries } from './paging';
-import { go_next, instruction_count } from './position';
+import { end_soon, events_wanted, go_next, instruction_count, next_rip } from './position';
 import {
   cpl,
   FLAG_AC,
@@ -94,12 +96,6 @@ export function pushf_check(): i32 {
   return v86() && iopl() < 3 ? gp0() : 0;
 }
 
-/** True when the loop must look at events before the next instruction: a trap is due or a window was asked for. */
-function events_wanted(): bool {
-  const flags = rflags();
-  return (flags & FLAG_TF) != 0 || ((flags & FLAG_IF) != 0 && (load<u32>(ST, S_PRIMARY) & 4) != 0);
-}
-
 export function popf(value: u64, opBits: i32): i32 {
   const level = cpl();
   let writable = STATUS_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID;
@@ -130,8 +126,17 @@ export function sti(): i32 {
   if (if_protected()) return gp0();
   const old = rflags();
   store<u64>(ST, old | FLAG_IF, S_RFLAGS);
-  if ((old & FLAG_IF) == 0) set_shadow(1);
-  return events_wanted() ? go_next() : 0;
+  if ((old & FLAG_IF) == 0) {
+    set_shadow(1);
+    if (events_wanted()) {
+      // The window opens after the next instruction.
+      end_soon(1);
+      store<u64>(ST, next_rip(), S_RIP);
+      store<u32>(ST, UNWIND_LOOKUP, S_UNWIND);
+      return 1;
+    }
+  }
+  return 0;
 }
 /** Interrupt shadow after the current instruction: 1 blocking by STI, 2 by MOV SS. */
 export function set_shadow(kind: u32): void {

@@ -5,10 +5,17 @@ export * from './blocks';
 export { raise, raise_page_fault, raise_trap } from './exceptions';
 export * from './fast-calls';
 export { cli, flags_get, flags_set, popf, pushf_check, pushf_value, rflags_full, sti, write_rflags } from './flags';
-export { check_windows, deliver_exception, inject_event, interrupt } from './interrupts';
+export {
+  check_windows,
+  deliver_exception,
+  inject_event,
+  interrupt,
+  single_step_begin,
+  single_step_end,
+} from './interrupts';
 export { mem_read_slow, mem_rmw_slow, mem_write_slow, translate_exec } from './memory';
 export { update_mode } from './mode';
-export { load_pdptes, phys_host, phys_read64 } from './paging';
+export { phys_host, phys_read64 } from './paging';
 export { current_rip, instruction_count, next_rip } from './position';
 export { replay_clear } from './replay';
 export { far_return, iret } from './returns';

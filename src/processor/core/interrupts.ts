@@ -22,6 +22,7 @@ import {
   EXIT_TRIPLE_FAULT,
   gp0,
   raise,
+  raise_trap,
   vm_exit,
 } from './exceptions';
 import { rflags_full, write_system_flags } from './flags';
@@ -58,6 +59,7 @@ import {
   S_RIP,
   S_SHADOW_KIND,
   S_SHADOW_RETIRED,
+  S_STEPPING,
   S_UNWIND,
   UNWIND_EXIT,
   UNWIND_NONE,
@@ -316,6 +318,7 @@ function deliver_pending(earlierVector: i32): i32 {
   return 1;
 }
 function delivered(): i32 {
+  store<u32>(ST, 0, S_STEPPING);
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
   store<u32>(ST, 0, S_SHADOW_KIND);
   replay_clear();
@@ -367,7 +370,25 @@ export function interrupt(vector: u32, kind: u32): i32 {
   event_flags = rflags_full();
   if (deliver(vector, kind == 3 ? 1 : 0)) return 1;
   store<u32>(ST, 0, S_SHADOW_KIND);
+  store<u32>(ST, 0, S_STEPPING);
   return go_to(load<u64>(ST, S_RIP));
+}
+
+/** Before an instruction: 1 when RFLAGS.TF is set; then run exactly one instruction and call single_step_end(). */
+export function single_step_begin(): i32 {
+  const on: u32 = rflags() & FLAG_TF ? 1 : 0;
+  store<u32>(ST, on, S_STEPPING);
+  return on as i32;
+}
+/** After that instruction (count committed, `rip` set): delivers the #DB trap unless an event was delivered or MOV SS holds it off. 1: VM exit filled. */
+export function single_step_end(): i32 {
+  const on = load<u32>(ST, S_STEPPING);
+  store<u32>(ST, 0, S_STEPPING);
+  store<u32>(ST, 0, S_RECORD);
+  if (!on || shadow(instruction_count()) & 2) return 0;
+  store<u64>(ST, 0x4000, S_EXCEPTION_ADDRESS);
+  raise_trap(DB);
+  return deliver_exception();
 }
 
 /** Interrupt shadow in force before the next instruction: 0 none, 1 STI, 2 MOV SS. `count`: instructions retired so far. */

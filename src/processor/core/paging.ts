@@ -237,8 +237,8 @@ export function walk(linear: u64, access: u32): i32 {
   return 0;
 }
 
-/** Loads the PAE page-directory-pointer entries from CR3; false: a reserved bit is set. */
-export function load_pdptes(cr3: u64): bool {
+/** Loads the PAE page-directory-pointer entries from `cr3`; false: a reserved bit is set. */
+export function read_pdptes(cr3: u64): bool {
   const table = cr3 & 0xffff_ffe0;
   const reserved = (~load<u64>(ST, S_PHYSICAL_MASK) & 0xffff_ffff_ffff_f000) | 0x1e6;
   for (let i: u32 = 0; i < 4; i++) {

@@ -8,8 +8,11 @@ import {
   S_BUDGET,
   S_BUDGET_LOADED,
   S_CODE_PAGE,
+  S_NMI_BLOCKED,
+  S_PRIMARY,
   S_RECORD,
   S_RETIRED,
+  S_RFLAGS,
   S_RIP,
   S_UNWIND,
   UNWIND_LOOKUP,
@@ -40,8 +43,25 @@ export function instruction_count(): u64 {
   const spent = (load<i32>(ST, S_BUDGET_LOADED) - load<i32>(ST, S_BUDGET)) as i64;
   return load<u64>(ST, S_RETIRED) + (spent as u64) + order;
 }
+/** True when events must be looked at before the next instruction: a single-step trap is due or an asked-for window opens. */
+export function events_wanted(): bool {
+  const flags = load<u64>(ST, S_RFLAGS);
+  if (flags & 0x100) return true;
+  const primary = load<u32>(ST, S_PRIMARY);
+  return (primary & 4 && flags & 0x200) || (primary & 0x40_0000 && !load<u32>(ST, S_NMI_BLOCKED));
+}
+/** Shortens the budget so that the loop ends `more` instructions after the current one; the instruction count stays what it is. */
+export function end_soon(more: u32): void {
+  const r = record();
+  const wanted: i32 = (r ? (load<u8>(r, RECORD_ORDER) as i32) : 0) + 1 + (more as i32);
+  const cut = load<i32>(ST, S_BUDGET) - wanted;
+  if (cut <= 0) return;
+  store<i32>(ST, wanted, S_BUDGET);
+  store<i32>(ST, load<i32>(ST, S_BUDGET_LOADED) - cut, S_BUDGET_LOADED);
+}
 /** Continues at `rip`: the instruction is done. Returns the status of an unwinding procedure. */
 export function go_to(rip: u64): i32 {
+  if (events_wanted()) end_soon(0);
   store<u64>(ST, rip, S_RIP);
   store<u32>(ST, UNWIND_LOOKUP, S_UNWIND);
   return 1;

@@ -24,7 +24,7 @@ import { S_CPL, S_CR0, S_CR3, S_DR, S_EXCEPTION_ADDRESS, S_RIP, S_UNWIND, UNWIND
 import { deliver_in_new_task } from './interrupts';
 import { bad, check_write, read_access, sys_read16, sys_read32, sys_write16, sys_write32, write_sized } from './memory';
 import { update_mode } from './mode';
-import { ACCESS_IMPLICIT, load_pdptes } from './paging';
+import { ACCESS_IMPLICIT, read_pdptes } from './paging';
 import { next_rip } from './position';
 import { check_stack_segment, commit_segment, load_null, load_real_segment, stack_write } from './segments';
 import {
@@ -199,7 +199,7 @@ function switch_task(selector: u32, how: u32, ext: u32, rip: u64, flags: u64, ha
     // The segment selectors lie in the TSS: read them through the old tables as hardware does, before CR3 changes.
     for (let i: u32 = 0; i < 6; i++) set_seg(i, sys_read16(base + ((0x48 + i * 4) as u64)), 0, 0, 0x1_0000);
     if (load<u64>(ST, S_CR3) != (cr3 as u64)) {
-      if (cr4() & CR4_PAE && !load_pdptes(cr3 as u64)) return raise(GP, 0);
+      if (cr4() & CR4_PAE && !read_pdptes(cr3 as u64)) return raise(GP, 0);
       store<u64>(ST, cr3 as u64, S_CR3);
       tlb_flush_nonglobal();
     }
