@@ -54,6 +54,7 @@ export class Domain {
   readonly #onScript = new Listeners<[]>();
   readonly #onLog = new Listeners<[text: string]>();
   #pendingInput: number[] = [];
+  #held = false;
   #kickWord: Int32Array | null = null;
   engine = '';
 
@@ -129,6 +130,12 @@ export class Domain {
     return mine;
   }
 
+  /** While held, output stays in the ring and, once that is full, the guest waits. */
+  holdOutput(on: boolean): void {
+    this.#held = on;
+    if (!on) this.#drain();
+  }
+
   /** Moves waiting input into the ring; true when some still waits. Called by the manager. */
   pumpInput(): boolean {
     if (this.#pendingInput.length > 0) {
@@ -154,8 +161,12 @@ export class Domain {
   }
 
   #drain(): void {
+    if (this.#held) return;
     this.#output.acknowledge();
-    for (let bytes = this.#output.read(); bytes.length > 0; bytes = this.#output.read()) this.#onOutput.tell(bytes);
+    for (let bytes = this.#output.read(); bytes.length > 0; bytes = this.#output.read()) {
+      this.#onOutput.tell(bytes);
+      if (this.#held) break;
+    }
     if (this.#output.waiting) this.#cpu.link.ring();
     if (this.#pendingInput.length > 0) this.pumpInput();
   }

@@ -1,0 +1,224 @@
+// The commands of `pcanel`: each takes parsed options and gives an exit code.
+
+import { basename } from 'node:path';
+import { ConfigError } from '../../base/index.js';
+import type { PcpuStat } from '../../domains/index.js';
+import { ensureImage, listImages } from '../images/index.js';
+import { askConsole, askStat } from './control-socket.js';
+import { type DomainEntry, domainSchema, parseDomainFile } from './domain-file.js';
+import { ExitCode, statLine, statReport } from './report.js';
+import { readDomainFile, resolveDomain } from './resolve.js';
+import { runSession } from './session.js';
+import { rawTerminal } from './terminal.js';
+import { hint, parseNumber } from './values.js';
+
+const progress = (line: string): void => void process.stderr.write(`pcanel: ${line}\n`);
+const onTerminal = (): boolean => process.stdin.isTTY === true && process.stdout.isTTY === true;
+
+export interface RunFlags {
+  readonly timeout?: string;
+  readonly stats?: boolean;
+  readonly inline?: boolean;
+  readonly pace?: boolean;
+  readonly plain?: boolean;
+  readonly verbose?: boolean;
+}
+const seconds = (text: string | undefined): { timeoutS?: number } =>
+  text === undefined ? {} : { timeoutS: parseNumber(text, '--timeout', 0.001, 1e7) };
+
+export interface UpFlags extends RunFlags {
+  readonly attach?: string;
+  readonly engine?: DomainEntry['engine'];
+}
+
+/** `pcanel up FILE` */
+export async function up(file: string, flags: UpFlags): Promise<number> {
+  const { text, folder } = await readDomainFile(file);
+  const parsed = parseDomainFile(text, file);
+  const names = parsed.domains.map((d) => d.name);
+  if (flags.attach !== undefined && !names.includes(flags.attach)) {
+    const message = `--attach '${flags.attach}': no domain of '${file}' has that name, ${hint(flags.attach, names)}`;
+    throw new ConfigError('DOMAIN_UNKNOWN', message, { domain: flags.attach });
+  }
+  const timeout = seconds(flags.timeout);
+  const configs = [];
+  for (const entry of parsed.domains) {
+    const wanted = flags.engine === undefined ? entry : { ...entry, engine: flags.engine };
+    configs.push(await resolveDomain(wanted, { folder, progress }));
+  }
+  const interactive = onTerminal() && !flags.plain;
+  return runSession({
+    configs,
+    pace: flags.pace ?? parsed.pace ?? interactive,
+    interactive,
+    prefix: true,
+    ...(flags.attach !== undefined && { attach: flags.attach }),
+    ...timeout,
+    stats: flags.stats ?? false,
+    inline: flags.inline ?? false,
+    control: true,
+    guestStatus: false,
+    verbose: flags.verbose ?? false,
+  });
+}
+
+export interface RunOneFlags extends RunFlags {
+  readonly image?: string;
+  readonly kernel?: string;
+  readonly multiboot?: string;
+  readonly initrd?: string;
+  readonly cmdline?: string;
+  readonly memory?: string;
+  readonly module?: string[];
+  readonly engine?: DomainEntry['engine'];
+  readonly time?: DomainEntry['time'];
+  readonly cpu?: string;
+  readonly smp?: string;
+  readonly exitDevice?: DomainEntry['exitDevice'];
+  readonly reboot?: boolean;
+  readonly name?: string;
+}
+
+/** 'FILE words' of --module. */
+function moduleOf(text: string): { file: string; cmdline?: string } {
+  const space = text.indexOf(' ');
+  return space < 0 ? { file: text } : { file: text.slice(0, space), cmdline: text };
+}
+
+/** `pcanel run` */
+export async function run(flags: RunOneFlags): Promise<number> {
+  const given = (['image', 'kernel', 'multiboot'] as const).filter((k) => flags[k] !== undefined);
+  if (given.length !== 1) {
+    const got = given.length === 0 ? 'none' : given.map((g) => `--${g}`).join(' and ');
+    throw new ConfigError(
+      'RUN_BOOT',
+      `${got} given, expected exactly one of --kernel FILE, --multiboot FILE, --image NAME`,
+    );
+  }
+  if (flags.smp !== undefined && flags.smp !== '1') {
+    throw new ConfigError('RUN_SMP', `--smp is '${flags.smp}', expected 1: several processors are not there yet`);
+  }
+  const source = flags.image ?? flags.kernel ?? flags.multiboot ?? '';
+  const name =
+    flags.name ??
+    (basename(source)
+      .replace(/[^A-Za-z0-9_.-]/g, '')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 32) ||
+      'guest');
+  const entry = domainSchema.safeParse({
+    name,
+    ...(flags.image !== undefined && { image: flags.image }),
+    ...(flags.kernel !== undefined && { kernel: flags.kernel }),
+    ...(flags.multiboot !== undefined && { multiboot: flags.multiboot }),
+    ...(flags.initrd !== undefined && { initrd: flags.initrd }),
+    ...(flags.cmdline !== undefined && { cmdline: flags.cmdline }),
+    ...(flags.memory !== undefined && { memory: flags.memory }),
+    ...(flags.module !== undefined && { modules: flags.module.map(moduleOf) }),
+    ...(flags.engine !== undefined && { engine: flags.engine }),
+    ...(flags.time !== undefined && { time: flags.time }),
+    ...(flags.cpu !== undefined && { cpu: parseNumber(flags.cpu, '--cpu', 0, 63) }),
+    exitDevice: flags.exitDevice ?? 'isa-debug-exit',
+    onReset: flags.reboot === false ? 'stop' : 'reset',
+  });
+  if (!entry.success) {
+    const issue = entry.error.issues[0];
+    throw new ConfigError('RUN_OPTION', `--${String(issue?.path[0] ?? 'option')}: ${issue?.message ?? 'not valid'}`);
+  }
+  const config = await resolveDomain(entry.data, { folder: process.cwd(), progress });
+  const interactive = onTerminal() && !flags.plain;
+  return runSession({
+    configs: [config],
+    pace: flags.pace ?? interactive,
+    interactive,
+    prefix: false,
+    attach: name,
+    ...seconds(flags.timeout),
+    stats: flags.stats ?? false,
+    inline: flags.inline ?? false,
+    control: true,
+    guestStatus: true,
+    verbose: flags.verbose ?? false,
+  });
+}
+
+/** `pcanel images [list | fetch NAME...]` */
+export async function imagesList(json: boolean): Promise<number> {
+  const images = await listImages();
+  if (json) process.stdout.write(`${JSON.stringify(images, null, 1)}\n`);
+  else {
+    for (const i of images) {
+      process.stdout.write(
+        `${i.name.padEnd(20)}${(i.cached ? 'cached' : '-').padEnd(8)}${i.kind.padEnd(11)}${i.description}\n`,
+      );
+    }
+  }
+  return ExitCode.OK;
+}
+export async function imagesFetch(names: readonly string[], refresh: boolean): Promise<number> {
+  for (const name of names) {
+    const image = await ensureImage(name, { progress, refresh });
+    process.stdout.write(`${image.path}\n`);
+  }
+  return ExitCode.OK;
+}
+
+/** `pcanel stat [NAME]` */
+export async function stat(name: string | undefined, json: boolean): Promise<number> {
+  const cpus = await askStat();
+  const all = cpus.flatMap((cpu) => cpu.domains.map((domain) => ({ cpu, domain })));
+  const chosen = name === undefined ? all : all.filter((a) => a.domain.name === name);
+  if (name !== undefined && chosen.length === 0) {
+    const names = all.map((a) => a.domain.name);
+    throw new ConfigError('DOMAIN_UNKNOWN', `no running domain is named '${name}', ${hint(name, names)}`, {
+      domain: name,
+    });
+  }
+  if (json) {
+    const shown: PcpuStat[] = name === undefined ? cpus : [];
+    process.stdout.write(`${JSON.stringify(name === undefined ? shown : chosen.map((c) => c.domain), null, 1)}\n`);
+    return ExitCode.OK;
+  }
+  for (const { cpu, domain } of chosen) {
+    process.stdout.write(`${name === undefined ? statLine(domain, cpu) : statReport(domain, cpu)}\n`);
+  }
+  return ExitCode.OK;
+}
+
+const COMMAND_KEY = 0x01;
+
+/** `pcanel console NAME`; Ctrl-A x leaves. */
+export async function console_(name: string): Promise<number> {
+  const { socket, first } = await askConsole(name);
+  process.stdout.write(first);
+  let command = false;
+  const send = (bytes: Uint8Array): void => {
+    const plain: number[] = [];
+    for (const b of bytes) {
+      if (command && (b === 0x78 || b === 0x64)) socket.destroy();
+      else if (!command && b === COMMAND_KEY) {
+        command = true;
+        continue;
+      } else plain.push(b);
+      command = false;
+    }
+    if (plain.length > 0 && !socket.destroyed) socket.write(Uint8Array.from(plain));
+  };
+  let restore = (): void => {};
+  if (onTerminal()) {
+    process.stderr.write(`pcanel: console of ${name}; Ctrl-A x leaves\n`);
+    restore = rawTerminal(send);
+  } else process.stdin.on('data', (bytes) => socket.write(bytes.map((b) => (b === 0x0a ? 0x0d : b))));
+  try {
+    await new Promise<void>((resolve) => {
+      socket.on('data', (bytes) => process.stdout.write(bytes));
+      socket.on('close', () => resolve());
+      process.once('SIGINT', () => socket.destroy());
+      process.once('SIGTERM', () => socket.destroy());
+    });
+  } finally {
+    restore();
+    process.stdin.pause();
+  }
+  return ExitCode.OK;
+}

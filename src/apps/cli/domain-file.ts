@@ -1,0 +1,157 @@
+// The YAML file of `pcanel up`: its schema, and messages that name the place, the value and what was expected.
+
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ConfigError } from '../../base/index.js';
+import { DOMAIN_NAME } from '../../domains/index.js';
+import { hint, parseSize } from './values.js';
+
+const seconds = z.number().min(0).max(1e6);
+const scriptStep = z
+  .strictObject({
+    expect: z.string().min(1).optional(),
+    send: z.string().optional(),
+    delay: seconds.optional(),
+    timeout: seconds.optional(),
+    stop: z.boolean().optional(),
+  })
+  .refine((s) => s.expect !== undefined || s.send !== undefined || s.delay !== undefined || s.stop, {
+    message: "is empty, expected at least one of 'expect', 'send', 'delay', 'stop'",
+  });
+const realtime = z.strictObject({
+  priority: z.number().int().min(0).max(99),
+  periodUs: z.number().min(10).max(10_000_000),
+  budgetUs: z.number().min(1).optional(),
+});
+const moduleEntry = z.union([z.string(), z.strictObject({ file: z.string(), cmdline: z.string().optional() })]);
+
+export const domainSchema = z.strictObject({
+  name: z.string().regex(DOMAIN_NAME, "expected a letter or digit, then at most 31 letters, digits, '_', '.', '-'"),
+  /** A named image (`pcanel images`). */
+  image: z.string().optional(),
+  /** A Linux bzImage. */
+  kernel: z.string().optional(),
+  /** A multiboot image. */
+  multiboot: z.string().optional(),
+  modules: z.array(moduleEntry).optional(),
+  /** A file, or `busybox` for the default initial RAM disk. */
+  initrd: z.string().optional(),
+  cmdline: z.string().optional(),
+  memory: z.union([z.string(), z.number()]).default('256M'),
+  time: z.enum(['virtual', 'real']).default('virtual'),
+  engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
+  cpuModel: z.string().optional(),
+  cpu: z.number().int().min(0).max(63).default(0),
+  realtime: realtime.optional(),
+  weight: z.number().min(1).max(10_000).optional(),
+  script: z.array(scriptStep).optional(),
+  onReset: z.enum(['reset', 'stop']).default('reset'),
+  onTripleFault: z.enum(['reset', 'stop']).default('stop'),
+  exitDevice: z.enum(['isa-debug-exit', 'none']).default('isa-debug-exit'),
+  /** Seconds of domain time after which the domain is stopped with an error. */
+  limit: seconds.optional(),
+  /** Date and time at power-on, ISO 8601. */
+  wallClock: z.iso.datetime({ offset: true }).optional(),
+});
+export type DomainEntry = z.infer<typeof domainSchema>;
+
+const fileSchema = z.strictObject({
+  /** Whether idle virtual time keeps to the host's pace. */
+  pace: z.boolean().optional(),
+  domains: z.array(domainSchema).min(1, 'is empty, expected at least one domain'),
+});
+export interface DomainFile {
+  readonly path: string;
+  readonly pace: boolean | undefined;
+  readonly domains: readonly DomainEntry[];
+}
+
+type Path = readonly PropertyKey[];
+const at = (value: unknown, path: Path): unknown =>
+  path.reduce<unknown>((v, key) => (typeof v === 'object' && v !== null ? Reflect.get(v, key) : undefined), value);
+
+/** 'domains[1].memory (rtos)'. */
+function place(root: unknown, path: Path): string {
+  const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+  const name =
+    path[0] === 'domains' && path.length > 1 ? at(root, ['domains', path[1] as PropertyKey, 'name']) : undefined;
+  return `${text.replace(/^\./, '') || 'file'}${typeof name === 'string' ? ` (${name})` : ''}`;
+}
+
+/** Keys that are known at a place. */
+function knownKeys(path: Path): string[] {
+  if (path.length === 0) return Object.keys(fileSchema.shape);
+  if (path.length === 2) return Object.keys(domainSchema.shape);
+  if (path[2] === 'realtime') return Object.keys(realtime.shape);
+  if (path[2] === 'script') return Object.keys(scriptStep.shape);
+  if (path[2] === 'modules') return ['file', 'cmdline'];
+  return [];
+}
+
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+};
+
+function complain(path: string, root: unknown, issue: z.core.$ZodIssue): never {
+  const where = place(root, issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const message = `${path}: ${where}: unknown key '${key}', ${hint(key, knownKeys(issue.path))}`;
+    throw new ConfigError('CONFIG_KEY', message, { file: path, key });
+  }
+  const value = at(root, issue.path);
+  if (value === undefined) {
+    const message = `${path}: ${where} is missing, expected ${issue.code === 'invalid_type' ? issue.expected : 'a value'}`;
+    throw new ConfigError('CONFIG_MISSING', message, { file: path });
+  }
+  const why = issue.message.replace(/^Invalid (input|option|string|ISO datetime)(: |$)/, '') || 'not valid';
+  const message = `${path}: ${where} is ${shown(value)}: ${why}`;
+  throw new ConfigError('CONFIG_VALUE', message, { file: path });
+}
+
+/** Checks what the schema cannot say. */
+function checkDomain(path: string, d: DomainEntry, i: number): void {
+  const where = `${path}: domains[${i}] (${d.name})`;
+  const sources = (['image', 'kernel', 'multiboot'] as const).filter((k) => d[k] !== undefined);
+  if (sources.length !== 1) {
+    const got = sources.length === 0 ? 'none of' : sources.map((s) => `'${s}'`).join(' and ');
+    throw new ConfigError('CONFIG_BOOT', `${where}: ${got} 'image', 'kernel', 'multiboot' given, expected exactly one`);
+  }
+  if (d.realtime !== undefined && d.weight !== undefined) {
+    throw new ConfigError('CONFIG_SCHEDULING', `${where}: both 'realtime' and 'weight' given, expected one of them`);
+  }
+  if (d.multiboot !== undefined && d.initrd !== undefined) {
+    throw new ConfigError('CONFIG_BOOT', `${where}: 'initrd' does not go with 'multiboot', expected 'modules'`);
+  }
+  parseSize(d.memory, `${where}: memory`);
+}
+
+/** Parses and checks the text of a domain file; `path` is for messages. */
+export function parseDomainFile(text: string, path: string): DomainFile {
+  const document = parseDocument(text);
+  const broken = document.errors[0];
+  if (broken !== undefined) {
+    const message = `${path}: ${broken.message.split('\n')[0]?.replace(/:$/, '')}`;
+    throw new ConfigError('CONFIG_YAML', message, { file: path });
+  }
+  const root: unknown = document.toJS();
+  const result = fileSchema.safeParse(root);
+  if (!result.success) {
+    // An unknown key is most often the reason of the others.
+    const issues = result.error.issues;
+    const first = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
+    if (first !== undefined) complain(path, root, first);
+  }
+  const file = fileSchema.parse(root);
+  const names = new Set<string>();
+  for (const [i, d] of file.domains.entries()) {
+    if (names.has(d.name)) {
+      const message = `${path}: domains[${i}]: the name '${d.name}' is used twice, expected another`;
+      throw new ConfigError('DOMAIN_EXISTS', message, { file: path, domain: d.name });
+    }
+    names.add(d.name);
+    checkDomain(path, d, i);
+  }
+  return { path, pace: file.pace, domains: file.domains };
+}

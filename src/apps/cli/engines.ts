@@ -1,0 +1,27 @@
+// The engines that this package has, made on demand in whichever thread needs one.
+
+import { readFile } from 'node:fs/promises';
+import { HostError } from '../../base/index.js';
+import type { EngineFactories } from '../../domains/index.js';
+import { compileModules, SoftwareEngine } from '../../processor/index.js';
+import type { Engine } from '../../vmx/index.js';
+
+/** Build output: dist/ above dist/src/apps/cli/. */
+const built = (name: string): URL => new URL(`../../../${name}`, import.meta.url);
+
+async function wasm(name: string): Promise<Uint8Array> {
+  try {
+    return await readFile(built(name));
+  } catch (cause) {
+    const message = `'${built(name).pathname}' cannot be read, expected it to be built: run 'npm run build'`;
+    throw new HostError('ENGINE_NOT_BUILT', message, { file: name }, { cause });
+  }
+}
+
+/** The software VT-x processor. */
+export async function createSoftwareEngine(): Promise<Engine> {
+  const [procedures, interpreter] = await Promise.all([wasm('procedures.wasm'), wasm('interpreter.wasm')]);
+  return new SoftwareEngine(await compileModules({ procedures, interpreter }));
+}
+
+export const engines: EngineFactories = { software: createSoftwareEngine };

@@ -1,0 +1,31 @@
+// A host of domains in this process: worker threads, or this thread for debugging.
+
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { inlinePcpus, Pcanel } from '../../domains/index.js';
+import { nodePcpus } from '../../domains/node/index.js';
+import { engines } from './engines.js';
+
+export interface HostOptions {
+  /** Keeps idle virtual time from running ahead of the host's. */
+  readonly pace: boolean;
+  /** Runs everything on the calling thread. */
+  readonly inline?: boolean;
+}
+
+export function openPcanel(options: HostOptions): Pcanel {
+  if (!options.inline) {
+    return new Pcanel({
+      spawn: nodePcpus({ worker: new URL('./pcpu-worker.js', import.meta.url), pace: options.pace }),
+    });
+  }
+  const spawn = inlinePcpus({
+    engines,
+    nowNs: () => performance.now() * 1e6,
+    wallClockMs: Date.now,
+    pace: options.pace,
+    delay: async (ms) => {
+      await (ms > 0 ? setTimeout(ms) : setImmediate());
+    },
+  });
+  return new Pcanel({ spawn });
+}

@@ -1,0 +1,3 @@
+// The command line program `pcanel`.
+export { createSoftwareEngine, engines } from './engines.js';
+export { main, program_ as program } from './main.js';

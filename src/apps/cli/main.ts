@@ -1,0 +1,152 @@
+// The command line: options, and errors as one line with an exit code.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigError, GuestError, VmError } from '../../base/index.js';
+import * as commands from './commands.js';
+import { ExitCode } from './report.js';
+
+/** package.json is above dist/src/apps/cli/. */
+function version(): string {
+  const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const collect = (value: string, all: string[] | undefined): string[] => [...(all ?? []), value];
+const engine = (): Option =>
+  new Option('--engine <name>', 'engine that runs the guests').choices(['auto', 'software', 'kvm']);
+
+function runOptions(command: Command): Command {
+  return command
+    .option('--timeout <seconds>', 'end the run after this much host time, exit code 124')
+    .option('--stats', 'print statistics of every domain at the end')
+    .option('--pace', 'keep idle virtual time to the pace of the host (default on a terminal)')
+    .option('--no-pace', 'let idle virtual time pass at once (default without a terminal)')
+    .option('--plain', 'no console switcher, even on a terminal')
+    .option('--inline', 'run everything on one thread, for debugging')
+    .option('--verbose', 'print what devices report, such as accesses that nobody answers');
+}
+
+function program(finish: (code: Promise<number>) => void): Command {
+  const p = new Command('pcanel')
+    .description('Runs several unmodified operating systems side by side, each in its own domain.')
+    .version(version())
+    .option('--json', 'print errors and listings as JSON')
+    .showHelpAfterError(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  const json = (): boolean => p.opts<{ json?: boolean }>().json ?? false;
+
+  runOptions(p.command('up <file>').description('start the domains of a YAML file'))
+    .option('--attach <name>', 'give standard input to this domain')
+    .addOption(engine())
+    .action((file: string, flags: commands.UpFlags, command: Command) =>
+      finish(commands.up(file, paceOf(flags, command))),
+    );
+  runOptions(p.command('run').description('run one guest'))
+    .option('--kernel <file>', 'Linux bzImage or multiboot image')
+    .option('--multiboot <file>', 'multiboot image')
+    .option('--image <name>', "named image, see 'pcanel images'")
+    .option('--initrd <file>', "initial RAM disk; 'busybox' for the default one")
+    .option('--cmdline <text>', "the kernel's command line")
+    .option('--memory <size>', 'RAM, such as 256M')
+    .option('--module <file>', 'multiboot module; may be repeated', collect)
+    .option('--name <name>', 'name of the domain')
+    .addOption(engine())
+    .addOption(new Option('--time <mode>', 'clock of the guest').choices(['virtual', 'real']))
+    .option('--cpu <n>', 'physical CPU')
+    .option('--smp <n>', 'processors of the guest (1)')
+    .addOption(
+      new Option('--exit-device <name>', "port 0xf4 ends the run with the guest's status").choices([
+        'isa-debug-exit',
+        'none',
+      ]),
+    )
+    .option('--no-reboot', 'a reset ends the run')
+    .action((flags: commands.RunOneFlags, command: Command) => finish(commands.run(paceOf(flags, command))));
+
+  const images = p.command('images').description('guest images that can be had by name');
+  images
+    .command('list', { isDefault: true })
+    .description('list them')
+    .action(() => finish(commands.imagesList(json())));
+  images
+    .command('fetch <name...>')
+    .description('fetch into the cache and print the path')
+    .option('--refresh', 'fetch again')
+    .action((names: string[], flags: { refresh?: boolean }) =>
+      finish(commands.imagesFetch(names, flags.refresh ?? false)),
+    );
+  p.command('stat [name]')
+    .description('statistics of running domains')
+    .action((name: string | undefined) => finish(commands.stat(name, json())));
+  p.command('console <name>')
+    .description('attach to the console of a running domain; Ctrl-A x leaves')
+    .action((name: string) => finish(commands.console_(name)));
+  for (const c of [...p.commands, ...images.commands]) c.exitOverride().configureOutput({ writeErr: () => {} });
+  return p;
+}
+
+/** `--no-pace` has the default `true`: only what the user gave counts. */
+function paceOf<F extends commands.RunFlags>(flags: F, command: Command): F {
+  if (command.getOptionValueSource('pace') === 'cli') return flags;
+  const { pace: _, ...rest } = flags;
+  return rest as F;
+}
+
+/** Prints an error as one line; returns the exit code. */
+function report(error: unknown, asJson: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return ExitCode.OK;
+    if (error.code === 'commander.help') return ExitCode.USAGE;
+    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    print('USAGE', message, asJson, {});
+    return ExitCode.USAGE;
+  }
+  if (error instanceof VmError) {
+    print(error.code, error.message, asJson, error.details);
+    if (error instanceof ConfigError) return ExitCode.USAGE;
+    return error instanceof GuestError ? ExitCode.GUEST : ExitCode.HOST;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  print('INTERNAL', message, asJson, {});
+  if (process.env.PCANEL_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return ExitCode.HOST;
+}
+function print(code: string, message: string, asJson: boolean, details: object): void {
+  const line = asJson ? JSON.stringify({ code, message, details }) : `pcanel: ${code}: ${message}`;
+  process.stderr.write(`${line}\n`);
+}
+
+/** Runs a command line (without node and script); resolves with the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const asJson = argv.includes('--json');
+  try {
+    let code: Promise<number> = Promise.resolve(ExitCode.OK);
+    const p = program((c) => {
+      code = c;
+      c.catch(() => {}); // reported below
+    });
+    if (argv.length === 0) {
+      process.stdout.write(p.helpInformation());
+      return ExitCode.USAGE;
+    }
+    await p.parseAsync([...argv], { from: 'user' });
+    return await code;
+  } catch (error) {
+    return report(error, asJson);
+  }
+}
+
+/** The program: runs, waits until the output is out, exits. */
+export async function program_(): Promise<void> {
+  const code = await main(process.argv.slice(2));
+  process.exitCode = code;
+  const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+    new Promise((resolve) => {
+      if (stream.destroyed || !stream.writable) resolve();
+      else stream.write('', () => resolve());
+    });
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
+}

@@ -1,0 +1,54 @@
+// Console output without a terminal: whole lines with the domain's name before them.
+
+import type { Domain } from '../../domains/index.js';
+
+/** Cuts a stream into lines; CR LF and lone LF end one. */
+export class LineCutter {
+  #rest = '';
+  readonly #decoder = new TextDecoder();
+  constructor(readonly line: (text: string) => void) {}
+
+  feed(bytes: Uint8Array): void {
+    const parts = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split('\n');
+    this.#rest = parts.pop() ?? '';
+    for (const part of parts) this.line(part.replace(/\r+$/, ''));
+  }
+  /** The last line, which had no end. */
+  flush(): void {
+    if (this.#rest !== '') this.line(this.#rest.replace(/\r+$/, ''));
+    this.#rest = '';
+  }
+}
+
+/** Writes to stdout and holds the domains back while nobody reads. */
+export class HeldOutput {
+  #held = false;
+  constructor(
+    readonly stream: NodeJS.WriteStream,
+    readonly domains: () => readonly Domain[],
+  ) {}
+
+  write(data: string | Uint8Array): void {
+    if (this.stream.write(data) || this.#held) return;
+    this.#held = true;
+    for (const d of this.domains()) d.holdOutput(true);
+    this.stream.once('drain', () => {
+      this.#held = false;
+      for (const d of this.domains()) d.holdOutput(false);
+    });
+  }
+}
+
+/** Prefixes the lines of several domains; returns the function that writes what is left. */
+export function prefixedOutput(domains: readonly Domain[], out: HeldOutput): () => void {
+  const width = Math.max(...domains.map((d) => d.name.length));
+  const cutters = domains.map((d) => {
+    const cutter = new LineCutter((text) => out.write(`${d.name.padEnd(width)} | ${text}\n`));
+    d.onOutput((bytes) => cutter.feed(bytes));
+    d.onState((state) => state === 'stopped' && cutter.flush());
+    return cutter;
+  });
+  return () => {
+    for (const c of cutters) c.flush();
+  };
+}

@@ -1,0 +1,159 @@
+// One run of domains from their configurations to the exit code: consoles, signals, time-out, statistics.
+
+import { VmError } from '../../base/index.js';
+import type { Domain, DomainConfig, Pcanel } from '../../domains/index.js';
+import { type ControlServer, serveControl } from './control-socket.js';
+import { openPcanel } from './host.js';
+import { HeldOutput, prefixedOutput } from './output.js';
+import { describeOutcome, ExitCode, outcomeCode, outcomeOk, statReport } from './report.js';
+import { pipeInput, rawTerminal, Switcher } from './terminal.js';
+
+export interface SessionOptions {
+  readonly configs: readonly DomainConfig[];
+  readonly pace: boolean;
+  /** Console switcher on the terminal. */
+  readonly interactive: boolean;
+  /** Output lines carry the domain's name. */
+  readonly prefix: boolean;
+  /** Name of the domain that gets standard input. */
+  readonly attach?: string;
+  /** Host seconds until the run is ended. */
+  readonly timeoutS?: number;
+  readonly stats: boolean;
+  readonly inline: boolean;
+  /** Listens for `pcanel stat` and `pcanel console`. */
+  readonly control: boolean;
+  /** The exit code is the status of the guest's debug-exit device. */
+  readonly guestStatus: boolean;
+  readonly verbose: boolean;
+}
+
+const say = (line: string): void => void process.stderr.write(`pcanel: ${line}\n`);
+
+/** Resolves with the exit code when the domains are at their end, or the user or the clock ends them. */
+export async function runSession(o: SessionOptions): Promise<number> {
+  const pcanel = openPcanel({ pace: o.pace, inline: o.inline });
+  const undo: (() => unknown)[] = [];
+  let control: ControlServer | null = null;
+  try {
+    const domains: Domain[] = [];
+    for (const config of o.configs) domains.push(await pcanel.createDomain(config));
+    if (o.control) control = await serveControl(pcanel).catch((error: unknown) => unserved(error));
+    const end = new EndOfRun(o, domains);
+    undo.push(...connectConsoles(o, pcanel, domains, end), end.signals(), end.timer());
+    await pcanel.start();
+    const code = await end.code;
+    if (o.stats) await printStats(pcanel);
+    return code;
+  } finally {
+    for (const f of undo.reverse()) f();
+    await control?.close();
+    await pcanel.close();
+  }
+}
+
+const unserved = (error: unknown): null => {
+  say(
+    `${error instanceof VmError ? error.code : 'CONTROL_SOCKET'}: ${error instanceof Error ? error.message : error}; 'pcanel stat' and 'console' will not find this run`,
+  );
+  return null;
+};
+
+/** Decides when the run is over, and its exit code. */
+class EndOfRun {
+  readonly code: Promise<number>;
+  readonly #o: SessionOptions;
+  readonly #domains: readonly Domain[];
+  #finish: (code: number) => void = () => {};
+
+  constructor(o: SessionOptions, domains: readonly Domain[]) {
+    this.#o = o;
+    this.#domains = domains;
+    this.code = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    for (const d of domains) {
+      d.onState((state, outcome) => {
+        if (state !== 'stopped' || outcome === null) return;
+        if (!o.interactive && (o.prefix || !outcomeOk(outcome))) say(`${d.name}: ${describeOutcome(outcome)}`);
+        this.#check();
+      });
+      d.onScriptDone(() => this.#check());
+    }
+  }
+
+  finish(code: number): void {
+    this.#finish(code);
+  }
+
+  /** All have stopped; or there are scripts and all of them are over; or a script has failed. */
+  #check(): void {
+    const domains = this.#domains;
+    const failed = domains.find((d) => d.outcome !== null && !outcomeOk(d.outcome));
+    const scripted = domains.filter((_, i) => this.#o.configs[i]?.script !== undefined);
+    const over = domains.every((d) => d.state === 'stopped');
+    const scriptsOver = scripted.length > 0 && scripted.every((d) => d.scriptDone || d.state === 'stopped');
+    const scriptFailed = scripted.some((d) => d.outcome !== null && !outcomeOk(d.outcome));
+    if (!over && !scriptsOver && !scriptFailed) return;
+    const [only] = domains;
+    if (this.#o.guestStatus && domains.length === 1 && only?.outcome?.kind === 'exit')
+      this.finish(only.outcome.status & 0xff);
+    else this.finish(failed?.outcome ? outcomeCode(failed.outcome) : ExitCode.OK);
+  }
+
+  /** Ends the run on SIGINT and SIGTERM. */
+  signals(): () => void {
+    const onInt = (): void => this.finish(ExitCode.SIGINT);
+    const onTerm = (): void => this.finish(ExitCode.SIGTERM);
+    process.on('SIGINT', onInt);
+    process.on('SIGTERM', onTerm);
+    process.on('SIGHUP', onTerm);
+    return () => {
+      process.off('SIGINT', onInt);
+      process.off('SIGTERM', onTerm);
+      process.off('SIGHUP', onTerm);
+    };
+  }
+
+  timer(): () => void {
+    const { timeoutS } = this.#o;
+    if (timeoutS === undefined) return () => {};
+    const timer = setTimeout(() => {
+      const running = this.#domains.filter((d) => d.state !== 'stopped').map((d) => d.name);
+      say(`TIMEOUT: ${running.join(', ')} still ran after ${timeoutS} s`);
+      this.finish(ExitCode.TIMEOUT);
+    }, timeoutS * 1000);
+    return () => clearTimeout(timer);
+  }
+}
+
+function connectConsoles(
+  o: SessionOptions,
+  pcanel: Pcanel,
+  domains: readonly Domain[],
+  end: EndOfRun,
+): (() => unknown)[] {
+  const undo: (() => unknown)[] = [];
+  const out = new HeldOutput(process.stdout, () => domains);
+  const onPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code === 'EPIPE') end.finish(ExitCode.OK); // nobody reads any more
+  };
+  process.stdout.on('error', onPipe);
+  undo.push(() => process.stdout.off('error', onPipe));
+  if (o.verbose) for (const d of domains) d.onLog((text) => say(`${d.name}: ${text}`));
+  if (o.interactive) {
+    const switcher = new Switcher({ pcanel, domains, out, onExit: () => end.finish(ExitCode.OK) });
+    undo.push(rawTerminal((bytes) => switcher.type(bytes)));
+    switcher.greet();
+    return undo;
+  }
+  if (o.prefix) undo.push(prefixedOutput(domains, out));
+  else for (const d of domains) d.onOutput((bytes) => out.write(bytes));
+  const target = o.attach === undefined ? undefined : domains.find((d) => d.name === o.attach);
+  if (target !== undefined) undo.push(pipeInput(target));
+  return undo;
+}
+
+async function printStats(pcanel: Pcanel): Promise<void> {
+  for (const cpu of await pcanel.stat()) for (const d of cpu.domains) process.stderr.write(`${statReport(d, cpu)}\n`);
+}
