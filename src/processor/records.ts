@@ -182,7 +182,7 @@ export class RecordBuilder {
         if (form.long) {
           direct = decoded.addrBits === 64 && !wide;
           if (decoded.segment >= 4) seg = SEGMENT_BASE[decoded.segment] as number;
-        } else direct = flat && decoded.addrBits === 32 && decoded.segment < 4;
+        } else direct = flat && decoded.addrBits === 32 && decoded.segment < 4 && decoded.segment !== 1; // CS is never writable
         if (!direct) {
           this.clear(u, order, next, length);
           u16[u >> 1] = this.special.address;
@@ -288,8 +288,11 @@ export class RecordBuilder {
         case OPERAND_KIND.segment:
         case OPERAND_KIND.control:
         case OPERAND_KIND.debug:
-        case OPERAND_KIND.x87:
           u8[u + RECORD.extra] = o.register;
+          break;
+        case OPERAND_KIND.x87:
+          // ST(0) by name takes no place: the other operand is the one asked for
+          if (form.row.encoding.operands[i]?.method !== 'K') u8[u + RECORD.extra] = o.register;
           break;
       }
     }

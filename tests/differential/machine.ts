@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileModules, SoftwareEngine } from '../../src/processor/index.js';
-import { optionsOf, referenceVcpu } from '../../src/processor/testing.js';
+import { layoutFields, optionsOf, referenceVcpu } from '../../src/processor/testing.js';
 import { type CpuState, type EngineVm, longModeState, realModeState, type SegmentName, type Vcpu, type VmExit } from '../../src/vmx/index.js';
 import { plainControls } from '../../src/vmx/testing.js';
 import type { Random } from './encode.js';
@@ -151,17 +151,20 @@ export class Guest {
     readonly vcpu: Vcpu,
     readonly ram: Uint8Array,
     private readonly forget: () => void,
-    readonly counter: () => bigint,
   ) {}
   static async create(reference: boolean): Promise<Guest> {
     const vm = await new SoftwareEngine(modules).createVm({ memoryBytes: RAM_BYTES, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 });
     const own = vm.vcpus[0] as Vcpu;
-    const { memory, procedures } = optionsOf(own);
+    const { memory, procedures, area } = optionsOf(own);
+    const retired = new DataView(memory.buffer, area + (layoutFields().find((f) => f.name === 'retired')?.offset ?? 0), 8);
     const slot = vm.memory.slots[0];
     if (slot === undefined) throw new RangeError('no memory slot');
     const ram = new Uint8Array(memory.buffer, slot.bufferOffset, RAM_BYTES);
     const vcpu = reference ? referenceVcpu(own).vcpu : own;
-    return new Guest(vm, vcpu, ram, () => procedures.flush_blocks(), () => BigInt(vcpu.counters.instructions));
+    return new Guest(vm, vcpu, ram, () => {
+      procedures.flush_blocks();
+      retired.setBigUint64(0, 0n, true);
+    });
   }
   /** Loads memory and state. */
   load(image: Uint8Array, state: CpuState, exceptionBitmap: number): void {

@@ -450,7 +450,7 @@ export class Evaluator implements Sem<Value> {
     // Canonicality is checked by the page walk.
     if (this.long) return BigInt.asUintN(64, segment >= FS ? base + address.value : address.value);
     if (sizeBytes === 0) return (base + address.value) & 0xffff_ffffn;
-    if ((this.modeKey & KEY_FLAT) !== 0 && segment < FS) return address.value;
+    if ((this.modeKey & KEY_FLAT) !== 0 && segment < FS && segment !== CS) return address.value;
     if (this.procedure('segment_address', segment, address.value, sizeBytes, isWrite ? 1 : 0) !== 0) this.unwind();
     return this.state.u64(at('eaTmp'));
   }
