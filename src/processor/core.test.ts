@@ -373,8 +373,13 @@ describe('MMIO and ports', () => {
       [48, 4, 0xfee0_0020n, 3],
     );
     complete(0x1234_5678n);
+    assert.equal(call('replay_pending'), 1);
     const at4 = call('mem_read_slow', 0xfee0_0020n, 4);
     assert.equal(view.getUint32(at4, true), 0x1234_5678);
+    set64('retired', 1n); // the instruction has retired: its log is void
+    assert.equal(call('replay_pending'), 0);
+    assert.equal(call('mem_read_slow', 0xfee0_0020n, 4), 0);
+    assert.equal(u32('replayCount'), 0);
   });
   test('accesses never cross an 8-byte boundary', () => {
     protectedMode();

@@ -17,7 +17,7 @@ export { mem_read_slow, mem_rmw_slow, mem_write_slow, translate_exec } from './m
 export { update_mode } from './mode';
 export { phys_host, phys_read64 } from './paging';
 export { current_rip, instruction_count, next_rip } from './position';
-export { replay_clear } from './replay';
+export { replay_clear, replay_pending } from './replay';
 export { far_return, iret } from './returns';
 export { load_segment, segment_linear, segment_selector } from './segments';
 export * from './control-registers';

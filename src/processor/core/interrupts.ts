@@ -67,7 +67,7 @@ import {
 import { bad, sys_read32, sys_read64 } from './memory';
 import { update_mode } from './mode';
 import { go_to, instruction_count, next_rip } from './position';
-import { replay_clear } from './replay';
+import { replay_clear, replay_pending } from './replay';
 import { check_stack_segment, commit_segment, load_null, load_real_segment } from './segments';
 import {
   canonical,
@@ -395,11 +395,12 @@ export function single_step_end(): i32 {
 function shadow(count: u64): u32 {
   return load<u64>(ST, S_SHADOW_RETIRED) == count ? load<u32>(ST, S_SHADOW_KIND) : 0;
 }
-/** Call between instructions, all retired ones committed and record = 0. 0: no window asked for or closed; 1: exit filled; 2: opens after one more instruction. */
+/** Call between instructions, all retired ones committed and record = 0. 0: no window asked for or closed; 1: exit filled; 2: look again after one more instruction. */
 export function check_windows(): i32 {
   const primary = load<u32>(ST, S_PRIMARY);
   if (!(primary & 0x40_0004)) return 0;
   store<u32>(ST, 0, S_RECORD);
+  if (replay_pending()) return 2;
   const blocked = shadow(instruction_count());
   if (primary & 4 && rflags() & FLAG_IF) return blocked ? 2 : vm_exit(EXIT_INTERRUPT_WINDOW, 0);
   if (primary & 0x40_0000 && !load<u32>(ST, S_NMI_BLOCKED)) return blocked & 2 ? 2 : vm_exit(EXIT_NMI_WINDOW, 0);

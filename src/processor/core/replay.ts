@@ -57,6 +57,10 @@ export function replay(kind: u32, size: u32, address: u64): bool {
   store<u32>(ST, 0, S_REPLAY_NEXT);
   return false;
 }
+/** Between instructions (record = 0): 1 when the next instruction has begun and its accesses were answered; it completes before any event. */
+export function replay_pending(): i32 {
+  return load<u32>(ST, S_REPLAY_COUNT) != 0 && load<u64>(ST, S_REPLAY_OWNER) == instruction_count() ? 1 : 0;
+}
 /** Forgets the log: another event takes the place of the instruction. */
 export function replay_clear(): void {
   store<u64>(ST, ~(0 as u64), S_REPLAY_OWNER);
