@@ -120,7 +120,7 @@ export const FLOAT_PROCEDURES: Record<string, Procedure> = {
   x87_compare_f32: state(['i32', 'i64', 'i32']), // bits, effective address, pop
   x87_compare_f64: state(['i64', 'i64', 'i32']),
   x87_compare_int: state(['i32', 'i64', 'i32']),
-  x87_compare_flags: state(['i32', 'i32', 'i32'], 'i32'), // ZF, PF, CF in EFLAGS places; bit 8: write them
+  x87_compare_flags: state(['i32', 'i32', 'i32'], 'i32'), // ZF, PF, CF in EFLAGS places
   x87_test: state([]),
   x87_examine: state([]),
   x87_chs: state([]),

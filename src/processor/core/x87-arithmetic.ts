@@ -129,18 +129,17 @@ export function x87_compare_int(value: i32, address: u64, pops: u32): void {
   if (is_empty(0)) return compared_missing(pops);
   compared(f80_arith_int(COMPARE, st(0), st(0), value, fcw()), pops);
 }
-/** FCOMI, FUCOMI: ZF, PF, CF in their EFLAGS places; bit 8: they are to be written. */
+/** FCOMI, FUCOMI: ZF, PF, CF in their EFLAGS places. DEVIATION: written on unmasked #IA too, as processors do. */
 export function x87_compare_flags(src: u32, unordered: u32, pops: u32): i32 {
   note();
   if (is_empty(0) || is_empty(src)) {
     if (underflow() && pops) pop();
-    return 0x145;
+    return 0x45;
   }
   const flags = unordered ? f80_compare_unordered(st(0), st(src), fcw()) : f80_compare(st(0), st(src), fcw());
   signal(flags & ~CONDITION, C1);
   if (pops && !stopped(flags)) pop();
-  // An unmasked invalid operand leaves EFLAGS alone.
-  return flags & ~fcw() & IE ? 0 : f80_condition_eflags(flags) | 0x100;
+  return f80_condition_eflags(flags);
 }
 export function x87_test(): void {
   note();
@@ -205,8 +204,9 @@ export function x87_rem(nearest: u32): void {
   note();
   if (is_empty(0) || is_empty(1)) return zero_missing_complete();
   const flags = nearest ? f80_rem1(st(0), st(0), st(1), fcw()) : f80_rem(st(0), st(0), st(1), fcw());
-  // An invalid operation makes no quotient: C0 and C3 stay.
-  signal(flags, flags & IE ? C1 | C2 : CONDITION);
+  // Without a quotient (a NaN, or stopped) C0 and C3 stay.
+  const none = stopped(flags) || (load<u16>(st(0), 8) & 0x7fff) == 0x7fff;
+  signal(flags, none ? C1 | C2 : CONDITION);
 }
 export function x87_scale(): void {
   note();

@@ -9,6 +9,7 @@ import { current_rip } from './position';
 import { CS, seg_base } from './state';
 
 export const IE: u32 = 1;
+export const DE: u32 = 2;
 /** Exceptions that keep the destination unwritten when they are unmasked: invalid, denormal, zero divide. */
 export const BEFORE: u32 = 7;
 export const EXCEPTIONS: u32 = 0x3f;

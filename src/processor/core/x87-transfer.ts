@@ -22,6 +22,7 @@ import {
 } from './numerics/index';
 import {
   C1,
+  DE,
   EXCEPTIONS,
   fcw,
   IE,
@@ -37,7 +38,6 @@ import {
   set_valid,
   signal,
   st,
-  stopped,
   underflow,
 } from './x87-state';
 
@@ -51,15 +51,19 @@ function full(): bool {
 }
 function loaded(flags: u32): void {
   signal(flags, C1);
-  if (!stopped(flags)) push();
+  if (!(flags & ~fcw() & IE)) push();
+}
+/** The control word for loads: an unmasked denormal operand is loaded all the same (and signalled afterwards). */
+function load_control(): u32 {
+  return fcw() | DE;
 }
 export function x87_load_f32(bits: u32, address: u64): void {
   note_operand(address);
-  if (!full()) loaded(f80_from_f32(st(7), bits, fcw()));
+  if (!full()) loaded(f80_from_f32(st(7), bits, load_control()));
 }
 export function x87_load_f64(bits: u64, address: u64): void {
   note_operand(address);
-  if (!full()) loaded(f80_from_f64(st(7), bits, fcw()));
+  if (!full()) loaded(f80_from_f64(st(7), bits, load_control()));
 }
 export function x87_load_i32(value: i32, address: u64): void {
   note_operand(address);
@@ -94,11 +98,11 @@ export function x87_load_bcd(linear: u64, address: u64): i32 {
 }
 export function x87_load_st(i: u32): void {
   note();
-  if (full()) return;
   if (is_empty(i)) {
     if (underflow()) push_indefinite();
     return;
   }
+  if (full()) return;
   f80_copy(st(7), st(i));
   loaded(0);
 }

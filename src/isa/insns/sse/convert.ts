@@ -23,15 +23,15 @@ const xmm: readonly Row[] = [
   ['cvtdq2pd', 'f3 0f e6', Wq, `${DQ} to ${PD}`],
   ['cvtpd2dq', 'f2 0f e6', Wdq, `${PD} to ${DQ}`],
 ];
-/** With an MMX register: #MF first (SSE's check covers #UD and #NM); the x87 enters MMX mode when nothing faulted. */
-const withMmx = (procedure: string): Execute => {
-  const convert = numeric(procedure);
-  return (s, dst, src) => {
+/** With an MMX register: #MF first (SSE's check covers #UD and #NM); then the x87 enters MMX mode, even before an #XM. */
+const withMmx =
+  (procedure: string): Execute =>
+  (s, dst, src) => {
     s.call('fpu_check');
-    convert(s, dst, src);
+    const from = s.pointer(src);
     s.call('mmx_enter');
+    s.call(procedure, s.pointer(dst), from);
   };
-};
 const PI = 'Packed Doubleword Integers';
 const mmx: readonly Instruction[] = [
   sse('cvtpi2ps', sdm('cvtpi2ps', `${PI} to ${PS}`), [by('sse', 'np 0f 2a /r', [Vdq, Nq])], withMmx('sse_cvtpi2ps')),

@@ -170,6 +170,7 @@ const mmx: readonly Instruction[] = [
     (s, dst, src) => {
       s.call('mmx_check');
       s.write(dst, low(s, src, 64));
+      s.call('mmx_enter');
     },
   ),
   sse(
@@ -179,6 +180,7 @@ const mmx: readonly Instruction[] = [
     (s, dst, src) => {
       s.call('mmx_check');
       s.write(dst, s.zext(s.read(src), 128));
+      s.call('mmx_enter');
     },
   ),
 ];

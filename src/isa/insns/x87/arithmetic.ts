@@ -66,7 +66,7 @@ const compareToFlags =
     const result = s.call('x87_compare_flags', s.registerNumber(src), number32(s, unordered), number32(s, pops));
     const bit = (n: number) => s.trunc(s.shr(result, s.const(n, 32)), 1);
     const clear = s.const(0, 1);
-    s.when(bit(8), () => s.setFlags({ c: bit(0), p: bit(2), z: bit(6), a: clear, s: clear, o: clear }));
+    s.setFlags({ c: bit(0), p: bit(2), z: bit(6), a: clear, s: clear, o: clear });
   };
 /** dc d0+i, dc d8+i and de d0+i are aliases that the SDM does not list. */
 const comparisons: readonly Instruction[] = [
