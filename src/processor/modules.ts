@@ -20,6 +20,11 @@ export interface Procedures {
   inject_event(): number;
   /** 0: nothing; 1: exit filled; 2: opens after one more instruction. */
   check_windows(): number;
+  /** 1: the instruction at RIP is being replayed with answered accesses. */
+  replay_pending(): number;
+  /** 1: RFLAGS.TF is set, run one instruction, then call single_step_end (1: exit filled). */
+  single_step_begin(): number;
+  single_step_end(): number;
   replay_clear(): void;
   instruction_count(): bigint;
   load_pdptes(): number;

@@ -1,11 +1,11 @@
 // The software engine: lays out a domain's memory, makes its vCPUs. See README.md, docs/decisions.
-import { ConfigError } from '../base/index.js';
+import { BugError, ConfigError } from '../base/index.js';
 import { GuestMemory } from '../memory/index.js';
 import type { Engine, EngineProbe, EngineVm, EngineVmOptions, VcpuControls } from '../vmx/index.js';
 import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
 import { type Interpreter, instantiate, type ProcessorModules, type Procedures, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
-import { AREA, at, SLOT } from './state-layout.js';
+import { AREA, at, SLOT, SLOT_COUNT } from './state-layout.js';
 import { SoftwareVcpu } from './software-vcpu.js';
 import { StateView } from './state-view.js';
 
@@ -38,7 +38,9 @@ export class SoftwareEngine implements Engine {
     if (!Number.isSafeInteger(memoryBytes) || memoryBytes <= 0 || memoryBytes % 4096 !== 0)
       throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: expected a positive multiple of 4096`);
     if (options.vcpus !== 1) throw new ConfigError('VCPU_COUNT', `${options.vcpus} vCPUs: the software engine runs 1 so far`);
-    const ramPages = memoryBytes / 4096;
+    const extraBytes = options.extraBytes ?? 0;
+    // pages that code can be translated from: RAM, and ROMs behind it
+    const ramPages = (memoryBytes + extraBytes) / 4096;
     let cursor = FIRST_AREA;
     const areas = Array.from({ length: options.vcpus }, () => {
       const area = cursor;
@@ -58,7 +60,7 @@ export class SoftwareEngine implements Engine {
     const arenaEnd = cursor;
     take(CUT_BYTES);
     const ram = up(cursor, PAGE);
-    const total = ram + memoryBytes;
+    const total = ram + memoryBytes + extraBytes;
     // one page of slack: the last bytes of RAM may be read as 16 (code fetch across the end)
     const pages = Math.ceil((total + 16) / PAGE);
     if (pages > 65536) throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: the software engine addresses less than 4 GiB in all`);
@@ -97,15 +99,8 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('staleHandler'), builder.handlerNumber('stale'));
       s.setU64(at('physicalMask'), (1n << 40n) - 1n);
       s.setU32(at('timeIsReal'), options.time === 'real' ? 1 : 0);
-      s.setU64(at('tscHz'), BigInt(options.tscHz));
-      guestMemory.slots.forEach((slot, n) => {
-        const o = at('slots') + n * SLOT.sizeBytes;
-        s.setU64(o + SLOT.gpa, BigInt(slot.gpa));
-        s.setU64(o + SLOT.sizeBytesField, BigInt(slot.sizeBytes));
-        s.setU32(o + SLOT.host, slot.bufferOffset);
-        s.setU32(o + SLOT.flags, slot.readOnly ? 1 : 0);
-      });
-      s.setU32(at('slotCount'), guestMemory.slots.length);
+      s.setF64(at('tscScale'), options.tscHz / 1e9);
+      loadSlots(s, guestMemory);
       procedures.flush_blocks();
       const controls: VcpuControls = {
         pinBased: 0,
@@ -128,6 +123,27 @@ export class SoftwareEngine implements Engine {
     guestMemory.onWrite((gpa, sizeBytes) => {
       for (const p of all) p.physical_written(gpa, sizeBytes);
     });
-    return { memory: guestMemory, vcpus, close: () => undefined };
+    // Translated code is found by host address: after a change of slots only translations of addresses are stale.
+    guestMemory.onSlotsChanged(() => {
+      areas.forEach((area, n) => {
+        loadSlots(new StateView(memory.buffer, area), guestMemory);
+        all[n]?.tlb_flush_all();
+      });
+    });
+    return { memory: guestMemory, extraOffset: ram + memoryBytes, vcpus, close: () => undefined };
   }
+}
+
+/** Copies the memory slots into a vCPU's slot table. */
+function loadSlots(s: StateView, memory: GuestMemory): void {
+  const { slots } = memory;
+  if (slots.length > SLOT_COUNT) throw new BugError('MEMORY_SLOTS', `${slots.length} memory slots, expected at most ${SLOT_COUNT}`);
+  slots.forEach((slot, n) => {
+    const o = at('slots') + n * SLOT.sizeBytes;
+    s.setU64(o + SLOT.gpa, BigInt(slot.gpa));
+    s.setU64(o + SLOT.sizeBytesField, BigInt(slot.sizeBytes));
+    s.setU32(o + SLOT.host, slot.bufferOffset);
+    s.setU32(o + SLOT.flags, slot.readOnly ? 1 : 0);
+  });
+  s.setU32(at('slotCount'), slots.length);
 }

@@ -176,7 +176,7 @@ export class SoftwareVcpu implements Vcpu {
     state.setU32(at('record'), 0);
     if (state.u32(at('injectPending')) >>> 31 === 1) {
       // an answered access belongs to an instruction that has begun: it completes before the event
-      if (state.u32(at('replayCount')) > 0) {
+      if (procedures.replay_pending() === 1) {
         this.runFor(1);
         if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
       }
@@ -210,16 +210,19 @@ export class SoftwareVcpu implements Vcpu {
       if (left <= 0) break;
       let limit = left;
       if ((this.controls.primary & WINDOWS) !== 0) {
-        // an instruction whose access was answered completes first
-        const window = state.u32(at('replayCount')) > 0 ? 2 : procedures.check_windows();
+        const window = procedures.check_windows();
         if (window === 1) break;
         if (window === 2) limit = 1;
       }
+      const stepping = procedures.single_step_begin() === 1;
+      if (stepping) limit = 1;
       let record = procedures.enter_code();
       if (record === 0) break;
       if (limit < NEAR_END) record = procedures.cut_block(record, limit);
       interpreter.run(this.options.area, record);
       if (state.u32(at('exitReason')) !== EXIT_NONE) break;
+      // single-step trap after an instruction that began with RFLAGS.TF set (a faulting one has not retired)
+      if (stepping && state.i32(at('budget')) < left && procedures.single_step_end() !== 0) break;
     }
     // `retired` may have been moved by a procedure that shortened the budget
     const done = state.i32(at('budgetLoaded')) - state.i32(at('budget'));

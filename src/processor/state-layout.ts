@@ -51,7 +51,7 @@ export const BLOCK = {
 } as const;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
-export const SLOT_COUNT = 16;
+export const SLOT_COUNT = 48;
 /** Replay entry: a completed port, MMIO or MSR access of the instruction that is being re-executed. */
 export const REPLAY = { sizeBytes: 32, kind: 0, sizeField: 4, address: 8, value: 16 } as const;
 export const REPLAY_COUNT = 32;
@@ -133,7 +133,6 @@ const SPEC: readonly FieldSpec[] = [
   field('cr4Shadow', 'u64', ''),
   field('tscOffset', 'u64', ''),
   field('timeIsReal', 'u32', '1: RDTSC asks the host clock'),
-  field('tscHz', 'u64', 'TSC frequency, for real time'),
   field('injectPending', 'u32', 'VM-entry interruption information (bit 31 valid)'),
   field('injectErrorCode', 'u32', ''),
   // exit record
@@ -214,6 +213,9 @@ const SPEC: readonly FieldSpec[] = [
   ),
   field('jumpKeys', 'u32', 'mode key that the supervisor and the user jump cache hold entries for', 2),
   field('jumpBases', 'u64', 'CS base likewise', 2),
+  field('eaOffset', 'u64', 'offset in its segment of the operand of an address record'),
+  field('segmentTmp', 'u64', 'linear address computed by segment_address'),
+  field('position', 'bytes', 'record of translated code: what procedures read of the instruction being executed', RECORD.sizeBytes),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -39,6 +39,9 @@ export class StateView {
   setU64(offset: number, v: bigint): void {
     this.view.setBigUint64(offset, BigInt.asUintN(64, v), true);
   }
+  setF64(offset: number, v: number): void {
+    this.view.setFloat64(offset, v, true);
+  }
   private segment(n: number): SegmentState {
     const o = segmentOffset(n);
     return {
