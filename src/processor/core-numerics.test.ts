@@ -619,7 +619,7 @@ describe('x87 agrees with the bigint oracle', () => {
       const transcendental = TRANSCENDENTAL.test(operation);
       const cases = Array.from({ length: transcendental ? CASES / 8 : CASES / 2 }, () =>
         transcendental ? transcendentalCase(operation, 'full') : x87Case(),
-      );
+      ).filter((c) => operation !== 'f80_yl2xp1' || !undefinedOperands(operation, c));
       const want = cases.map((c): Outcome => {
         const a = ((c.a.high << 64n) | c.a.low) & F80;
         const b = ((c.b.high << 64n) | c.b.low) & F80;
@@ -695,6 +695,7 @@ describe('x87 conversions agree with the bigint oracle', () => {
 });
 
 describe('single and double scalars agree with the bigint oracle', () => {
+  const operations = { add: oracle.add, sub: oracle.sub, mul: oracle.mul, div: oracle.div };
   /** Runs one scalar procedure with fp_flags cleared before. */
   function scalar(name: string, args: (number | bigint)[], width: number): { bits: bigint; flags: number } {
     procedures['set_fp_flags']!(0);
@@ -743,7 +744,7 @@ describe('single and double scalars agree with the bigint oracle', () => {
           `f${width}_${op}${suffix}`,
           make,
           (c) => scalar(`f${width}_${op}${suffix}`, [value(lane(c.a)), value(lane(c.b)), c.control], width),
-          (c, env) => oracle[op]('sse', format, env, lane(c.a), lane(c.b)),
+          (c, env) => operations[op]('sse', format, env, lane(c.a), lane(c.b)),
           suffix === '',
         );
     for (const suffix of ['', '_soft'])

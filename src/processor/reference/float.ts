@@ -532,13 +532,13 @@ export function yl2x(env: Environment, x: bigint, y: bigint, plusOne: boolean): 
   // argument = m * 2^n with m in [1, 2)
   const n = argument.exponent + bitLength(argument.significand) - 1;
   let value: Real;
-  // A power of two has an integer logarithm; processors report PE nevertheless.
-  if (argument.significand === 1n << BigInt(bitLength(argument.significand) - 1))
-    return withFlags(
-      round(F80, exactMul({ sign: n < 0 ? 1 : 0, significand: BigInt(Math.abs(n)), exponent: 0 }, uy), exactly(env)),
-      flags | PE,
-    );
-  else if (n === 0 || n === -1) {
+  // A power of two has an integer logarithm; processors report PE nevertheless, and UE for a denormal result.
+  if (argument.significand === 1n << BigInt(bitLength(argument.significand) - 1)) {
+    const log: Real = { sign: n < 0 ? 1 : 0, significand: BigInt(Math.abs(n)), exponent: 0 };
+    const r = round(F80, exactMul(log, uy), exactly(env));
+    return withFlags(r, flags | PE | (unpack(F80, r.bits).kind === 'denormal' ? UE : 0));
+  }
+  if (n === 0 || n === -1) {
     const u = difference.sign ? -fixed(difference) : fixed(difference);
     const kernel = (log1pKernel(u) << BigInt(P)) / LN2;
     value = kernelTimes(difference, kernel);

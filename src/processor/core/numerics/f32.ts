@@ -23,6 +23,10 @@ function native(mxcsr: u32): bool {
 function normal(a: u32): bool {
   return (a << 1) - 0x01000000 < 0xfe000000;
 }
+@inline
+function zero(a: u32): bool {
+  return a << 1 == 0;
+}
 /** A finite result above the smallest normal: no overflow and no underflow happened. */
 @inline
 function safe(a: u32): bool {
@@ -33,9 +37,9 @@ export function f32_add_soft(a: u32, b: u32, mxcsr: u32): u32 {
   return u32(ieee_add(32, u64(a), u64(b), false, mxcsr));
 }
 export function f32_add(a: u32, b: u32, mxcsr: u32): u32 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u32>(reinterpret<f32>(a) + reinterpret<f32>(b));
-    if (safe(r) || r << 1 == 0) return r;
+    if (safe(r) || zero(r)) return r;
   }
   return f32_add_soft(a, b, mxcsr);
 }
@@ -44,9 +48,9 @@ export function f32_sub_soft(a: u32, b: u32, mxcsr: u32): u32 {
   return u32(ieee_add(32, u64(a), u64(b), true, mxcsr));
 }
 export function f32_sub(a: u32, b: u32, mxcsr: u32): u32 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u32>(reinterpret<f32>(a) - reinterpret<f32>(b));
-    if (safe(r) || r << 1 == 0) return r;
+    if (safe(r) || zero(r)) return r;
   }
   return f32_sub_soft(a, b, mxcsr);
 }
@@ -55,9 +59,9 @@ export function f32_mul_soft(a: u32, b: u32, mxcsr: u32): u32 {
   return u32(ieee_mul(32, u64(a), u64(b), mxcsr));
 }
 export function f32_mul(a: u32, b: u32, mxcsr: u32): u32 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u32>(reinterpret<f32>(a) * reinterpret<f32>(b));
-    if (safe(r)) return r;
+    if (safe(r) || (zero(r) && (zero(a) || zero(b)))) return r;
   }
   return f32_mul_soft(a, b, mxcsr);
 }
@@ -66,9 +70,9 @@ export function f32_div_soft(a: u32, b: u32, mxcsr: u32): u32 {
   return u32(ieee_div(32, u64(a), u64(b), mxcsr));
 }
 export function f32_div(a: u32, b: u32, mxcsr: u32): u32 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u32>(reinterpret<f32>(a) / reinterpret<f32>(b));
-    if (safe(r)) return r;
+    if (safe(r) || (zero(r) && zero(a))) return r;
   }
   return f32_div_soft(a, b, mxcsr);
 }

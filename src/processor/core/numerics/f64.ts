@@ -23,6 +23,10 @@ function native(mxcsr: u32): bool {
 function normal(a: u64): bool {
   return (a << 1) - 0x0020000000000000 < 0xffc0000000000000;
 }
+@inline
+function zero(a: u64): bool {
+  return a << 1 == 0;
+}
 /** A finite result above the smallest normal: no overflow and no underflow happened. */
 @inline
 function safe(a: u64): bool {
@@ -33,9 +37,9 @@ export function f64_add_soft(a: u64, b: u64, mxcsr: u32): u64 {
   return ieee_add(64, a, b, false, mxcsr);
 }
 export function f64_add(a: u64, b: u64, mxcsr: u32): u64 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u64>(reinterpret<f64>(a) + reinterpret<f64>(b));
-    if (safe(r) || r << 1 == 0) return r;
+    if (safe(r) || zero(r)) return r;
   }
   return f64_add_soft(a, b, mxcsr);
 }
@@ -44,9 +48,9 @@ export function f64_sub_soft(a: u64, b: u64, mxcsr: u32): u64 {
   return ieee_add(64, a, b, true, mxcsr);
 }
 export function f64_sub(a: u64, b: u64, mxcsr: u32): u64 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u64>(reinterpret<f64>(a) - reinterpret<f64>(b));
-    if (safe(r) || r << 1 == 0) return r;
+    if (safe(r) || zero(r)) return r;
   }
   return f64_sub_soft(a, b, mxcsr);
 }
@@ -55,9 +59,9 @@ export function f64_mul_soft(a: u64, b: u64, mxcsr: u32): u64 {
   return ieee_mul(64, a, b, mxcsr);
 }
 export function f64_mul(a: u64, b: u64, mxcsr: u32): u64 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u64>(reinterpret<f64>(a) * reinterpret<f64>(b));
-    if (safe(r)) return r;
+    if (safe(r) || (zero(r) && (zero(a) || zero(b)))) return r;
   }
   return f64_mul_soft(a, b, mxcsr);
 }
@@ -66,9 +70,9 @@ export function f64_div_soft(a: u64, b: u64, mxcsr: u32): u64 {
   return ieee_div(64, a, b, mxcsr);
 }
 export function f64_div(a: u64, b: u64, mxcsr: u32): u64 {
-  if (native(mxcsr) && normal(a) && normal(b)) {
+  if (native(mxcsr) && (normal(a) || zero(a)) && (normal(b) || zero(b))) {
     const r = reinterpret<u64>(reinterpret<f64>(a) / reinterpret<f64>(b));
-    if (safe(r)) return r;
+    if (safe(r) || (zero(r) && zero(a))) return r;
   }
   return f64_div_soft(a, b, mxcsr);
 }

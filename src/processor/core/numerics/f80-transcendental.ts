@@ -19,7 +19,7 @@ import {
 } from './exact';
 import { BIAS, blocked, f80_class, f80_exp, f80_man, invalid, nan_result, nan_unary, pack, pack_exact, put, rc_of } from './f80-format';
 import { ATAN, CONSTANTS, EXP2, FACTORIAL, INVERSE, LOG2, SIN_COS } from './f80-tables';
-import { C2, DE, DENORMAL, IE, INFINITE, PE, QNAN, ZE, ZERO } from './status';
+import { C2, DE, DENORMAL, IE, INFINITE, PE, QNAN, UE, ZE, ZERO } from './status';
 
 /** Fixed-point result of the helpers below: Q0.128. */
 let x_hi: u64 = 0;
@@ -590,8 +590,9 @@ function power_of_two(dst: usize, n: i32, sy: u32, ey: i32, ny: u64, fcw: u32, f
   const m = u64(abs<i32>(n));
   const s = clz(m);
   exact_mul(sy ^ u32(n < 0), 63 - i32(s), m << s, ey, ny);
-  // Processors report PE even then.
-  return pack_exact(dst, 0, fcw, flags | PE);
+  // Processors report PE even then, and UE when the result is denormal.
+  const raised = pack_exact(dst, 0, fcw, flags | PE);
+  return (load<u16>(dst, 8) & 0x7fff) == 0 ? raised | UE : raised;
 }
 /** FYL2X: y * log2(x). */
 export function f80_yl2x(dst: usize, x: usize, y: usize, fcw: u32): u32 {

@@ -54,26 +54,30 @@ function report(mxcsr: u32): u32 {
 function native(mxcsr: u32): bool {
   return (mxcsr & 0xf060) == 0x1020;
 }
-/** All four lanes normal numbers. */
 @inline
-function normal_ps(a: v128): bool {
-  const m = v128.shl<i32>(a, 1);
-  return v128.all_true<i32>(v128.lt<u32>(v128.sub<i32>(m, i32x4.splat(0x01000000)), i32x4.splat(0xfe000000)));
+function is_zero(a: v128): v128 {
+  return v128.eq<i32>(v128.shl<i32>(a, 1), i32x4.splat(0));
 }
+/** All four lanes normal numbers or zeros. */
 @inline
-function safe_ps(a: v128): bool {
-  const m = v128.shl<i32>(a, 1);
-  return v128.all_true<i32>(v128.lt<u32>(v128.sub<i32>(m, i32x4.splat(0x01000001)), i32x4.splat(0xfdffffff)));
+function ordinary_ps(a: v128): bool {
+  const m = v128.sub<i32>(v128.shl<i32>(a, 1), i32x4.splat(0x01000000));
+  return v128.all_true<i32>(v128.or(v128.lt<u32>(m, i32x4.splat(0xfe000000)), is_zero(a)));
 }
-
+/** All four lanes finite and above the smallest normal, or zeros where `zeros` allows them. */
+@inline
+function safe_ps(a: v128, zeros: v128): bool {
+  const m = v128.sub<i32>(v128.shl<i32>(a, 1), i32x4.splat(0x01000001));
+  return v128.all_true<i32>(v128.or(v128.lt<u32>(m, i32x4.splat(0xfdffffff)), v128.and(is_zero(a), zeros)));
+}
 
 export function sse_add_ps(dst: usize, src: usize, mxcsr: u32): u32 {
   if (native(mxcsr)) {
     const a = v128.load(dst);
     const b = v128.load(src);
-    if (normal_ps(a) && normal_ps(b)) {
+    if (ordinary_ps(a) && ordinary_ps(b)) {
       const r = v128.add<f32>(a, b);
-      if (safe_ps(r)) {
+      if (safe_ps(r, i32x4.splat(-1))) {
         v128.store(dst, r);
         return 0;
       }
@@ -119,9 +123,9 @@ export function sse_sub_ps(dst: usize, src: usize, mxcsr: u32): u32 {
   if (native(mxcsr)) {
     const a = v128.load(dst);
     const b = v128.load(src);
-    if (normal_ps(a) && normal_ps(b)) {
+    if (ordinary_ps(a) && ordinary_ps(b)) {
       const r = v128.sub<f32>(a, b);
-      if (safe_ps(r)) {
+      if (safe_ps(r, i32x4.splat(-1))) {
         v128.store(dst, r);
         return 0;
       }
@@ -167,9 +171,9 @@ export function sse_mul_ps(dst: usize, src: usize, mxcsr: u32): u32 {
   if (native(mxcsr)) {
     const a = v128.load(dst);
     const b = v128.load(src);
-    if (normal_ps(a) && normal_ps(b)) {
+    if (ordinary_ps(a) && ordinary_ps(b)) {
       const r = v128.mul<f32>(a, b);
-      if (safe_ps(r)) {
+      if (safe_ps(r, v128.or(is_zero(a), is_zero(b)))) {
         v128.store(dst, r);
         return 0;
       }
@@ -215,9 +219,9 @@ export function sse_div_ps(dst: usize, src: usize, mxcsr: u32): u32 {
   if (native(mxcsr)) {
     const a = v128.load(dst);
     const b = v128.load(src);
-    if (normal_ps(a) && normal_ps(b)) {
+    if (ordinary_ps(a) && ordinary_ps(b)) {
       const r = v128.div<f32>(a, b);
-      if (safe_ps(r)) {
+      if (safe_ps(r, is_zero(a))) {
         v128.store(dst, r);
         return 0;
       }
