@@ -601,7 +601,7 @@ describe('float instructions on the host processor', { skip: harness === null &&
       for (const name of imports.keys()) functions[name] = CHECKS[name] ?? procedures[name] ?? missing(name);
       functions['raise_exception'] = (vector) => raise(Number(vector));
       functions['segment_address'] = (_segment, address) => {
-        setU64('eaTmp', BigInt.asUintN(64, address as bigint));
+        setU64('segmentTmp', BigInt.asUintN(64, address as bigint));
         return 0;
       };
       const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish() as Uint8Array<ArrayBuffer>), {

@@ -7,7 +7,7 @@ import { alignRight, extractByImmediate, insertByImmediate, type Packed, shiftBy
 import { PACKED_ROWS, type PackedRow, SHIFT_ROWS } from './packed-table.js';
 
 type Execute = <V>(s: Sem<V>, ...operands: Operand[]) => void;
-/** An instruction that begins with the check for MMX instructions (and so puts the x87 into MMX mode). */
+/** An instruction that begins with the check for MMX instructions and, when nothing faulted, leaves the x87 in MMX mode. */
 const mmx = (name: string, sdm: string, encodings: readonly Encoding[], execute: Execute): Instruction =>
   insn(name, {
     sdm,
@@ -15,6 +15,7 @@ const mmx = (name: string, sdm: string, encodings: readonly Encoding[], execute:
     execute(s, ...operands) {
       s.call('mmx_check');
       execute(s, ...operands);
+      s.call('mmx_enter');
     },
   });
 const np = (opcode: string, operands: readonly OperandSpec[], options: EncodingOptions): Encoding =>
@@ -155,6 +156,7 @@ const others: readonly Instruction[] = [
     encodings: [np('0f 77', [], { feature: 'mmx' })],
     execute(s) {
       s.call('mmx_check');
+      s.call('mmx_enter');
       s.call('mmx_empty');
     },
   }),
