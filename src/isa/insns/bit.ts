@@ -2,7 +2,7 @@
 import { enc, type Instruction, insn } from '../declare.js';
 import { Eb, Ev, Gv, Gy, Ib } from '../operands.js';
 import type { Bits, Operand, Sem } from '../sem.js';
-import { bitsOf, LOCK, truncTo, zextTo } from './helpers.js';
+import { bitsOf, isNonZero, LOCK, truncTo, zextTo } from './helpers.js';
 
 /**
  * The operand that holds the bit, and the bit's number in it. A register offset into memory is signed and reaches beyond
@@ -49,8 +49,8 @@ const BSF = insn('bsf', {
   encodings: [enc('0f bc /r', [Gv, Ev])],
   execute(s, dst, src) {
     const v = s.read(src);
-    // Of zero: the destination stays as it is.
-    s.write(dst, s.select(s.isZero(v), s.read(dst), s.ctz(v)));
+    // Of zero: the destination stays as it is, its upper half too.
+    s.when(isNonZero(s, v), () => s.write(dst, s.ctz(v)));
     s.flagsResult(v, {});
   },
 });
@@ -61,7 +61,7 @@ const BSR = insn('bsr', {
   execute(s, dst, src) {
     const v = s.read(src);
     const bits = bitsOf(dst);
-    s.write(dst, s.select(s.isZero(v), s.read(dst), s.sub(s.const(bits - 1, bits), s.clz(v))));
+    s.when(isNonZero(s, v), () => s.write(dst, s.sub(s.const(bits - 1, bits), s.clz(v))));
     s.flagsResult(v, {});
   },
 });

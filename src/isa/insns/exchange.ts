@@ -41,8 +41,16 @@ const CMPXCHG = insn('cmpxchg', {
   execute(s, dst, src) {
     const b = s.read(src);
     const expected = s.reg('rax', bitsOf(dst));
-    // The destination is written in any case, the accumulator only when they differ.
-    const [a] = updated(s, dst, (old) => s.select(s.compare('eq', expected, old), b, old));
+    if (dst.kind === 'mem') {
+      // Memory is written in any case, the accumulator only when they differ.
+      const [a] = updated(s, dst, (old) => s.select(s.compare('eq', expected, old), b, old));
+      s.when(s.compare('ne', expected, a), () => s.setReg('rax', a));
+      s.flags('sub', expected, a, s.sub(expected, a));
+      return;
+    }
+    // Of two registers only one is written: the other keeps its upper half.
+    const a = s.read(dst);
+    s.when(s.compare('eq', expected, a), () => s.write(dst, b));
     s.when(s.compare('ne', expected, a), () => s.setReg('rax', a));
     s.flags('sub', expected, a, s.sub(expected, a));
   },

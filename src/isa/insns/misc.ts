@@ -14,7 +14,7 @@ const NOP = insn('nop', {
     enc('90 rex.b0', [], { opBits: 32 }),
     // 0F18..0F1F are hints that do nothing on processors that do not know them (SDM Vol. 2D, Table A-3).
     ...['18', '19', '1a', '1b', '1c', '1d', '1e', '1f'].map((opcode) => enc(`0f ${opcode} /r`, [Ev], HINT)),
-    enc('0f 0d /r', [Ev], HINT),
+    enc('0f 0d /r', [Mb], HINT),
   ],
   execute: nothing,
 });
