@@ -176,19 +176,25 @@ function formsOf(instructions: readonly Instruction[]): Form[] {
     const pattern = parseOpcode(form.row.encoding, form.instruction.name);
     const natural = pattern.rexW === 1 ? 64 : pattern.prefix === 1 ? 16 : 32;
     const fixed = form.row.encoding.opBits !== undefined;
-    const key = `${form.row.number},${form.mem}`;
-    if (!form.long || (!fixed && form.opBits !== natural) || seen.has(key)) return false;
+    const key = `${form.row.number},${form.mem},${form.opBits}`;
+    const wanted = fixed || form.opBits === natural || isShortImage(form);
+    if (!form.long || !wanted || seen.has(key)) return false;
     seen.add(key);
     return true;
   });
 }
 const isNamed = (form: Form, ...names: string[]): boolean => names.includes(form.instruction.name);
 
+/** The 14- and 94-byte images of FNSTENV and the like. */
+const isShortImage = (form: Form): boolean =>
+  form.opBits === 16 && isNamed(form, 'fnstenv', 'fldenv', 'fnsave', 'frstor');
+
 /** Machine code of a form with the registers above; `i` is the x87 register, `imm` the immediate. */
 function assemble(form: Form, i: number, imm: number): number[] {
   const { encoding } = form.row;
   const pattern = parseOpcode(encoding, form.instruction.name);
   const code: number[] = [];
+  if (isShortImage(form)) code.push(0x66);
   if (pattern.prefix > 0) code.push([0, 0x66, 0xf3, 0xf2][pattern.prefix] as number);
   if (pattern.rexW === 1) code.push(0x48);
   if (pattern.map > 0) code.push(0x0f);
@@ -479,7 +485,7 @@ const DEFINED: Record<string, number> = {
 };
 /** Bytes of memory that differ for a reason (instruction and data pointers, FOP). */
 function maskMemory(form: Form, mem: Uint8Array): Uint8Array {
-  if (isNamed(form, 'fnstenv', 'fnsave')) mem.fill(0, 12, 28);
+  if (isNamed(form, 'fnstenv', 'fnsave')) mem.fill(0, isShortImage(form) ? 6 : 12, isShortImage(form) ? 14 : 28);
   return mem;
 }
 /** Equal but for the last bits of an approximation: 20-digit hexadecimal numbers. */
