@@ -107,7 +107,7 @@ export const SYSTEM_PROCEDURES = {
   fpu_check: fault(), // #NM (CR0.EM or TS), then pending unmasked x87 exception -> #MF: before every x87 instruction that waits
   fpu_check_nowait: fault(), // #NM only (FNINIT, FNSTSW, ...)
   wait_check: fault(), // FWAIT: #NM if MP and TS; #MF
-  mmx_check: fault(), // #UD (EM), #NM, #MF; then TOP = 0, all tags valid
+  mmx_check: fault(), // #UD (EM), #NM, #MF
   sse_check: fault(), // #UD unless CR4.OSFXSR and !EM; #NM if TS
   fxsave: fault('i64', 'i32'), // linear address, opBits
   fxrstor: fault('i64', 'i32'),

@@ -84,6 +84,12 @@ class RecordBinding implements Binding {
     f.get(U).memory('i64.load8_u', RECORD.scale + shift).op('i64.shl').op('i64.add');
     f.get(U).memory('i64.load32_s', RECORD.disp + shift).op('i64.add');
     if (withSegment) s.state().get(U).memory('i32.load16_u', RECORD.segBase + shift).op('i32.add').memory('i64.load').op('i64.add');
+    const computed = s.take(64);
+    if (withSegment || this.form?.row.encoding.noAccess === true) return computed;
+    // Behind an address record the base is its result; the offset is kept beside it.
+    s.state().memory('i64.load', at('eaOffset'));
+    s.push_(computed);
+    f.get(U).memory('i32.load16_u', RECORD.base + shift).i32(at('eaTmp')).op('i32.eq').op('select');
     return s.take(64);
   }
   /** x87, segment, control and debug registers: `extra`; the selector of a far pointer follows its offset. */
@@ -275,11 +281,12 @@ const TEST_BRANCHES = new Set(['jz', 'jnz', 'js', 'jns', 'jle', 'jnle', 'jl', 'j
 
 const TYPES: Record<ProcedureType, 'i32' | 'i64' | 'v128'> = { i32: 'i32', i64: 'i64', v128: 'v128' };
 
-/** Imports every procedure; returns the table by name. Shared with the JIT. */
-export function importProcedures(module: ModuleBuilder): Map<string, number> {
+/** Imports every procedure, or those named; returns the table by name. Shared with the JIT. */
+export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<string>): Map<string, number> {
   module.importMemory('env', 'memory', { initial: 1, maximum: 65536, shared: true });
   const imports = new Map<string, number>();
   const add = (name: string, params: readonly ProcedureType[], results: readonly ProcedureType[]): void => {
+    if (only !== undefined && !only.has(name)) return;
     imports.set(name, module.importFunction('procedures', name, params.map((p) => TYPES[p]), results.map((r) => TYPES[r])));
   };
   for (const [name, p] of Object.entries(PROCEDURES)) add(name, p.params, p.result !== undefined ? [p.result] : p.effect === 'pure' || p.effect === 'state' ? [] : ['i32']);

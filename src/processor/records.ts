@@ -10,11 +10,16 @@ const MAX_INSTRUCTIONS = 32;
 const PAGE = 4096;
 const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
 
+/** Checks whose faults come before the segment faults of a memory operand; an address record holds the index in `a`. */
+const PRECHECK = ['', 'fpu_check', 'fpu_check_nowait', 'mmx_check', 'sse_check', 'protected_check'];
+
 interface FormInfo {
   readonly handler: number;
   readonly endsBlock: boolean;
   readonly writesMemory: boolean;
   readonly usesLinear: boolean;
+  readonly movesAddress: boolean;
+  readonly precheck: number;
 }
 
 /** What the record builder needs to know of a vCPU's memory. */
@@ -90,7 +95,7 @@ export class RecordBuilder {
     };
     const found = probe(form, facts);
     const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));
-    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear };
+    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear, movesAddress: found.movesAddress, precheck: PRECHECK.indexOf(found.firstCall ?? '') };
     list[code] = info;
     return info;
   }
@@ -186,6 +191,7 @@ export class RecordBuilder {
         if (!direct) {
           this.clear(u, order, next, length);
           u16[u >> 1] = this.special.address;
+          u16[(u + RECORD.a) >> 1] = Math.max(0, info.precheck);
           this.fillAddress(u, next, !wide);
           if (wide) {
             i32[(u + RECORD.imm) >> 2] = decoded.disp;
@@ -204,6 +210,7 @@ export class RecordBuilder {
           this.fillAddress(u, next, true);
           u16[(u + RECORD.segBase) >> 1] = seg;
         } else u16[(u + RECORD.base) >> 1] = EA_TMP;
+        if (info.movesAddress) u8[u + RECORD.extra] = decoded.segment;
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
       this.fillOperands(u, form, next);
       if (previous >= 0 && info.endsBlock) {

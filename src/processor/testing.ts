@@ -3,8 +3,8 @@ import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.j
 import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
-export { layoutFields } from './state-layout.js';
 export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
+export { layoutFields } from './state-layout.js';
 
 /** What a software vCPU was made of. */
 export const optionsOf = (vcpu: object): SoftwareVcpuOptions =>

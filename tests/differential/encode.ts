@@ -46,7 +46,22 @@ export class Random {
       case 3:
         return BigInt(this.u32());
       case 4:
-        return this.pick([0n, 1n, 0x80n, 0x7fn, 0xffn, 0x8000n, 0x7fffn, 0xffffn, 0x80000000n, 0x7fffffffn, 0xffffffffn, 1n << 63n, (1n << 63n) - 1n, (1n << 64n) - 1n]);
+        return this.pick([
+          0n,
+          1n,
+          0x80n,
+          0x7fn,
+          0xffn,
+          0x8000n,
+          0x7fffn,
+          0xffffn,
+          0x80000000n,
+          0x7fffffffn,
+          0xffffffffn,
+          1n << 63n,
+          (1n << 63n) - 1n,
+          (1n << 64n) - 1n,
+        ]);
       default:
         return this.u64();
     }
@@ -93,7 +108,8 @@ function immediateBytes(encoding: Encoding, opBits: number): number[] {
   }
   return sizes;
 }
-const little = (v: bigint, bytes: number): number[] => Array.from({ length: bytes }, (_, i) => Number((v >> BigInt(8 * i)) & 0xffn));
+const little = (v: bigint, bytes: number): number[] =>
+  Array.from({ length: bytes }, (_, i) => Number((v >> BigInt(8 * i)) & 0xffn));
 const PREFIX_BYTES = [0, 0x66, 0xf3, 0xf2];
 const SEGMENT_PREFIX = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3];
@@ -134,7 +150,9 @@ function draw(form: Form, random: Random, places: Places, decoder: Decoder, deco
   if (sizes_.length === 0) return null;
   // prefixes that do nothing are rarer
   const fewest = sizes_.filter((p) => !p.has66 && !p.rexW);
-  const { has66: need66, rexW } = random.pick(fewest.length > 0 && (places.plain === true || random.chance(70)) ? fewest : sizes_);
+  const { has66: need66, rexW } = random.pick(
+    fewest.length > 0 && (places.plain === true || random.chance(70)) ? fewest : sizes_,
+  );
   if (need66) prefixes.push(0x66);
   if (pattern.prefix > 1) prefixes.push(PREFIX_BYTES[pattern.prefix] as number);
   for (let i = prefixes.length - 1; i > 0; i--) {
@@ -174,7 +192,7 @@ function draw(form: Form, random: Random, places: Places, decoder: Decoder, deco
     } else {
       address = wrap(places.target(bytesOf));
       let mod = random.below(3);
-      let rm = random.below(8);
+      const rm = random.below(8);
       if (addrBits === 16) {
         if (mod === 0 && rm === 6) out.push((reg << 3) | 6, ...little(address, 2));
         else {
@@ -267,14 +285,20 @@ function draw(form: Form, random: Random, places: Places, decoder: Decoder, deco
   if (places.avoid !== undefined) {
     for (let i = 0; i < decoded.operandCount; i++) {
       const o = decoded.operands[i];
-      if (o !== undefined && o.kind === 1 && o.high === 0 && avoid(o.register) ) return null;
+      if (o !== undefined && o.kind === 1 && o.high === 0 && avoid(o.register)) return null;
     }
   }
   return { bytes, registers, address };
 }
 
 /** A random encoding of the form; null when a mode cannot encode it. */
-export function encode(form: Form, random: Random, places: Places, decoder: Decoder, decoded = new Decoded()): Encoded | null {
+export function encode(
+  form: Form,
+  random: Random,
+  places: Places,
+  decoder: Decoder,
+  decoded = new Decoded(),
+): Encoded | null {
   for (let tries = 0; tries < 60; tries++) {
     const found = draw(form, random, places, decoder, decoded);
     if (found !== null) return found;

@@ -5,8 +5,16 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileModules, SoftwareEngine } from '../../src/processor/index.js';
-import { layoutFields, optionsOf, referenceVcpu } from '../../src/processor/testing.js';
-import { type CpuState, type EngineVm, longModeState, realModeState, type SegmentName, type Vcpu, type VmExit } from '../../src/vmx/index.js';
+import { type Evaluator, layoutFields, optionsOf, referenceVcpu } from '../../src/processor/testing.js';
+import {
+  type CpuState,
+  type EngineVm,
+  longModeState,
+  realModeState,
+  type SegmentName,
+  type Vcpu,
+  type VmExit,
+} from '../../src/vmx/index.js';
 import { plainControls } from '../../src/vmx/testing.js';
 import type { Random } from './encode.js';
 
@@ -41,7 +49,16 @@ export const codeBitsOf = (mode: Mode): 16 | 32 | 64 =>
 /** Base of the data segments (and of CS) in segmented and real modes. */
 export const SEGMENTED_BASE = 0x40n;
 
-const CPL_OF: Record<Mode, number> = { long0: 0, long3: 3, flat0: 0, flat3: 3, segmented32: 0, segmented16: 0, real: 0, v86: 3 };
+const CPL_OF: Record<Mode, number> = {
+  long0: 0,
+  long3: 3,
+  flat0: 0,
+  flat3: 3,
+  segmented32: 0,
+  segmented16: 0,
+  real: 0,
+  v86: 3,
+};
 
 /** Memory at the start of every case of a mode. */
 function buildImage(mode: Mode): Uint8Array {
@@ -62,7 +79,9 @@ function buildImage(mode: Mode): Uint8Array {
   const long = mode.startsWith('long');
   const code = long ? 0x00af_9a00_0000_ffffn : 0x00cf_9a00_0000_ffffn;
   const userCode = long ? 0x00af_fa00_0000_ffffn : 0x00cf_fa00_0000_ffffn;
-  [0n, code, 0x00cf_9200_0000_ffffn, userCode, 0x00cf_f200_0000_ffffn].forEach((d, i) => u64(GDT + i * 8, d));
+  [0n, code, 0x00cf_9200_0000_ffffn, userCode, 0x00cf_f200_0000_ffffn].forEach((d, i) => {
+    u64(GDT + i * 8, d);
+  });
   const tss = 0x0000_8b00_0000_0067n | ((BigInt(TSS) & 0xffffffn) << 16n);
   u64(GDT + 0x28, tss);
   u64(GDT + 0x38, 0x0000_9a00_0040_ffffn | 0n);
@@ -129,7 +148,13 @@ export function modeState(mode: Mode): CpuState {
     case 'real':
     case 'v86':
       for (const name of ['cs', ...data] as const)
-        set(name, Number(SEGMENTED_BASE >> 4n), SEGMENTED_BASE, 0xffff, mode === 'v86' ? 0xf3 : name === 'cs' ? 0x9b : 0x93);
+        set(
+          name,
+          Number(SEGMENTED_BASE >> 4n),
+          SEGMENTED_BASE,
+          0xffff,
+          mode === 'v86' ? 0xf3 : name === 'cs' ? 0x9b : 0x93,
+        );
       if (mode === 'v86') s.rflags |= 0x20000n;
       break;
   }
@@ -149,19 +174,30 @@ export class Guest {
   private constructor(
     readonly vm: EngineVm,
     readonly vcpu: Vcpu,
+    readonly evaluator: Evaluator | null,
     readonly ram: Uint8Array,
     private readonly forget: () => void,
   ) {}
   static async create(reference: boolean): Promise<Guest> {
-    const vm = await new SoftwareEngine(modules).createVm({ memoryBytes: RAM_BYTES, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 });
+    const vm = await new SoftwareEngine(modules).createVm({
+      memoryBytes: RAM_BYTES,
+      vcpus: 1,
+      time: 'virtual',
+      tscHz: 1e9,
+      nowNs: () => 0,
+    });
     const own = vm.vcpus[0] as Vcpu;
     const { memory, procedures, area } = optionsOf(own);
-    const retired = new DataView(memory.buffer, area + (layoutFields().find((f) => f.name === 'retired')?.offset ?? 0), 8);
+    const retired = new DataView(
+      memory.buffer,
+      area + (layoutFields().find((f) => f.name === 'retired')?.offset ?? 0),
+      8,
+    );
     const slot = vm.memory.slots[0];
     if (slot === undefined) throw new RangeError('no memory slot');
     const ram = new Uint8Array(memory.buffer, slot.bufferOffset, RAM_BYTES);
-    const vcpu = reference ? referenceVcpu(own).vcpu : own;
-    return new Guest(vm, vcpu, ram, () => {
+    const driven = reference ? referenceVcpu(own) : null;
+    return new Guest(vm, driven?.vcpu ?? own, driven?.evaluator ?? null, ram, () => {
       procedures.flush_blocks();
       retired.setBigUint64(0, 0n, true);
     });
@@ -201,7 +237,8 @@ const exitText = (exit: VmExit): string =>
 function answer(vcpu: Vcpu, exit: VmExit, n: number): boolean {
   switch (exit.name) {
     case 'ioInstruction':
-      if (exit.isIn) vcpu.completeRead(BigInt((exit.port * 77 + n * 5) >>> 0) & ((1n << BigInt(exit.sizeBytes * 8)) - 1n));
+      if (exit.isIn)
+        vcpu.completeRead(BigInt((exit.port * 77 + n * 5) >>> 0) & ((1n << BigInt(exit.sizeBytes * 8)) - 1n));
       else vcpu.completeWrite();
       return true;
     case 'eptViolation':
@@ -228,8 +265,36 @@ function answer(vcpu: Vcpu, exit: VmExit, n: number): boolean {
 
 export const imageOf = (mode: Mode): Uint8Array => (IMAGES.get(mode) as Uint8Array).slice();
 
-const F64_SPECIALS = [0n, 0x8000000000000000n, 0x3ff0000000000000n, 0xbff8000000000000n, 0x7ff0000000000000n, 0xfff0000000000000n, 0x7ff8000000000000n, 0x7ff4000000000001n, 1n, 0x000fffffffffffffn, 0x7fefffffffffffffn, 0x4059000000000000n, 0x41dfffffffc00000n];
-const F32_SPECIALS = [0n, 0x80000000n, 0x3f800000n, 0xbfc00000n, 0x7f800000n, 0xff800000n, 0x7fc00000n, 0x7fa00000n, 1n, 0x007fffffn, 0x7f7fffffn, 0x42c80000n, 0x4effffffn];
+const F64_SPECIALS = [
+  0n,
+  0x8000000000000000n,
+  0x3ff0000000000000n,
+  0xbff8000000000000n,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0x7ff4000000000001n,
+  1n,
+  0x000fffffffffffffn,
+  0x7fefffffffffffffn,
+  0x4059000000000000n,
+  0x41dfffffffc00000n,
+];
+const F32_SPECIALS = [
+  0n,
+  0x80000000n,
+  0x3f800000n,
+  0xbfc00000n,
+  0x7f800000n,
+  0xff800000n,
+  0x7fc00000n,
+  0x7fa00000n,
+  1n,
+  0x007fffffn,
+  0x7f7fffffn,
+  0x42c80000n,
+  0x4effffffn,
+];
 export function randomXmm(r: Random): bigint {
   const quad = (): bigint => {
     switch (r.below(5)) {
@@ -241,7 +306,8 @@ export function randomXmm(r: Random): bigint {
         // a moderate double
         return (BigInt(1023 - 8 + r.below(40)) << 52n) | (r.u64() & 0x800fffffffffffffn);
       case 3: {
-        const single = (): bigint => (BigInt(127 - 8 + r.below(30)) << 23n) | BigInt(r.u32() & 0x7fffff) | (BigInt(r.below(2)) << 31n);
+        const single = (): bigint =>
+          (BigInt(127 - 8 + r.below(30)) << 23n) | BigInt(r.u32() & 0x7fffff) | (BigInt(r.below(2)) << 31n);
         return single() | (single() << 32n);
       }
       default:
@@ -250,17 +316,30 @@ export function randomXmm(r: Random): bigint {
   };
   return quad() | (quad() << 64n);
 }
-const F80_SPECIALS = [0n, 1n << 79n, (0x3fffn << 64n) | (1n << 63n), (0xbfffn << 64n) | (3n << 62n), (0x7fffn << 64n) | (1n << 63n), (0xffffn << 64n) | (1n << 63n), (0x7fffn << 64n) | (3n << 62n), (0x7fffn << 64n) | (5n << 61n), 1n, (1n << 63n) - 1n, (0x4000n << 64n) | 1n, (0x7ffen << 64n) | ((1n << 64n) - 1n)];
+const F80_SPECIALS = [
+  0n,
+  1n << 79n,
+  (0x3fffn << 64n) | (1n << 63n),
+  (0xbfffn << 64n) | (3n << 62n),
+  (0x7fffn << 64n) | (1n << 63n),
+  (0xffffn << 64n) | (1n << 63n),
+  (0x7fffn << 64n) | (3n << 62n),
+  (0x7fffn << 64n) | (5n << 61n),
+  1n,
+  (1n << 63n) - 1n,
+  (0x4000n << 64n) | 1n,
+  (0x7ffen << 64n) | ((1n << 64n) - 1n),
+];
 export function randomF80(r: Random): bigint {
   switch (r.below(6)) {
     case 0:
       return r.pick(F80_SPECIALS);
     case 1:
-      return (r.u64() & 0xffffn) << 64n | r.u64();
+      return ((r.u64() & 0xffffn) << 64n) | r.u64();
     case 2:
       return (0xffffn << 64n) | r.u64(); // as MMX leaves it
     default:
-      return (BigInt(0x3fff - 20 + r.below(90)) | (BigInt(r.below(2)) << 15n)) << 64n | (1n << 63n) | r.u64();
+      return ((BigInt(0x3fff - 20 + r.below(90)) | (BigInt(r.below(2)) << 15n)) << 64n) | (1n << 63n) | r.u64();
   }
 }
 
@@ -273,13 +352,20 @@ export function randomize(s: CpuState, r: Random, mode: Mode): void {
     v = BigInt.asUintN(bits, v);
     s.gpr[n] = n >= 8 && !long ? 0n : v;
   }
-  if (r.chance(95)) s.gpr[4] = BigInt(STACK + 0x200 + r.below(STACK_END - STACK - 0xa00) - (r.chance(85) ? 0 : 1)) & ~(r.chance(80) ? 15n : 0n);
+  if (r.chance(95))
+    s.gpr[4] =
+      BigInt(STACK + 0x200 + r.below(STACK_END - STACK - 0xa00) - (r.chance(85) ? 0 : 1)) & ~(r.chance(80) ? 15n : 0n);
   const flags = BigInt(r.u32()) & 0x8d5n;
   s.rflags = (s.rflags & 0x20000n) | flags | 2n | (r.chance(30) ? 0x400n : 0n) | (r.chance(50) ? 0x200n : 0n);
   if (r.chance(40)) s.rflags |= BigInt(r.below(4)) << 12n;
   s.fpu.xmm = s.fpu.xmm.map((_, n) => (n >= 8 && !long ? 0n : randomXmm(r)));
   s.fpu.registers = s.fpu.registers.map(() => randomF80(r));
-  s.fpu.mxcsr = (r.chance(90) ? 0x1f80 : r.below(64) << 7) | (r.below(4) << 13) | (r.chance(10) ? 0x8000 : 0) | (r.chance(10) ? 0x40 : 0) | (r.chance(20) ? r.below(64) : 0);
+  s.fpu.mxcsr =
+    (r.chance(90) ? 0x1f80 : r.below(64) << 7) |
+    (r.below(4) << 13) |
+    (r.chance(10) ? 0x8000 : 0) |
+    (r.chance(10) ? 0x40 : 0) |
+    (r.chance(20) ? r.below(64) : 0);
   s.fpu.fcw = (r.chance(90) ? 0x7f : 0x40 | r.below(64)) | (r.pick([0, 2, 3, 3, 3]) << 8) | (r.below(4) << 10);
   s.fpu.fsw = (r.below(8) << 11) | (r.chance(30) ? r.u32() & 0x4700 : 0);
   s.fpu.ftw = r.chance(60) ? 0 : r.chance(50) ? 0xffff : r.u32() & 0xffff;
@@ -301,7 +387,8 @@ export function differences(a: RunResult, b: RunResult): string[] {
   if (a.instructions !== b.instructions) found.push(`instructions ${a.instructions} / ${b.instructions}`);
   const walk = (path: string, x: unknown, y: unknown): void => {
     if (typeof x === 'object' && x !== null && typeof y === 'object' && y !== null) {
-      for (const key of Object.keys(x)) walk(`${path}.${key}`, (x as Record<string, unknown>)[key], (y as Record<string, unknown>)[key]);
+      for (const key of Object.keys(x))
+        walk(`${path}.${key}`, (x as Record<string, unknown>)[key], (y as Record<string, unknown>)[key]);
     } else if (x !== y) found.push(`${path.slice(1)} ${text(x)} / ${text(y)}`);
   };
   walk('', a.state, b.state);

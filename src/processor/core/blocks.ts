@@ -93,6 +93,9 @@ function forget_page(page: usize): void {
   }
   store<u32>(head, 0);
   store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
+  // the copy of a block that is being run at the end of the budget
+  const copy = <usize>load<u32>(ST, S_ARENA_END);
+  for (let i: usize = 0; i <= MAX_BLOCK_RECORDS; i++) store<u16>(copy + i * RECORD_SIZE_BYTES, stale, RECORD_HANDLER);
 }
 /** RAM at `host` was or is about to be written: blocks of the touched 64-byte lines are dropped with their page. */
 export function code_written(host: usize, size: i32): void {
@@ -201,14 +204,20 @@ export function enter_code(): usize {
   }
   return find(wrapped);
 }
+/** A branch to `rip` raises #GP(0): not canonical, or beyond the limit of CS. */
+function bad_target(rip: u64): bool {
+  if (code_bits() == 2) return <i64>(rip << 16) >> 16 != <i64>rip;
+  return wrap(rip) > <u64>load<u32>(ST + S_SEGMENTS + CS * SEGMENT_SIZE_BYTES, SEGMENT_LIMIT);
+}
+/** #GP(0) of a branch that has been charged already. */
+function refuse_branch(u: usize): usize {
+  charge(-<i32>load<u8>(u, RECORD_ORDER) - 1);
+  gp0();
+  return resolve(u);
+}
 /** An indirect branch missed the jump cache. The branch itself has been charged. */
 export function lookup_slow(u: usize, rip: u64): usize {
-  if (code_bits() == 2 && <i64>(rip << 16) >> 16 != <i64>rip) {
-    charge(-<i32>load<u8>(u, RECORD_ORDER) - 1);
-    gp0();
-    return resolve(u);
-  }
-  return go(rip);
+  return bad_target(rip) ? refuse_branch(u) : go(rip);
 }
 /** Target of a direct branch (which = 0 taken, 1 not taken): links it when it stays in the page. */
 export function link(u: usize, which: u32): usize {
@@ -216,11 +225,7 @@ export function link(u: usize, which: u32): usize {
   const offset = which ? next : <i64>load<i32>(u, RECORD_DISP);
   let rip = load<u64>(ST, S_CODE_PAGE) + <u64>offset;
   if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
-  if (code_bits() == 2 && <i64>(rip << 16) >> 16 != <i64>rip) {
-    charge(-<i32>load<u8>(u, RECORD_ORDER) - 1);
-    gp0();
-    return resolve(u);
-  }
+  if (which == 0 && bad_target(rip)) return refuse_branch(u);
   const page = load<u64>(ST, S_CODE_PAGE);
   const before = load<u32>(ST, S_ARENA_NEXT);
   const found = go(rip);
@@ -232,6 +237,10 @@ export function link(u: usize, which: u32): usize {
 export function leave_at(u: usize, which: u32): usize {
   let rip = load<u64>(ST, S_CODE_PAGE) + (which ? <u64>load<u16>(u, RECORD_NEXT) : <u64><i64>load<i32>(u, RECORD_DISP));
   if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
+  if (which == 0 && bad_target(rip)) {
+    refuse_branch(u);
+    return 0;
+  }
   store<u64>(ST, wrap(rip), S_RIP);
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
   return 0;

@@ -73,14 +73,17 @@ function at(linear: u64, offset: u32): u64 {
   const address = linear + (offset as u64);
   return long64() ? address : address & 0xffff_ffff;
 }
+/** 1 when a store of the image has to wait for the monitor (MMIO). */
+let waiting: i32 = 0;
 function put(linear: u64, offset: u32, size: u32, value: u64): void {
-  write_sized(at(linear, offset), size, value, data_access());
+  if (!waiting) waiting = write_sized(at(linear, offset), size, value, data_access());
 }
 export function environment_bytes(opBits: u32): u32 {
   return opBits == 16 ? 14 : 28;
 }
 /** Writes an image whose bytes have been checked to be writable. */
 function write_environment(linear: u64, opBits: u32): void {
+  waiting = 0;
   const fip = load<u64>(ST, S_FIP);
   const fdp = load<u64>(ST, S_FDP);
   const fop = load<u32>(ST, S_FOP) & 0x7ff;
@@ -114,6 +117,7 @@ function write_environment(linear: u64, opBits: u32): void {
 export function x87_store_environment(linear: u64, opBits: u32): i32 {
   if (check_write(linear, environment_bytes(opBits), data_access())) return 1;
   write_environment(linear, opBits);
+  if (waiting) return 1;
   store<u32>(ST, fcw() | EXCEPTIONS, S_FCW);
   summarize();
   return 0;
@@ -169,24 +173,32 @@ export function x87_save(linear: u64, opBits: u32): i32 {
     put(linear, start + i * 10, 8, load<u64>(r));
     put(linear, start + i * 10 + 8, 2, load<u16>(r, 8) as u64);
   }
+  if (waiting) return 1;
   x87_init();
   return 0;
 }
+/** Copies of what FRSTOR replaces, and of the registers it has read. */
+const ENVIRONMENT_BYTES: usize = S_FDS + 4 - S_FCW;
+const kept: usize = memory.data(64);
+const loaded: usize = memory.data(128);
 export function x87_restore(linear: u64, opBits: u32): i32 {
   const start = environment_bytes(opBits);
-  // The last page is touched first, so that a fault comes before any change.
-  read16(at(linear, start + 78));
-  if (bad) return 1;
+  memory.copy(kept, ST + S_FCW, ENVIRONMENT_BYTES);
   if (read_environment(linear, opBits)) return 1;
+  for (let i: u32 = 0; i < 8; i++) {
+    const r = loaded + (i << 4);
+    store<u64>(r, read64(at(linear, start + i * 10)));
+    if (!bad) store<u16>(r, read16(at(linear, start + i * 10 + 8)), 8);
+    if (bad) {
+      memory.copy(ST + S_FCW, kept, ENVIRONMENT_BYTES);
+      return 1;
+    }
+  }
   const top = fsw() >> 11;
   for (let i: u32 = 0; i < 8; i++) {
-    const significand = read64(at(linear, start + i * 10));
-    if (bad) return 1;
-    const exponent = read16(at(linear, start + i * 10 + 8));
-    if (bad) return 1;
     const r = ST + S_FPR + (((top + i) & 7) << 4);
-    store<u64>(r, significand);
-    store<u16>(r, exponent, 8);
+    store<u64>(r, load<u64>(loaded + (i << 4)));
+    store<u16>(r, load<u16>(loaded + (i << 4), 8), 8);
   }
   return 0;
 }

@@ -12,8 +12,12 @@ export interface ProbeResult {
   readonly endsBlock: boolean;
   /** The memory operand is written. */
   readonly writesMemory: boolean;
-  /** The memory operand is accessed with segmentation (not LEA). */
+  /** The memory operand is accessed with segmentation (not LEA), where its address says. */
   readonly usesLinear: boolean;
+  /** The handler adds to the effective address and segments it itself (BT with a register offset). */
+  readonly movesAddress: boolean;
+  /** The procedure that the semantics begin with, if any. */
+  readonly firstCall: string | undefined;
 }
 
 /** Runs `form.instruction.execute` with `facts`. */
@@ -22,6 +26,8 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   let endsBlock = form.instruction.serializes === true;
   let writesMemory = false;
   let usesLinear = false;
+  let movesAddress = false;
+  let firstCall: string | undefined;
   const fact = <K extends keyof StaticFacts>(name: K): StaticFacts[K] => {
     seen.add(`${name}=${String(facts[name])}`);
     return facts[name];
@@ -70,8 +76,9 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
       fact('addrBits');
       return null;
     },
-    at: (o: Operand, _offset: unknown, bits: number) => {
+    at: (o: Operand, offset: unknown, bits: number) => {
       if (o.kind === 'mem') usesLinear = true;
+      if (typeof offset !== 'number' && !(fact('long') && fact('addrBits') === 64)) movesAddress = true;
       return { ...o, bits };
     },
     linearAddress: (o: Operand, _n: number, isWrite: boolean) => {
@@ -111,6 +118,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
     },
     when: (_c: null, then: () => void) => then(),
     call: (name: string) => {
+      firstCall ??= name;
       const p = PROCEDURES[name];
       if (p === undefined) throw new RangeError(`${form.instruction.name} calls ${name}, which is no procedure`);
       if (p.effect === 'leave') endsBlock = true;
@@ -124,7 +132,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   // it goes on at nextRip(), which depends on the mode
   if (form.instruction.serializes === true) fact('long');
   const operands = form.operands.map((o) => `${o.index}${o.kind}${o.bits}`).join();
-  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear };
+  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear: usesLinear && !movesAddress, movesAddress, firstCall };
 }
 
 /** Every combination of facts in which a form can occur. */

@@ -2,10 +2,25 @@
 // straight from the decoder (no records, no handlers), so that it checks records.ts and the emitters; page walks and
 // procedures are those of procedures.wasm. It serves differential tests and traces. See ../README.md.
 import {
-  ALL_INSTRUCTIONS, type BinaryOp, type Bits, type CompareOp, CONDITIONS, type Condition, Decoded, type DecodedOperand, Decoder, type FlagsKind, type Form, type GprName, type Operand, PROCEDURES, type Sem, type StatusFlag,
+  ALL_INSTRUCTIONS,
+  type BinaryOp,
+  type Bits,
+  CONDITIONS,
+  type CompareOp,
+  type Condition,
+  Decoded,
+  type DecodedOperand,
+  Decoder,
+  type FlagsKind,
+  type Form,
+  type GprName,
+  type Operand,
+  PROCEDURES,
+  type Sem,
+  type StatusFlag,
 } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
-import { at, EXIT_NONE, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, UNWIND, xmmOffset } from '../state-layout.js';
+import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, UNWIND, xmmOffset } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 import { shuffleOp, simdOp, simdShiftOp } from './lanes.js';
 
@@ -16,7 +31,10 @@ export interface Value {
 }
 /** A memory operand moved by `at`. */
 interface MovedOperand extends Operand {
-  readonly offset?: bigint;
+  /** Added to the effective address, which wraps. */
+  readonly moved?: bigint;
+  /** A part of the operand: added behind the effective address. */
+  readonly part?: bigint;
 }
 
 /** Ends the instruction: what is pending is in the state. */
@@ -34,6 +52,21 @@ const RSP = 4;
 const CS = 1;
 const SS = 2;
 const FS = 4;
+
+/**
+ * Ranges of the state area that a fault leaves as they were. Not MXCSR, which takes the flags of a SIMD exception, nor
+ * FOP, FIP, FDP, which may already name the instruction.
+ */
+const RESTORED = [
+  [at('gpr'), at('gpr') + 128],
+  [at('flagsA'), at('flagsKind') + 4],
+  [at('xmm'), at('xmm') + 256],
+  [at('fpr'), at('fpr') + 128],
+  [at('fcw'), at('ftags') + 4],
+] as const;
+/** A SIMD exception comes after the x87 has entered MMX mode. */
+const RESTORED_BEFORE_XM = 3;
+const XM = 19;
 
 /** What the evaluator works on. */
 export interface EvaluatorPlaces {
@@ -61,6 +94,8 @@ export class Evaluator implements Sem<Value> {
   private form!: Form;
   private target: bigint | null = null;
   private restartable = true;
+  /** Fetches beyond the limit of CS so far (the interpreter looks at it only where blocks begin). */
+  limitFaults = 0;
   /** Called before every instruction. */
   onStep: ((step: TraceStep) => void) | null = null;
 
@@ -127,6 +162,7 @@ export class Evaluator implements Sem<Value> {
     const linear = long ? rip : wrap(rip + state.u64(cs + SEGMENT_ENTRY.base));
     state.setU32(at('record'), 0);
     if (!long && rip > BigInt(state.u32(cs + SEGMENT_ENTRY.limit))) {
+      this.limitFaults++;
       this.procedure('raise_exception', 13, 0);
       this.deliver();
       return -1;
@@ -167,7 +203,7 @@ export class Evaluator implements Sem<Value> {
   private deliver(): void {
     if (this.state.u32(at('unwind')) !== UNWIND.exit) this.procedure('deliver_exception');
   }
-  private resolve(rip: bigint, before: Uint8Array): void {
+  private resolve(rip: bigint, before: readonly Uint8Array[]): void {
     const { state } = this;
     const why = state.u32(at('unwind'));
     const trap = why === UNWIND.exception && state.u32(at('exceptionKind')) === 1;
@@ -184,34 +220,22 @@ export class Evaluator implements Sem<Value> {
       state.setU64(at('rip'), rip);
       return;
     }
-    if (why !== UNWIND.exception) throw new RangeError(`an instruction at ${rip.toString(16)} ended early without a reason`);
+    if (why !== UNWIND.exception)
+      throw new RangeError(`an instruction at ${rip.toString(16)} ended early without a reason`);
     state.setU64(at('rip'), trap ? this.nextRip().value : rip);
     if (trap) this.charge();
     state.setU32(at('replayCount'), 0);
     this.procedure('deliver_exception');
   }
-  /** General registers, status flags and XMM: what a faulting instruction must not have changed. */
-  private registers(): Uint8Array {
-    const { area } = this.places;
-    const parts = [
-      this.bytes.slice(area + at('gpr'), area + at('gpr') + 128),
-      this.bytes.slice(area + at('flagsA'), area + at('flagsKind') + 4),
-      this.bytes.slice(area + at('xmm'), area + at('xmm') + 256),
-    ];
-    const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-    let cursor = 0;
-    for (const part of parts) {
-      all.set(part, cursor);
-      cursor += part.length;
-    }
-    return all;
+  /** General registers, status flags, x87, MMX and XMM: what a faulting instruction must not have changed. */
+  private registers(): Uint8Array[] {
+    return RESTORED.map(([start, end]) => this.bytes.slice(this.places.area + start, this.places.area + end));
   }
-  private restore(saved: Uint8Array): void {
-    const { area } = this.places;
-    const flags = at('flagsKind') + 4 - at('flagsA');
-    this.bytes.set(saved.subarray(0, 128), area + at('gpr'));
-    this.bytes.set(saved.subarray(128, 128 + flags), area + at('flagsA'));
-    this.bytes.set(saved.subarray(128 + flags), area + at('xmm'));
+  private restore(saved: readonly Uint8Array[]): void {
+    const simd = this.state.u32(at('unwind')) === UNWIND.exception && this.state.u32(at('exceptionVector')) === XM;
+    RESTORED.slice(0, simd ? RESTORED_BEFORE_XM : RESTORED.length).forEach(([start], i) => {
+      this.bytes.set(saved[i] as Uint8Array, this.places.area + start);
+    });
   }
   private unwind(): never {
     throw new Unwound();
@@ -244,7 +268,8 @@ export class Evaluator implements Sem<Value> {
     return v.bits;
   }
   private same(what: string, a: Value, b: Value): void {
-    if (a.bits !== b.bits) throw new RangeError(`${this.form.instruction.name}: ${what} of ${a.bits} and ${b.bits} bits`);
+    if (a.bits !== b.bits)
+      throw new RangeError(`${this.form.instruction.name}: ${what} of ${a.bits} and ${b.bits} bits`);
   }
   binary(op: BinaryOp, a: Value, b: Value): Value {
     this.same(op, a, b);
@@ -398,11 +423,13 @@ export class Evaluator implements Sem<Value> {
     const d = this.decodedOf(operand);
     switch (operand.kind) {
       case 'gpr':
-        if (v.bits !== operand.bits) throw new RangeError(`${this.form.instruction.name} writes ${v.bits} bits to a ${operand.bits}-bit register`);
+        if (v.bits !== operand.bits)
+          throw new RangeError(`${this.form.instruction.name} writes ${v.bits} bits to a ${operand.bits}-bit register`);
         this.writeGpr(d.register, d.high, v);
         return;
       case 'mem':
-        if (v.bits !== operand.bits) throw new RangeError(`${this.form.instruction.name} writes ${v.bits} bits to ${operand.bits} bits of memory`);
+        if (v.bits !== operand.bits)
+          throw new RangeError(`${this.form.instruction.name} writes ${v.bits} bits to ${operand.bits} bits of memory`);
         this.storeLinear(this.operandLinear(operand, v.bits / 8, true), v);
         return;
       case 'xmm':
@@ -426,7 +453,8 @@ export class Evaluator implements Sem<Value> {
     const pointer = Number(this.procedure('mem_rmw_slow', linear, bits / 8)) >>> 0;
     if (pointer === 0) this.unwind();
     const result = f({ bits, value: this.readHost(pointer, bits) });
-    if (result.bits !== bits) throw new RangeError(`${this.form.instruction.name} updates ${bits} bits of memory with ${result.bits}`);
+    if (result.bits !== bits)
+      throw new RangeError(`${this.form.instruction.name} updates ${bits} bits of memory with ${result.bits}`);
     this.writeHost(pointer, result.value, bits);
     if (pointer !== this.places.area + at('bounce')) return;
     if (this.procedure('mem_write_slow', linear, bits / 8) === 0) this.unwind();
@@ -437,10 +465,13 @@ export class Evaluator implements Sem<Value> {
     if (d.ripRelative) address += this.nextRip().value;
     if (d.base >= 0) address += this.state.u64(gprOffset(d.base));
     if (d.index >= 0) address += this.state.u64(gprOffset(d.index)) << BigInt(d.scale);
-    return this.const(address + ((operand as MovedOperand).offset ?? 0n), this.addrBits);
+    return this.const(address + ((operand as MovedOperand).moved ?? 0n), this.addrBits);
   }
   private operandLinear(operand: Operand, sizeBytes: number, isWrite: boolean): bigint {
-    const linear = this.segmentLinear(this.decoded.segment, this.effectiveAddress(operand), sizeBytes, isWrite);
+    const address = this.effectiveAddress(operand);
+    const { part } = operand as MovedOperand;
+    const offset = part === undefined ? address : this.const(address.value + part, 64);
+    const linear = this.segmentLinear(this.decoded.segment, offset, sizeBytes, isWrite);
     if (this.form.row.encoding.aligned === true && operand.bits === 128 && (linear & 15n) !== 0n) this.raise(13, 0);
     return linear;
   }
@@ -450,12 +481,15 @@ export class Evaluator implements Sem<Value> {
     // Canonicality is checked by the page walk.
     if (this.long) return BigInt.asUintN(64, segment >= FS ? base + address.value : address.value);
     if (sizeBytes === 0) return (base + address.value) & 0xffff_ffffn;
-    if ((this.modeKey & KEY_FLAT) !== 0 && segment < FS && segment !== CS) return address.value;
+    if ((this.modeKey & KEY_FLAT) !== 0 && segment < FS && segment !== CS) return address.value & 0xffff_ffffn;
     if (this.procedure('segment_address', segment, address.value, sizeBytes, isWrite ? 1 : 0) !== 0) this.unwind();
-    return this.state.u64(at('eaTmp'));
+    return this.state.u64(at('segmentTmp'));
   }
   at(operand: Operand, offset: Value | number, bits: number): Operand {
-    const moved: MovedOperand = { ...operand, bits, offset: typeof offset === 'number' ? BigInt(offset) : signedOf(offset) };
+    const moved: MovedOperand =
+      typeof offset === 'number'
+        ? { ...operand, bits, part: BigInt(offset) }
+        : { ...operand, bits, moved: signedOf(offset) };
     return moved;
   }
   effectiveSegment(segment: number): Value {
@@ -535,7 +569,8 @@ export class Evaluator implements Sem<Value> {
     const exact = kind === 'add' ? a.value + b.value : a.value - b.value;
     const nibble = kind === 'add' ? (a.value & 15n) + (b.value & 15n) : (a.value & 15n) - (b.value & 15n);
     const signedExact = kind === 'add' ? signedOf(a) + signedOf(b) : signedOf(a) - signedOf(b);
-    if (BigInt.asUintN(r.bits, exact) !== r.value) throw new RangeError(`${this.form.instruction.name}: flags('${kind}') with another result`);
+    if (BigInt.asUintN(r.bits, exact) !== r.value)
+      throw new RangeError(`${this.form.instruction.name}: flags('${kind}') with another result`);
     this.setAll({ ...common, c: exact !== r.value, a: nibble < 0n || nibble > 15n, o: signedExact !== signedOf(r) });
   }
   flagsResult(r: Value, rest: { c?: Value; o?: Value; a?: Value }): void {
@@ -556,7 +591,16 @@ export class Evaluator implements Sem<Value> {
   cond(condition: Condition): Value {
     const word = this.status;
     const is = (name: StatusFlag): boolean => ((word >> FLAG_BIT[name]) & 1) === 1;
-    const positive = [is('o'), is('c'), is('z'), is('c') || is('z'), is('s'), is('p'), is('s') !== is('o'), is('z') || is('s') !== is('o')];
+    const positive = [
+      is('o'),
+      is('c'),
+      is('z'),
+      is('c') || is('z'),
+      is('s'),
+      is('p'),
+      is('s') !== is('o'),
+      is('z') || is('s') !== is('o'),
+    ];
     const n = CONDITIONS.indexOf(condition);
     return this.const(positive[n >> 1] !== ((n & 1) === 1) ? 1 : 0, 1);
   }
@@ -640,7 +684,8 @@ export class Evaluator implements Sem<Value> {
     this.target = v.value;
   }
   when(condition: Value, then: () => void): void {
-    if (condition.bits !== 1) throw new RangeError(`${this.form.instruction.name}: a condition of ${condition.bits} bits`);
+    if (condition.bits !== 1)
+      throw new RangeError(`${this.form.instruction.name}: a condition of ${condition.bits} bits`);
     if (condition.value !== 0n) then();
   }
   raise(vector: number, errorCode?: number): void {
@@ -656,7 +701,8 @@ export class Evaluator implements Sem<Value> {
   call(name: string, ...args: Value[]): Value {
     const p = PROCEDURES[name];
     if (p === undefined) throw new RangeError(`no procedure named ${name}`);
-    if (p.params.length !== args.length) throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
+    if (p.params.length !== args.length)
+      throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
     const passed = args.map((v, i) => {
       if (p.params[i] === 'v128') throw new RangeError(`${name} takes a v128`);
       return p.params[i] === 'i64' ? BigInt.asIntN(64, v.value) : Number(BigInt.asIntN(32, v.value));
@@ -674,8 +720,12 @@ export class Evaluator implements Sem<Value> {
   // --- SIMD ------------------------------------------------------------------------------------------------------
 
   simd(op: string, ...args: Value[]): Value {
-    for (const v of args) if (v.bits !== 128) throw new RangeError(`${this.form.instruction.name}: ${op} of ${v.bits} bits`);
-    const value = simdOp(op, args.map((v) => v.value));
+    for (const v of args)
+      if (v.bits !== 128) throw new RangeError(`${this.form.instruction.name}: ${op} of ${v.bits} bits`);
+    const value = simdOp(
+      op,
+      args.map((v) => v.value),
+    );
     return { bits: op.endsWith('bitmask') || op.endsWith('_true') ? 32 : 128, value };
   }
   shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
@@ -685,7 +735,8 @@ export class Evaluator implements Sem<Value> {
     return this.const(v.value >> BigInt(laneBits * lane), laneBits);
   }
   replaceLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number, x: Value): Value {
-    if (x.bits !== laneBits) throw new RangeError(`${this.form.instruction.name}: a lane of ${laneBits} bits replaced by ${x.bits}`);
+    if (x.bits !== laneBits)
+      throw new RangeError(`${this.form.instruction.name}: a lane of ${laneBits} bits replaced by ${x.bits}`);
     const shift = BigInt(laneBits * lane);
     return this.const((v.value & ~(mask(laneBits) << shift)) | (x.value << shift), 128);
   }
@@ -712,4 +763,3 @@ export function asInterpreter(evaluator: Evaluator): Interpreter {
 export function withoutBlocks(procedures: Procedures): Procedures {
   return { ...procedures, enter_code: () => 1, cut_block: (record) => record };
 }
-export { EXIT_NONE };

@@ -5,9 +5,7 @@ const lowMask = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 const signed = (v: bigint, bits: number): bigint => BigInt.asIntN(bits, v);
 const clamp = (v: bigint, low: bigint, high: bigint): bigint => (v < low ? low : v > high ? high : v);
 const saturate = (v: bigint, bits: number, isSigned: boolean): bigint =>
-  isSigned
-    ? clamp(v, -(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n)
-    : clamp(v, 0n, lowMask(bits));
+  isSigned ? clamp(v, -(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n) : clamp(v, 0n, lowMask(bits));
 
 /** Lanes of a 128-bit value, lane 0 first, unsigned. */
 export function lanesOf(v: bigint, laneBits: number): bigint[] {
@@ -86,11 +84,18 @@ export function simdOp(name: string, args: readonly bigint[]): bigint {
   const x = lanesOf(a, bits);
   const y = lanesOf(b, bits);
   const lanewise = LANEWISE[op];
-  if (lanewise !== undefined) return fromLanes(x.map((lane, i) => lanewise(lane, y[i] as bigint, bits)), bits);
-  if (op === 'bitmask')
-    return x.reduce((mask, lane, i) => mask | ((lane >> BigInt(bits - 1)) << BigInt(i)), 0n);
+  if (lanewise !== undefined)
+    return fromLanes(
+      x.map((lane, i) => lanewise(lane, y[i] as bigint, bits)),
+      bits,
+    );
+  if (op === 'bitmask') return x.reduce((mask, lane, i) => mask | ((lane >> BigInt(bits - 1)) << BigInt(i)), 0n);
   if (op === 'all_true') return x.every((lane) => lane !== 0n) ? 1n : 0n;
-  if (op === 'swizzle') return fromLanes(y.map((i) => (i < 16n ? (x[Number(i)] as bigint) : 0n)), 8);
+  if (op === 'swizzle')
+    return fromLanes(
+      y.map((i) => (i < 16n ? (x[Number(i)] as bigint) : 0n)),
+      8,
+    );
   const wide = op.endsWith('_s');
   const value = (v: bigint, n: number): bigint => (wide ? signed(v, n) : v);
   const narrow = /^narrow_i(\d+)x\d+_[su]$/.exec(op);
@@ -98,7 +103,10 @@ export function simdOp(name: string, args: readonly bigint[]): bigint {
     // The source is signed for both.
     const from = Number(narrow[1]);
     const all = [...lanesOf(a, from), ...lanesOf(b, from)];
-    return fromLanes(all.map((v) => saturate(signed(v, from), bits, wide)), bits);
+    return fromLanes(
+      all.map((v) => saturate(signed(v, from), bits, wide)),
+      bits,
+    );
   }
   const half = /^(extend|extmul)_(low|high)_i(\d+)x\d+_[su]$/.exec(op);
   if (half) {
@@ -122,7 +130,10 @@ export function simdOp(name: string, args: readonly bigint[]): bigint {
       const left = value(p[i] as bigint, from);
       return pairwise[1] === 'dot' ? left * value(q[i] as bigint, from) : left;
     };
-    return fromLanes(Array.from({ length: 128 / bits }, (_, i) => term(2 * i) + term(2 * i + 1)), bits);
+    return fromLanes(
+      Array.from({ length: 128 / bits }, (_, i) => term(2 * i) + term(2 * i + 1)),
+      bits,
+    );
   }
   throw new RangeError(`the evaluator has no SIMD operation ${name}`);
 }
@@ -142,5 +153,8 @@ export function simdShiftOp(name: string, v: bigint, count: number): bigint {
 /** i8x16.shuffle. */
 export function shuffleOp(a: bigint, b: bigint, lanes: readonly number[]): bigint {
   const all = [...lanesOf(a, 8), ...lanesOf(b, 8)];
-  return fromLanes(lanes.map((i) => all[i] as bigint), 8);
+  return fromLanes(
+    lanes.map((i) => all[i] as bigint),
+    8,
+  );
 }
