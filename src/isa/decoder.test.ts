@@ -159,6 +159,8 @@ function compare(bytes: Uint8Array, bits: CodeBits): string | undefined {
   const form = out.form;
   if (form === undefined) {
     if (theirs.text === '(bad)' || !provided(theirs.name)) return undefined;
+    // 0F 0D with a register: a reserved NOP for iced, #UD on Intel processors (see native.test.ts).
+    if (out.map === 1 && out.opcode === 0x0d && theirs.name === 'nop') return undefined;
     return report;
   }
   if (theirs.text === '(bad)' || theirs.length !== length) return report;
