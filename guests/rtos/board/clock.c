@@ -11,6 +11,7 @@
 #define INPUT_HZ 1193182u
 #define CALIBRATION_COUNTS 23864u /* 20 ms */
 #define CALIBRATION_PASSES 3
+#define CALIBRATION_PAUSE_CYCLES 20000
 #define READ_SLACK_COUNTS 4       /* an interrupt may come this much before the counter reloads */
 
 static ClockState state;
@@ -52,6 +53,14 @@ static uint32_t readCounterAt(uint64_t *tsc, uint32_t slackCycles)
   return count;
 }
 
+/* Lets some time pass without touching the counter: reading it is slow on real and on virtual machines. */
+static void spinCycles(uint32_t cycles)
+{
+  uint64_t start = rdtsc();
+  while (rdtsc() - start < cycles)
+    ;
+}
+
 static uint32_t calibrateOnce(void)
 {
   uint64_t from, to;
@@ -59,9 +68,10 @@ static uint32_t calibrateOnce(void)
   for (int i = 0; i < 16; i++)
     readCounter(); /* the new count is loaded on the next clock pulse */
   uint32_t first = readCounterAt(&from, 0), last;
-  do
+  do {
+    spinCycles(CALIBRATION_PAUSE_CYCLES);
     last = readCounterAt(&to, 0);
-  while (first - last < CALIBRATION_COUNTS);
+  } while (first - last < CALIBRATION_COUNTS);
   return (uint32_t)udiv64((uint64_t)udiv64((to - from) * INPUT_HZ, first - last), 1000);
 }
 
