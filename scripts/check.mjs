@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 
 const steps = [
   ['biome', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off']],
+  ['architecture table', ['scripts/architecture.mjs']],
   ['tsc (pure rooms)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.pure.json']],
   ['tsc (all)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
   [
