@@ -47,7 +47,7 @@ export interface RegionSpec {
 }
 
 type Fn = (...args: never[]) => unknown;
-/** Methods seen from the device's side: state and context first. At most two arguments. */
+/** Methods seen from the device's side: state and context first. At most three arguments. */
 export type Bound<S, P, I> = {
   readonly [K in keyof I]: I[K] extends (...args: infer A) => infer R ? (s: S, ctx: Ctx<P>, ...args: A) => R : never;
 };
@@ -179,17 +179,17 @@ export class DeviceInstance<S extends object, P extends object, I extends object
 
   #bind<T extends object>(table: object | undefined, changes: boolean): T {
     const bound = Object.entries((table ?? {}) as Record<string, Fn>).map(([key, fn]) => {
-      const call = fn as (s: S, ctx: unknown, a: unknown, b: unknown) => unknown;
+      const call = fn as (s: S, ctx: unknown, a: unknown, b: unknown, c: unknown) => unknown;
       const wrapped = changes
-        ? (a: unknown, b: unknown) => {
+        ? (a: unknown, b: unknown, c: unknown) => {
             this.enter();
-            const result = call(this.state, this.ctx, a, b);
+            const result = call(this.state, this.ctx, a, b, c);
             this.settle();
             return result;
           }
-        : (a: unknown, b: unknown) => {
+        : (a: unknown, b: unknown, c: unknown) => {
             if (this.#timed) this.ctx.nowNs = this.home.clock.nowNs();
-            return call(this.state, this.ctx, a, b);
+            return call(this.state, this.ctx, a, b, c);
           };
       return [key, wrapped] as const;
     });

@@ -2,7 +2,9 @@
 export * from './bus.js';
 export * from './chipset/acpi-pm.js';
 export * from './chipset/apic-message.js';
+export * from './chipset/debug-console.js';
 export * from './chipset/debug-exit.js';
+export * from './chipset/fw-cfg.js';
 export * from './chipset/i8042.js';
 export * from './chipset/i8254.js';
 export * from './chipset/i8259.js';
@@ -18,4 +20,5 @@ export * from './device-set.js';
 export * from './interrupt-lines.js';
 export * from './pci/config-space.js';
 export * from './pci/host-bridge.js';
+export * from './pci/piix4-pm.js';
 export * from './tick-clock.js';

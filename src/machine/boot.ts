@@ -38,7 +38,19 @@ export type BootSource =
       readonly gpa: number;
       readonly entryGpa?: number;
       readonly mode?: EntryState['mode'];
+    }
+  | {
+      /** The processor starts at its reset vector in this firmware (SeaBIOS), which boots from the machine's media. */
+      readonly kind: 'firmware';
+      readonly bios: NamedBytes;
+      /** The video BIOS that the firmware runs; without it there is no picture before an operating system draws one. */
+      readonly vgaBios?: NamedBytes;
+      /** Where to look for something to boot, in order; by default CD-ROM, disk, floppy disk. */
+      readonly bootOrder?: readonly BootDevice[];
     };
+export type BootDevice = 'cdrom' | 'disk' | 'floppy';
+/** What a loader of ours puts into memory. */
+export type LoadedBootSource = Exclude<BootSource, { kind: 'firmware' }>;
 
 /** Tells the loader of a kernel file by its content. */
 export function kernelKind(kernel: NamedBytes): 'linux' | 'multiboot' {
@@ -49,7 +61,7 @@ export function kernelKind(kernel: NamedBytes): 'linux' | 'multiboot' {
 }
 
 /** Puts the guest into memory and tells how to enter it. */
-export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: BootSource, rsdpGpa: number): EntryState {
+export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: LoadedBootSource, rsdpGpa: number): EntryState {
   const { name, data } = boot.kernel;
   switch (boot.kind) {
     case 'linux':

@@ -13,9 +13,10 @@ import {
   type ExitStatistic,
   VcpuMonitor,
 } from '../vmm/index.js';
-import type { Engine, EngineVm, TimeMode, Vcpu } from '../vmx/index.js';
+import { type CpuState, type Engine, type EngineVm, resetState, type TimeMode, type Vcpu } from '../vmx/index.js';
 import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineBoard } from './board.js';
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
+import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
@@ -41,6 +42,8 @@ export interface MachineConfig {
   readonly onReset?: 'reset' | 'stop';
   /** Port by which a guest ends its run, as QEMU's isa-debug-exit; null for none (default: 0xf4). */
   readonly debugExitPort?: number | null;
+  /** A VGA display adapter; by default where firmware boots. */
+  readonly display?: 'vga' | 'none';
 }
 
 /** What a machine needs of its surroundings. */
@@ -55,6 +58,8 @@ export interface MachineHost {
   /** The guest has made room for console input. */
   readonly consoleRoom?: () => void;
   readonly log?: (text: string) => void;
+  /** Bytes that firmware writes to its debug port. */
+  readonly firmwareDebug?: { write(byte: number): void };
   /** Features that the engine implements; by default the engine's own list, else the whole CPU model. */
   readonly cpuFeatures?: ReadonlySet<CpuFeature>;
   readonly policy?: AccessPolicyOptions;
@@ -104,6 +109,12 @@ export interface MachineStats {
   readonly rip: string;
 }
 
+const VIDEO_BYTES = 16 << 20;
+const romOf = (config: MachineConfig): Uint8Array | null =>
+  config.boot.kind === 'firmware' ? config.boot.bios.data : null;
+const videoBytesOf = (config: MachineConfig): number =>
+  (config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none')) === 'vga' ? VIDEO_BYTES : 0;
+
 /** A step that makes no progress this often in a row is a mistake of ours. */
 const MAX_IDLE_RUNS = 1_000_000;
 
@@ -119,6 +130,8 @@ export class Machine {
   readonly #tscHz: number;
   readonly #virtual: boolean;
   readonly #signature: number;
+  /** Of a board whose memory layout changes; null on one with plain RAM. */
+  readonly #boardMemory: BoardMemory | null;
   /** Caller's time minus domain time. */
   #originNs = 0;
   #started = false;
@@ -152,6 +165,15 @@ export class Machine {
       this.#pausedAtNs = this.#originNs; // domain time starts with the first step
     }
     this.map = memoryMap(machineBoard, config.memoryBytes);
+    const rom = romOf(config);
+    const videoBytes = videoBytesOf(config);
+    if (extraBytesFor(rom, videoBytes) > 0) {
+      const { extraOffset, memory } = vm;
+      const ramOffset = memory.bufferOffsetOf(0);
+      if (extraOffset === undefined)
+        throw new BugError('MACHINE_EXTRA', `engine '${host.engine.name}' has no memory for ROMs`);
+      this.#boardMemory = new BoardMemory({ memory, map: this.map, ramOffset, extraOffset, rom, videoBytes });
+    } else this.#boardMemory = null;
     const silent = { tx: () => {} };
     this.chipset = new PcChipset({
       clock: { nowNs: () => this.clockNs() },
@@ -171,6 +193,8 @@ export class Machine {
         silent,
       ],
       debugExitPort: config.debugExitPort === undefined ? machineBoard.debugExitPort : config.debugExitPort,
+      onA20: (open) => this.#boardMemory?.setA20(open),
+      onShadow: () => this.#boardMemory?.update(),
     });
     const after = (): void => this.#afterAccess();
     const model = cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL);
@@ -204,7 +228,30 @@ export class Machine {
       hostNs: host.nowNs,
       ...(host.policy && { policy: new AccessPolicy(host.policy) }),
     });
+    this.#placeOptional();
     this.#load();
+  }
+
+  /** Devices that depend on the configuration. */
+  #placeOptional(): void {
+    const { chipset, config } = this;
+    const boardMemory = this.#boardMemory;
+    if (boardMemory === null) return;
+    if (config.boot.kind === 'firmware') {
+      placeFirmware(chipset, {
+        boot: config.boot,
+        board: machineBoard,
+        map: this.map,
+        memory: this.vm.memory,
+        cpus: 1,
+        floppies: 0,
+        debug: (byte) => this.#host.firmwareDebug?.write(byte),
+      });
+      const { gpa, sizeBytes, target } = boardMemory.shadowTarget();
+      chipset.set.mmio.add(gpa, sizeBytes, target);
+    }
+    boardMemory.start(() => chipset.hostBridge.queries.shadow());
+    boardMemory.clear();
   }
 
   /** Domain time in nanoseconds since power-on. */
@@ -274,9 +321,8 @@ export class Machine {
     this.#resets++;
     this.outcome = null;
     this.chipset.reset();
-    for (const slot of this.vm.memory.slots) {
-      if (!slot.readOnly) this.vm.memory.loadFill(slot.gpa, slot.sizeBytes, 0);
-    }
+    if (this.#boardMemory !== null) this.#boardMemory.clear();
+    else for (const slot of this.vm.memory.slots) this.vm.memory.loadFill(slot.gpa, slot.sizeBytes, 0);
     this.#load();
   }
 
@@ -324,13 +370,19 @@ export class Machine {
     return this.#tscHz === 1e9 ? Math.ceil(ns) : Math.ceil((ns * this.#tscHz) / 1e9);
   }
 
-  /** Tables, guest image and entry state. */
-  #load(): void {
+  #entryState(): CpuState {
+    const { boot } = this.config;
+    if (boot.kind === 'firmware') return resetState(this.#signature);
     const { memory } = this.vm;
     const rsdpGpa = loadFirmwareTables(memory, machineBoard, 1, this.#signature);
-    const entry = loadBoot(memory, this.map, this.config.boot, rsdpGpa);
+    return entryCpuState(loadBoot(memory, this.map, boot, rsdpGpa));
+  }
+
+  /** Tables, guest image and entry state. */
+  #load(): void {
+    const state = this.#entryState();
     this.monitor.reset();
-    this.vcpu.writeState(entryCpuState(entry));
+    this.vcpu.writeState(state);
     this.vcpu.requestInterruptWindow(false);
     this.vcpu.writeTsc(0n);
   }
@@ -428,11 +480,13 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
   if (!Number.isSafeInteger(tscHz) || tscHz < 1_000_000 || tscHz > 100_000_000_000) {
     throw new ConfigError('MACHINE_TSC', `TSC frequency is ${tscHz} Hz, expected 1000000 to 100000000000`);
   }
+  if (config.boot.kind === 'firmware') checkFirmware(config.boot.bios);
   memoryMap(machineBoard, config.memoryBytes); // refuses sizes before the engine reserves memory
   const link: { machine: Machine | null } = { machine: null };
   const vm = await host.engine.createVm({
     memoryBytes: config.memoryBytes,
     pciHoleStart: machineBoard.pciHole.gpa,
+    extraBytes: extraBytesFor(romOf(config), videoBytesOf(config)),
     vcpus: 1,
     time: config.time,
     tscHz,

@@ -118,3 +118,26 @@ test('bad slots are refused', () => {
   m.removeSlot(0x4000);
   assert.equal(m.readU8(0x4000), 0xff);
 });
+
+test('replacing slots is heard once and keeps the log of a slot that stays', () => {
+  const m = make();
+  let heard = 0;
+  const end = m.onSlotsChanged(() => heard++);
+  m.startDirtyLog(0x8000);
+  m.writeU8(0x8000, 1);
+  m.replaceSlots([
+    { gpa: 0, sizeBytes: 0x1000, bufferOffset: 0x3000, readOnly: true },
+    { gpa: 0x8000, sizeBytes: 0x1000, bufferOffset: 0, readOnly: false },
+  ]);
+  assert.equal(heard, 1);
+  assert.deepEqual([...m.takeDirtyLog(0x8000)], [1]);
+  assert.equal(m.bufferOffsetOf(0), 0x3000);
+  const bad = { gpa: 0x8000, sizeBytes: 0x1000, bufferOffset: 0x4000, readOnly: false };
+  assert.throws(() => m.replaceSlots([bad]), BugError);
+  assert.equal(m.bufferOffsetOf(0), 0x3000);
+  m.removeSlot(0);
+  assert.equal(heard, 2);
+  end();
+  m.removeSlot(0x8000);
+  assert.equal(heard, 2);
+});

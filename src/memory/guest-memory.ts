@@ -32,6 +32,9 @@ export interface MemoryCounters {
 /** Called after bytes [gpa, gpa + sizeBytes) were written through this object; the range lies inside one slot. */
 export type WriteListener = (gpa: Gpa, sizeBytes: number) => void;
 
+/** Called after slots were added, removed or replaced. */
+export type SlotListener = () => void;
+
 interface SlotEntry extends MemorySlot {
   /** One bit per page, or null when the slot is not logged. */
   dirty: Uint32Array | null;
@@ -51,6 +54,7 @@ export class GuestMemory {
   #slots: SlotEntry[] = [];
   #last: SlotEntry | null = null;
   #listeners: WriteListener[] = [];
+  #slotListeners: SlotListener[] = [];
 
   constructor(buffer: ArrayBufferLike, slots: readonly MemorySlot[] = []) {
     this.buffer = buffer;
@@ -76,6 +80,34 @@ export class GuestMemory {
 
   /** Adds a slot; it must be page aligned, lie inside the buffer and overlap no other. */
   addSlot(slot: MemorySlot): void {
+    this.#add(slot);
+    this.#slotsChanged();
+  }
+
+  /**
+   * Replaces all slots at once; listeners hear of it once. A slot whose address, size and place in the buffer stay the
+   * same keeps its dirty log.
+   */
+  replaceSlots(slots: readonly MemorySlot[]): void {
+    const before = this.#slots;
+    this.#slots = [];
+    try {
+      for (const slot of slots) this.#add(slot);
+    } catch (error) {
+      this.#slots = before;
+      this.#last = null;
+      throw error;
+    }
+    for (const slot of this.#slots) {
+      const old = before.find(
+        (b) => b.gpa === slot.gpa && b.sizeBytes === slot.sizeBytes && b.bufferOffset === slot.bufferOffset,
+      );
+      slot.dirty = old?.dirty ?? null;
+    }
+    this.#slotsChanged();
+  }
+
+  #add(slot: MemorySlot): void {
     const { gpa, sizeBytes, bufferOffset } = slot;
     const where = `memory slot at ${hex(gpa)} of ${hex(sizeBytes)} bytes`;
     const aligned = (n: number): boolean => Number.isSafeInteger(n) && n >= 0 && n % PAGE_BYTES === 0;
@@ -100,6 +132,15 @@ export class GuestMemory {
     this.#slots = this.#slots.filter((s) => s.gpa !== gpa);
     this.#last = null;
     if (this.#slots.length === before) throw new BugError('MEMORY_SLOT', `no memory slot starts at ${hex(gpa)}`);
+    this.#slotsChanged();
+  }
+
+  /** Calls `listener` after every change of the slots; returns the function that ends it. */
+  onSlotsChanged(listener: SlotListener): () => void {
+    this.#slotListeners = [...this.#slotListeners, listener];
+    return () => {
+      this.#slotListeners = this.#slotListeners.filter((l) => l !== listener);
+    };
   }
 
   /** Calls `listener` after every write made through this object; returns the function that ends it. */
@@ -250,6 +291,10 @@ export class GuestMemory {
   }
 
   // ---- internals ----
+
+  #slotsChanged(): void {
+    for (const listener of this.#slotListeners) listener();
+  }
 
   #slotOf(gpa: number, sizeBytes: number): SlotEntry | null {
     const last = this.#last;

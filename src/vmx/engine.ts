@@ -12,6 +12,8 @@ export interface EngineVmOptions {
   readonly memoryBytes: number;
   /** RAM from this size on is placed at 4 GiB and above (the PCI hole lies between). Bytes. */
   readonly pciHoleStart?: number;
+  /** Bytes of buffer behind the RAM that are no RAM: the board maps ROMs and video memory there by slots. A multiple of 4096. */
+  readonly extraBytes?: number;
   readonly vcpus: number;
   /** `virtual`: the TSC advances by one per retired instruction. `real`: it follows the host's monotonic clock. */
   readonly time: TimeMode;
@@ -42,6 +44,8 @@ export interface Engine {
 export interface EngineVm {
   /** Guest-physical memory; loaders and devices read and write it, the processor sees every write. */
   readonly memory: GuestMemory;
+  /** Offset in the memory's buffer of the `extraBytes` asked for. */
+  readonly extraOffset?: number;
   readonly vcpus: readonly Vcpu[];
   /** Releases host resources; the VM must not be used after. */
   close(): void;

@@ -8,6 +8,7 @@ import type { AccessSize, BusTarget, DeviceInstance, LineSink } from '../device.
 import type { SavedDevices } from '../device-set.js';
 import { DeviceSet } from '../device-set.js';
 import { InterruptLines } from '../interrupt-lines.js';
+import type { PciPlace } from '../pci/config-space.js';
 import { PciFunctions } from '../pci/config-space.js';
 import { pciHostBridge } from '../pci/host-bridge.js';
 import { acpiPm } from './acpi-pm.js';
@@ -65,6 +66,8 @@ export interface PcChipsetOptions {
   readonly debugExitPort?: number | null;
   /** The A20 gate moved. */
   readonly onA20?: LineSink;
+  /** The shadow memory registers of the host bridge were written or reset. */
+  readonly onShadow?: () => void;
   /** Called when some processor may have something new to take; `cpu` is -1 for "any". Optional hint for kicks. */
   readonly onInterrupt?: (cpu: number) => void;
 }
@@ -104,6 +107,9 @@ export class PcChipset {
   readonly localApics: readonly LocalApic[];
   readonly ioApic;
   readonly debugExit;
+  readonly hostBridge;
+  readonly #onShadow: () => void;
+  readonly #places: PciPlace[] = [];
   /** Set when the guest asked for reset, power off or exit; the board clears it by `reset()`. */
   request: PowerRequest | null = null;
   readonly #page: LocalApicPage;
@@ -200,7 +206,12 @@ export class PcChipset {
       },
       {},
     );
-    set.place(pciHostBridge, { regs: 0xcf8, reset: resetBy('port 0xcf9') }, { functions: this.pci });
+    this.#onShadow = options.onShadow ?? (() => {});
+    this.hostBridge = set.place(
+      pciHostBridge,
+      { regs: 0xcf8, reset: resetBy('port 0xcf9') },
+      { functions: this.pci, shadowChanged: () => this.#onShadow() },
+    );
     set.place(postPort, { post: 0x80, delay: 0xed, fpu: 0xf0 }, {});
     const exitPort = options.debugExitPort ?? null;
     this.debugExit = exitPort === null ? null : set.place(debugExit, { regs: exitPort }, {});
@@ -224,6 +235,17 @@ export class PcChipset {
     );
     this.apicBus.add(placed);
     return placed;
+  }
+
+  /** Puts a function on the PCI bus; its windows follow resets and loads. */
+  addPci(address: number, place: PciPlace): void {
+    this.pci.add(address, place);
+    this.#places.push(place);
+  }
+
+  #syncPlaces(): void {
+    for (const place of this.#places) place.sync();
+    this.#onShadow();
   }
 
   /** Names the processor whose memory accesses follow, for the local APIC page. */
@@ -275,6 +297,7 @@ export class PcChipset {
   reset(): void {
     this.set.reset();
     if (this.localApics.length > 0) this.moveLocalApicPage(PC.LOCAL_APIC_GPA, true);
+    this.#syncPlaces();
     this.request = null;
   }
 
@@ -289,6 +312,7 @@ export class PcChipset {
       const inMemory = (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === APIC_BASE_ENABLE;
       this.moveLocalApicPage((base & APIC_PAGE) >>> 0, inMemory);
     }
+    this.#syncPlaces();
     this.request = null;
   }
 }

@@ -90,6 +90,61 @@ export function writeConfig(config: PciConfig, register: number, size: AccessSiz
   }
 }
 
+const COMMAND = 0x04;
+const COMMAND_IO = 1;
+const COMMAND_MEMORY = 2;
+const BAR_COUNT = 6;
+
+/** Addresses that the function decodes now, by base address register; null: absent, disabled or not yet set. */
+export function decodedWindows(config: PciConfig): (number | null)[] {
+  const command = config.bytes[COMMAND] ?? 0;
+  return Array.from({ length: BAR_COUNT }, (_, i) => {
+    const at = HEADER_BAR0 + 4 * i;
+    const mask = readConfig({ bytes: config.writable, writable: [] }, at, 4);
+    if (mask === 0) return null;
+    const value = readConfig(config, at, 4);
+    const isIo = (value & 1) !== 0;
+    if ((command & (isIo ? COMMAND_IO : COMMAND_MEMORY)) === 0) return null;
+    const base = (value & mask) >>> 0;
+    return base === 0 || base === mask ? null : base;
+  });
+}
+
+/** What a device with a configuration space offers to its place on the bus. */
+export interface PciDeviceInputs {
+  configRead(register: number, size: AccessSize): number;
+  configWrite(register: number, size: AccessSize, value: number): void;
+}
+
+/** A device's place on the PCI bus: hands configuration accesses on and follows its windows. Wiring, not state. */
+export class PciPlace implements PciFunction {
+  #mapped: (number | null)[] = Array.from({ length: BAR_COUNT }, () => null);
+  /** `config` gives the live configuration space; `map` moves window `bar` to `base`, or away when null. */
+  constructor(
+    readonly inputs: PciDeviceInputs,
+    readonly config: () => PciConfig,
+    readonly map: (bar: number, base: number | null, before: number | null) => void = () => {},
+  ) {}
+  readConfig(register: number, size: AccessSize): number {
+    return this.inputs.configRead(register, size);
+  }
+  writeConfig(register: number, size: AccessSize, value: number): void {
+    this.inputs.configWrite(register, size, value);
+    this.sync();
+  }
+  /** Brings the windows to what the configuration space says: after a write, a reset or a load. */
+  sync(): void {
+    const now = decodedWindows(this.config());
+    const before = this.#mapped;
+    this.#mapped = now;
+    for (let bar = 0; bar < BAR_COUNT; bar++) {
+      const from = before[bar] ?? null;
+      const to = now[bar] ?? null;
+      if (from !== to) this.map(bar, to, from);
+    }
+  }
+}
+
 /** A function's side of the bus, as a device offers it. */
 export interface PciFunction {
   readConfig(register: number, size: AccessSize): number;
