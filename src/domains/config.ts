@@ -19,10 +19,12 @@ export interface ScriptStep {
   /** Seconds of domain time to wait before typing. */
   readonly delayS?: number;
   readonly send?: string;
-  /** Seconds of domain time that `expect` may take; 60 by default. */
+  /** Seconds of domain time that `expect` or `ended` may take; 60 by default. */
   readonly timeoutS?: number;
   /** Stops the domain, as a success. */
   readonly stop?: boolean;
+  /** Waits until the guest has ended by itself (power off, debug exit). */
+  readonly ended?: boolean;
 }
 
 export interface DomainConfig extends MachineConfig {

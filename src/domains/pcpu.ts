@@ -40,6 +40,8 @@ export interface PcpuOptions {
   readonly emit: (event: PcpuEvent) => void;
   /** Keeps idle virtual time from running ahead of the host's. */
   readonly pace?: boolean;
+  /** Stands still once every script of this CPU is over, so that a scripted run ends at the same instant every time. */
+  readonly holdAfterScripts?: boolean;
 }
 
 /** What to do after `run`: come back at once, or wait for the doorbell until a host time (null: without end). */
@@ -244,6 +246,7 @@ export class PcpuRuntime {
   /** One dispatch; null when there may be more to do at once. */
   #turn(clock: PcpuClock): RunState | null {
     const { scheduler, timeline, mode } = clock;
+    if (this.#o.holdAfterScripts && this.#scriptsOver()) return { kind: 'wait', untilHostNs: null };
     let blocked = false;
     for (const d of this.#domains.values()) {
       if (d.entity === null || d.state_ !== 'running') continue;
@@ -270,6 +273,17 @@ export class PcpuRuntime {
     }
     timeline.jumpTo(d.untilNs);
     return null;
+  }
+
+  /** There are scripts, and all of them are over. */
+  #scriptsOver(): boolean {
+    let scripts = 0;
+    for (const d of this.#domains.values()) {
+      if (d.config.script === undefined) continue;
+      scripts++;
+      if (d.outcome === null && d.script?.over !== true) return false;
+    }
+    return scripts > 0;
   }
 
   /** The host time before which virtual time `untilNs` must not come; now is virtual time `nowNs`. */

@@ -67,3 +67,15 @@ test('a stop step stops', () => {
 test('typed text is UTF-8', () => {
   assert.deepEqual([...utf8('aé€😀')], [...new TextEncoder().encode('aé€😀')]);
 });
+
+test('a step that waits for the end is satisfied by it, and fails when it does not come', () => {
+  const r = new ScriptRunner([{ expect: 'bye' }, { ended: true, timeoutS: 3 }], 0);
+  say(r, 'bye');
+  assert.equal(r.poll(10), null);
+  assert.equal(r.nextNs(), 10 + 3 * S);
+  assert.deepEqual(r.guestEnded(), { kind: 'done' });
+  const late = new ScriptRunner([{ ended: true, timeoutS: 3 }], 0);
+  const failed = late.poll(3 * S);
+  assert.ok(failed?.kind === 'failed');
+  assert.match(failed.message, /the guest did not end within 3 s/);
+});

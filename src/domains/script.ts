@@ -69,7 +69,7 @@ export class ScriptRunner {
     const current = this.#steps[this.#index];
     if (this.#over || current === undefined) return null;
     if (this.#delayEndNs !== null) return this.#delayEndNs;
-    return current.expect === null ? this.#sinceNs : this.#timeoutNs(current.step);
+    return current.expect === null && !current.step.ended ? this.#sinceNs : this.#timeoutNs(current.step);
   }
 
   /** What is to be done now; call until null. */
@@ -82,7 +82,7 @@ export class ScriptRunner {
     }
     const { step, expect } = current;
     if (this.#delayEndNs === null) {
-      if (expect !== null && !this.#match(expect)) return this.#checkTimeout(step, nowNs);
+      if (step.ended || (expect !== null && !this.#match(expect))) return this.#checkTimeout(step, nowNs);
       this.#delayEndNs = nowNs + Math.round((step.delayS ?? 0) * NS);
     }
     if (nowNs < this.#delayEndNs) return null;
@@ -106,7 +106,7 @@ export class ScriptRunner {
         this.#fresh = true;
         if (!this.#match(current.expect)) break;
       }
-      if (current.step.send !== undefined) break;
+      if (current.step.send !== undefined && !current.step.ended) break;
       this.#delayEndNs = null;
       this.#index++;
     }
@@ -137,9 +137,10 @@ export class ScriptRunner {
     if (nowNs < this.#timeoutNs(step)) return null;
     this.#over = true;
     const seconds = step.timeoutS ?? DEFAULT_TIMEOUT_S;
+    const what = step.ended ? 'the guest did not end' : `'${step.expect}' did not come`;
     return {
       kind: 'failed',
-      message: `script step ${this.#index + 1}: '${step.expect}' did not come within ${seconds} s; last output: '${lastWords(this.#text)}'`,
+      message: `script step ${this.#index + 1}: ${what} within ${seconds} s; last output: '${lastWords(this.#text)}'`,
     };
   }
 }

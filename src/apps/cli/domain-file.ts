@@ -14,9 +14,10 @@ const scriptStep = z
     delay: seconds.optional(),
     timeout: seconds.optional(),
     stop: z.boolean().optional(),
+    ended: z.boolean().optional(),
   })
-  .refine((s) => s.expect !== undefined || s.send !== undefined || s.delay !== undefined || s.stop, {
-    message: "is empty, expected at least one of 'expect', 'send', 'delay', 'stop'",
+  .refine((s) => s.expect !== undefined || s.send !== undefined || s.delay !== undefined || s.stop || s.ended, {
+    message: "is empty, expected at least one of 'expect', 'send', 'delay', 'stop', 'ended'",
   });
 const realtime = z.strictObject({
   priority: z.number().int().min(0).max(99),

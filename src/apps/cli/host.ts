@@ -8,6 +8,8 @@ import { engines } from './engines.js';
 export interface HostOptions {
   /** Keeps idle virtual time from running ahead of the host's. */
   readonly pace: boolean;
+  /** Stands still once every script is over. */
+  readonly holdAfterScripts: boolean;
   /** Runs everything on the calling thread. */
   readonly inline?: boolean;
 }
@@ -15,7 +17,11 @@ export interface HostOptions {
 export function openPcanel(options: HostOptions): Pcanel {
   if (!options.inline) {
     return new Pcanel({
-      spawn: nodePcpus({ worker: new URL('./pcpu-worker.js', import.meta.url), pace: options.pace }),
+      spawn: nodePcpus({
+        worker: new URL('./pcpu-worker.js', import.meta.url),
+        pace: options.pace,
+        holdAfterScripts: options.holdAfterScripts,
+      }),
     });
   }
   const spawn = inlinePcpus({
@@ -23,6 +29,7 @@ export function openPcanel(options: HostOptions): Pcanel {
     nowNs: () => performance.now() * 1e6,
     wallClockMs: Date.now,
     pace: options.pace,
+    holdAfterScripts: options.holdAfterScripts,
     delay: async (ms) => {
       await (ms > 0 ? setTimeout(ms) : setImmediate());
     },

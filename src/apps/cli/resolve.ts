@@ -101,6 +101,7 @@ const scriptOf = (steps: NonNullable<DomainEntry['script']>): ScriptStep[] =>
     ...(s.delay !== undefined && { delayS: s.delay }),
     ...(s.timeout !== undefined && { timeoutS: s.timeout }),
     ...(s.stop !== undefined && { stop: s.stop }),
+    ...(s.ended !== undefined && { ended: s.ended }),
   }));
 
 /** Gathers everything a domain needs. */

@@ -1,5 +1,6 @@
 // One run of domains from their configurations to the exit code: consoles, signals, time-out, statistics.
 
+import { setTimeout } from 'node:timers/promises';
 import { VmError } from '../../base/index.js';
 import type { Domain, DomainConfig, Pcanel } from '../../domains/index.js';
 import { type ControlServer, serveControl } from './control-socket.js';
@@ -32,7 +33,7 @@ const say = (line: string): void => void process.stderr.write(`pcanel: ${line}\n
 
 /** Resolves with the exit code when the domains are at their end, or the user or the clock ends them. */
 export async function runSession(o: SessionOptions): Promise<number> {
-  const pcanel = openPcanel({ pace: o.pace, inline: o.inline });
+  const pcanel = openPcanel({ pace: o.pace, inline: o.inline, holdAfterScripts: !o.interactive });
   const undo: (() => unknown)[] = [];
   let control: ControlServer | null = null;
   try {
@@ -118,7 +119,7 @@ class EndOfRun {
   timer(): () => void {
     const { timeoutS } = this.#o;
     if (timeoutS === undefined) return () => {};
-    const timer = setTimeout(() => {
+    const timer = globalThis.setTimeout(() => {
       const running = this.#domains.filter((d) => d.state !== 'stopped').map((d) => d.name);
       say(`TIMEOUT: ${running.join(', ')} still ran after ${timeoutS} s`);
       this.finish(ExitCode.TIMEOUT);
@@ -154,6 +155,12 @@ function connectConsoles(
   return undo;
 }
 
+/** A thread that hangs does not answer; the run ends all the same. */
+const STAT_TIMEOUT_MS = 2000;
+
 async function printStats(pcanel: Pcanel): Promise<void> {
-  for (const cpu of await pcanel.stat()) for (const d of cpu.domains) process.stderr.write(`${statReport(d, cpu)}\n`);
+  const late = setTimeout(STAT_TIMEOUT_MS, null, { ref: false });
+  const cpus = await Promise.race([pcanel.stat(), late]);
+  if (cpus === null) say('STAT_TIMEOUT: a physical CPU does not answer');
+  for (const cpu of cpus ?? []) for (const d of cpu.domains) process.stderr.write(`${statReport(d, cpu)}\n`);
 }

@@ -11,6 +11,7 @@ interface WorkerStart {
   /** One word: its value changes with every ring. */
   readonly doorbell: SharedArrayBuffer;
   readonly pace: boolean;
+  readonly holdAfterScripts: boolean;
 }
 type ToWorker = { readonly kind: 'command'; readonly command: PcpuCommand } | { readonly kind: 'close' };
 
@@ -22,6 +23,7 @@ export interface NodePcpuOptions {
   /** Module that calls `runPcpuWorker`. */
   readonly worker: URL;
   readonly pace?: boolean;
+  readonly holdAfterScripts?: boolean;
 }
 
 /** Spawns one worker thread per physical CPU. */
@@ -30,7 +32,13 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
     const doorbell = new SharedArrayBuffer(4);
     const bell = new Int32Array(doorbell);
     const { port1, port2 } = new MessageChannel();
-    const start: WorkerStart = { cpu, port: port2, doorbell, pace: options.pace ?? false };
+    const start: WorkerStart = {
+      cpu,
+      port: port2,
+      doorbell,
+      pace: options.pace ?? false,
+      holdAfterScripts: options.holdAfterScripts ?? false,
+    };
     const worker = new Worker(options.worker, { workerData: start, transferList: [port2], name: `pcpu${cpu}` });
     let open = true;
     const ring = (): void => {
@@ -71,10 +79,10 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
 
 /** The main program of a worker thread that is a physical CPU. */
 export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
-  const { cpu, port, doorbell, pace } = workerData as WorkerStart;
+  const { cpu, port, doorbell, pace, holdAfterScripts } = workerData as WorkerStart;
   const bell = new Int32Array(doorbell);
   const emit = (event: PcpuEvent): void => port.postMessage(event);
-  const runtime = new PcpuRuntime({ cpu, engines, nowNs, wallClockMs: Date.now, emit, pace });
+  const runtime = new PcpuRuntime({ cpu, engines, nowNs, wallClockMs: Date.now, emit, pace, holdAfterScripts });
   for (;;) {
     const seen = Atomics.load(bell, 0);
     for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
