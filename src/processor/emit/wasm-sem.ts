@@ -53,6 +53,27 @@ export interface Binding {
   unwind(s: WasmSem): void;
   jumpDirect(s: WasmSem, taken: boolean): void;
   jumpIndirect(s: WasmSem, rip: Value): void;
+  /** Only translated code: what it keeps in locals, and when that has to be in the state area. */
+  readonly translation?: TranslationHooks;
+}
+
+/** The part of a binding that only translated code has. */
+export interface TranslationHooks {
+  /** Status flags (EFLAGS positions) that something may still look at after the current instruction. */
+  readonly liveFlags: number;
+  /** Pushes the host address of the TLB. */
+  pushTlb(s: WasmSem): void;
+  /** Replaces the lazy flags: `code` as in the state field flagsKind. */
+  storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
+  /** Brings the lazy flags into the state area. */
+  flagsToState(s: WasmSem): void;
+  /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */
+  beforeProcedure(s: WasmSem, name: string): void;
+  afterProcedure(s: WasmSem, name: string): void;
+  /** The procedure is known to do nothing here. */
+  omits(name: string): boolean;
+  /** A write took the slow path: it may have hit translated code. */
+  afterSlowWrite(s: WasmSem): void;
 }
 
 /** Functions that emitted code may call, by name. */
@@ -64,14 +85,64 @@ const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 const log2Bytes = (bits: number): number => Math.log2(bits / 8);
 const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
 const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' };
+const ALL_FLAGS = 0x8d5;
 const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
+
+/** The operation on constants. */
+function foldBinary(op: BinaryOp, a: bigint, b: bigint, bits: Bits): bigint {
+  const width = BigInt(bits);
+  const count = bits === 64 ? 63n : 31n; // as WebAssembly counts
+  switch (op) {
+    case 'add':
+      return a + b;
+    case 'sub':
+      return a - b;
+    case 'mul':
+      return a * b;
+    case 'and':
+      return a & b;
+    case 'or':
+      return a | b;
+    case 'xor':
+      return a ^ b;
+    case 'shl':
+      return a << (b & count);
+    case 'shr':
+      return a >> (b & count);
+    case 'sar':
+      return BigInt.asIntN(bits, a) >> (b & count);
+    case 'rotl':
+    case 'rotr': {
+      const left = op === 'rotl' ? b % width : (width - (b % width)) % width;
+      return (a << left) | (a >> (width - left));
+    }
+  }
+}
+function foldCompare(op: CompareOp, a: bigint, b: bigint, bits: Bits): boolean {
+  const [x, y] = op.endsWith('s') ? [BigInt.asIntN(bits, a), BigInt.asIntN(bits, b)] : [a, b];
+  switch (op.slice(0, 2)) {
+    case 'eq':
+      return x === y;
+    case 'ne':
+      return x !== y;
+    case 'lt':
+      return x < y;
+    case 'le':
+      return x <= y;
+    case 'gt':
+      return x > y;
+    default:
+      return x >= y;
+  }
+}
 
 /** A memory operand seen some bytes further on. */
 interface MovedOperand extends Operand {
   readonly offset?: Value | number;
 }
-interface KnownFlags {
-  readonly kind: FlagsKind;
+export interface KnownFlags {
+  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. */
+  readonly kind: FlagsKind | 'result';
   readonly a: Value;
   readonly b: Value;
   readonly r: Value;
@@ -80,7 +151,8 @@ interface KnownFlags {
 export class WasmSem implements Sem<Value> {
   private readonly pools: Record<WasmType, number[]> = { i32: [], i64: [], v128: [] };
   private readonly used: Record<WasmType, number> = { i32: 0, i64: 0, v128: 0 };
-  private known: KnownFlags | null = null;
+  /** The operation that made the flags, where it is known. */
+  known: KnownFlags | null = null;
   private deferred: (() => void)[] | null = null;
   /** The last emitted code cannot fall through. */
   terminated = false;
@@ -176,6 +248,7 @@ export class WasmSem implements Sem<Value> {
   }
   binary(op: BinaryOp, a: Value, b: Value): Value {
     const { bits, type } = a;
+    if (a.local < 0 && b.local < 0 && bits === b.bits) return this.const(foldBinary(op, a.constant, b.constant, bits), bits);
     if (b.bits !== bits) throw new RangeError(`${op}: widths ${bits} and ${b.bits} differ`);
     const w = type === 'i64' ? 'i64' : 'i32';
     switch (op) {
@@ -248,6 +321,7 @@ export class WasmSem implements Sem<Value> {
   }
   compare(op: CompareOp, a: Value, b: Value): Value {
     const w = a.type === 'i64' ? 'i64' : 'i32';
+    if (a.local < 0 && b.local < 0) return this.const(foldCompare(op, a.constant, b.constant, a.bits) ? 1 : 0, 1);
     if (op === 'eq' || op === 'ne') return this.op2(`${w}.${op}`, a, b, 1);
     const name = `${w}.${op.slice(0, 2)}_${op.slice(2)}` as OpName;
     if (op.endsWith('s')) {
@@ -261,11 +335,13 @@ export class WasmSem implements Sem<Value> {
     return this.take(1);
   }
   isZero(a: Value): Value {
+    if (a.local < 0) return this.const(a.constant === 0n ? 1 : 0, 1);
     this.push_(a);
     this.f.op(a.type === 'i64' ? 'i64.eqz' : 'i32.eqz');
     return this.take(1);
   }
   select(condition: Value, ifTrue: Value, ifFalse: Value): Value {
+    if (condition.local < 0) return condition.constant !== 0n ? ifTrue : ifFalse;
     this.push_(ifTrue);
     this.push_(ifFalse);
     this.push_(condition);
@@ -290,6 +366,7 @@ export class WasmSem implements Sem<Value> {
   }
   sext(v: Value, bits: Bits): Value {
     if (v.bits === bits) return v;
+    if (v.local < 0) return this.const(BigInt.asIntN(v.bits, v.constant), bits);
     if (v.bits === 1) return this.binary('sub', this.const(0, bits), this.zext(v, bits));
     if (bits === 64) {
       this.push_(v);
@@ -357,7 +434,7 @@ export class WasmSem implements Sem<Value> {
         this.binding.writeGpr(this, operand, v);
         return;
       case 'mem':
-        this.storeLinear(this.operandLinear(operand), v);
+        this.storeLinear(this.operandLinear(operand, true), v);
         return;
       case 'xmm':
       case 'mmx': {
@@ -382,7 +459,7 @@ export class WasmSem implements Sem<Value> {
     }
     const bits = operand.bits as Bits;
     const size = bits / 8;
-    const linear = this.operandLinear(operand);
+    const linear = this.operandLinear(operand, true);
     const host = this.temp('i32');
     this.probe(linear, size, TLB_ENTRY.writeTag, host, () => {
       this.binding.notePosition(this);
@@ -409,7 +486,9 @@ export class WasmSem implements Sem<Value> {
     this.call_('mem_write_slow');
     this.f.op('i32.eqz').if(false);
     this.binding.unwind(this);
-    this.f.end().end();
+    this.f.end();
+    this.binding.translation?.afterSlowWrite(this);
+    this.f.end();
     for (const effect of later) effect();
   }
   private later(effect: () => void): void {
@@ -420,9 +499,14 @@ export class WasmSem implements Sem<Value> {
     return this.trunc(this.binding.address(this, operand, false), this.addrBits);
   }
   /** Linear address of a memory operand. Outside 64-bit mode it is 32 bits. Alignment is checked where the encoding asks. */
-  private operandLinear(operand: Operand): Value {
-    let linear = this.binding.address(this, operand, true);
+  private operandLinear(operand: Operand, isWrite = false): Value {
     const { offset } = operand as MovedOperand;
+    if (typeof offset === 'object' && !(this.long && this.addrBits === 64)) {
+      // The offset wraps with the effective address, and the segment is checked where the access really goes.
+      const ea = this.add(this.effectiveAddress(operand), offset);
+      return this.checkedLinear(this.binding.segmentNumber(this), ea, operand.bits / 8, isWrite);
+    }
+    let linear = this.binding.address(this, operand, true);
     if (offset !== undefined) linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
     if (!this.long) {
       this.push_(linear);
@@ -443,8 +527,8 @@ export class WasmSem implements Sem<Value> {
   effectiveSegment(_segment: number): Value {
     return this.binding.segmentNumber(this);
   }
-  linearAddress(operand: Operand, _sizeBytes: number, _isWrite: boolean): Value {
-    return this.operandLinear(operand);
+  linearAddress(operand: Operand, _sizeBytes: number, isWrite: boolean): Value {
+    return this.operandLinear(operand, isWrite);
   }
   pointer(operand: Operand): Value {
     if (operand.kind === 'xmm' || operand.kind === 'mmx') return this.binding.slotAddress(this, operand);
@@ -499,6 +583,10 @@ export class WasmSem implements Sem<Value> {
   // --- flags ---
   private storeFlags(kind: number, bits: number, a: Value, b: Value | null): void {
     this.later(() => {
+      if (this.binding.translation !== undefined) {
+        this.binding.translation.storeFlags(this, kind * 4 + log2Bytes(bits), a, b);
+        return;
+      }
       this.state().i32(kind * 4 + log2Bytes(bits)).memory('i32.store', at('flagsKind'));
       this.state();
       this.push_(this.zext(a, 64));
@@ -510,12 +598,25 @@ export class WasmSem implements Sem<Value> {
       }
     });
   }
+  /** Nothing looks at any of these status flags any more. */
+  private dead(mask: number): boolean {
+    const { translation } = this.binding;
+    return translation !== undefined && (translation.liveFlags & mask) === 0;
+  }
   flags(kind: FlagsKind, a: Value, b: Value, r: Value): void {
+    if (this.dead(ALL_FLAGS)) {
+      this.known = null;
+      return;
+    }
     if (kind === 'logic') this.storeFlags(FLAGS_KIND.logic, r.bits, r, null);
     else this.storeFlags(FLAGS_KIND[kind], r.bits, a, b);
     this.known = { kind, a, b, r };
   }
   flagsResult(r: Value, rest: { c?: Value; o?: Value; a?: Value }): void {
+    if (this.dead(ALL_FLAGS)) {
+      this.known = null;
+      return;
+    }
     let word = this.const(0, 32);
     const merge = (v: Value | undefined, bit: number): void => {
       if (v === undefined) return;
@@ -526,17 +627,18 @@ export class WasmSem implements Sem<Value> {
     merge(rest.a, 4);
     merge(rest.o, 11);
     this.storeFlags(FLAGS_KIND.result, r.bits, r, word);
-    this.known = null;
+    this.known = { kind: 'result', a: r, b: word, r };
   }
   setFlags(some: Partial<Record<StatusFlag, Value>>): void {
     const names = Object.keys(some) as StatusFlag[];
+    if (this.dead(names.reduce((mask, name) => mask | (1 << FLAG_BIT[name]), 0))) return;
     this.later(() => {
       let word: Value;
       if (names.length === 6) word = this.const(0, 32);
       else {
         let keep = 0x8d5;
         for (const name of names) keep &= ~(1 << FLAG_BIT[name]);
-        this.call_('flags_get');
+        this.callFlagsGet();
         this.f.i32(keep).op('i32.and');
         word = this.take(32);
       }
@@ -548,7 +650,15 @@ export class WasmSem implements Sem<Value> {
     });
     this.known = null;
   }
+  private callFlagsGet(): void {
+    this.binding.translation?.flagsToState(this);
+    this.call_('flags_get');
+  }
   private storeWord(word: Value): void {
+    if (this.binding.translation !== undefined) {
+      this.binding.translation.storeFlags(this, FLAGS_KIND.word * 4, word, null);
+      return;
+    }
     this.state().i32(FLAGS_KIND.word * 4).memory('i32.store', at('flagsKind'));
     this.state();
     this.push_(this.zext(word, 64));
@@ -567,7 +677,7 @@ export class WasmSem implements Sem<Value> {
       case 'p':
         return this.cond('p');
       case 'a':
-        this.call_('flags_get');
+        this.callFlagsGet();
         this.f.i32(4).op('i32.shr_u').i32(1).op('i32.and');
         return this.take(1);
     }
@@ -578,6 +688,7 @@ export class WasmSem implements Sem<Value> {
     const direct = this.known === null ? null : this.knownCondition(positive, this.known);
     let v = direct;
     if (v === null) {
+      this.binding.translation?.flagsToState(this);
       this.state().call(this.conditionFunctions[index >> 1] as number);
       v = this.take(1);
     }
@@ -599,6 +710,16 @@ export class WasmSem implements Sem<Value> {
           return this.compare('les', k.a, k.b);
       }
     }
+    if (k.kind === 'result') {
+      const carry = (): Value => this.trunc(k.b, 1);
+      const overflow = (): Value => this.trunc(this.shr(k.b, this.const(11, 32)), 1);
+      const negative = (): Value => this.compare('lts', k.r, this.const(0, k.r.bits));
+      if (condition === 'b') return carry();
+      if (condition === 'o') return overflow();
+      if (condition === 'be') return this.or(carry(), this.isZero(k.r));
+      if (condition === 'l') return this.xor(negative(), overflow());
+      if (condition === 'le') return this.or(this.isZero(k.r), this.xor(negative(), overflow()));
+    }
     const zero = this.const(0, k.r.bits);
     if (condition === 'z') return this.isZero(k.r);
     if (condition === 's') return this.compare('lts', k.r, zero);
@@ -612,7 +733,7 @@ export class WasmSem implements Sem<Value> {
     return null;
   }
   statusByte(): Value {
-    this.call_('flags_get');
+    this.callFlagsGet();
     this.f.i32(0xd5).op('i32.and').i32(2).op('i32.or');
     return this.take(8);
   }
@@ -649,7 +770,7 @@ export class WasmSem implements Sem<Value> {
   private probe(linear: Value, size: number, tagOffset: number, host: number, miss: () => void): void {
     const { f } = this;
     const entry = this.temp('i32');
-    this.state().memory('i32.load', at('tlb'));
+    this.pushTlb();
     this.push_(linear);
     f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
     f.memory('i64.load', tagOffset);
@@ -661,6 +782,11 @@ export class WasmSem implements Sem<Value> {
     f.op('i32.wrap_i64').op('i32.add').set(host).else();
     miss();
     f.end();
+  }
+  private pushTlb(): void {
+    const { translation } = this.binding;
+    if (translation !== undefined) translation.pushTlb(this);
+    else this.state().memory('i32.load', at('tlb'));
   }
   loadLinear(linear: Value, bits: Bits): Value {
     const host = this.temp('i32');
@@ -681,7 +807,7 @@ export class WasmSem implements Sem<Value> {
     const { f } = this;
     const size = v.bits / 8;
     const entry = this.temp('i32');
-    this.state().memory('i32.load', at('tlb'));
+    this.pushTlb();
     this.push_(linear);
     f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
     f.memory('i64.load', TLB_ENTRY.writeTag);
@@ -703,7 +829,9 @@ export class WasmSem implements Sem<Value> {
     this.call_('mem_write_slow');
     f.op('i32.eqz').if(false);
     this.binding.unwind(this);
-    f.end().end();
+    f.end();
+    this.binding.translation?.afterSlowWrite(this);
+    f.end();
   }
   /** Linear address of segment:address; 64-bit mode and flat segments need no check. */
   private segmentLinear(segment: number, address: Value, sizeBytes: number, isWrite: boolean, useOverride: boolean): Value {
@@ -718,8 +846,11 @@ export class WasmSem implements Sem<Value> {
     }
     if (flat && !useOverride && segment < 4) return this.zext(address, 64);
     const number = useOverride ? this.binding.segmentNumber(this) : this.const(segment, 32);
-    this.call('segment_address', number, this.zext(address, 64), this.const(sizeBytes, 32), this.const(isWrite ? 1 : 0, 32));
-    this.state().memory('i64.load', at('eaTmp'));
+    return this.checkedLinear(number, address, sizeBytes, isWrite);
+  }
+  private checkedLinear(segment: Value, address: Value, sizeBytes: number, isWrite: boolean): Value {
+    this.call('segment_address', segment, this.zext(address, 64), this.const(sizeBytes, 32), this.const(isWrite ? 1 : 0, 32));
+    this.state().memory('i64.load', at('segmentTmp'));
     return this.take(64);
   }
   load(segment: number, address: Value, bits: Bits, useOverride = false): Value {
@@ -781,11 +912,28 @@ export class WasmSem implements Sem<Value> {
     this.terminated = true;
   }
   when(condition: Value, then: () => void): void {
+    if (condition.local < 0 && this.binding.translation !== undefined) {
+      if (condition.constant !== 0n) then();
+      return;
+    }
     this.push_(condition);
     this.f.if();
     const before = this.known;
+    const outer = this.deferred;
+    if (outer !== null) this.deferred = [];
     then();
     this.f.end();
+    const inner = this.deferred;
+    this.deferred = outer;
+    // Effects put off until after a memory write keep their condition.
+    if (outer !== null && inner !== null && inner.length > 0) {
+      outer.push(() => {
+        this.push_(condition);
+        this.f.if();
+        for (const effect of inner) effect();
+        this.f.end();
+      });
+    }
     this.terminated = false;
     if (this.known !== before) this.known = null;
   }
@@ -810,8 +958,11 @@ export class WasmSem implements Sem<Value> {
     const p: Procedure | undefined = PROCEDURES[name];
     if (p === undefined) throw new RangeError(`no procedure named ${name}`);
     if (p.params.length !== args.length) throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
+    const { translation } = this.binding;
+    if (translation?.omits(name) === true) return this.const(0, 32);
     const converted = args.map((v, i) => (p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32)));
     if (p.effect !== 'pure') this.binding.notePosition(this);
+    translation?.beforeProcedure(this, name);
     for (const v of converted) this.push_(v);
     this.call_(name);
     if (p.effect === 'pure' || p.effect === 'state') return p.result === undefined ? this.const(0, 32) : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
@@ -826,6 +977,7 @@ export class WasmSem implements Sem<Value> {
       this.f.end();
     }
     this.known = null;
+    translation?.afterProcedure(this, name);
     return this.const(0, 32);
   }
 

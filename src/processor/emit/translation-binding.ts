@@ -1,0 +1,294 @@
+// Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
+// Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
+import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
+import { keepsFlags, keepsRegisters } from '../jit/effects.js';
+import type { RegionInstruction } from '../jit/instruction.js';
+import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from '../state-layout.js';
+import type { FunctionBuilder, Label } from './wasm.js';
+import type { Binding, StaticFacts, TranslationHooks, Value, WasmSem } from './wasm-sem.js';
+
+/** Locals of a region function; its one parameter (local 0) is the host address of the state area. */
+export interface RegionLocals {
+  /** Sixteen, i64. */
+  readonly gpr: readonly number[];
+  /** i64: RIP of the page's first byte. */
+  readonly codePage: number;
+  /** i32: host address of the TLB; budget after the current block; a slow write hit translated code. */
+  readonly tlb: number;
+  readonly budget: number;
+  readonly stale: number;
+  /** Lazy flags: i32 code, i64 operands, as in the state fields. */
+  readonly flagsKind: number;
+  readonly flagsA: number;
+  readonly flagsB: number;
+}
+/** Which registers a region touches; found by a first pass, used by the second. */
+export interface RegisterUse {
+  readonly read: Set<number>;
+  readonly written: Set<number>;
+}
+
+/** What the region translator does for the current instruction. */
+export interface RegionControl {
+  /** Instructions of the block, and of those before this one. */
+  readonly blockLength: number;
+  readonly order: number;
+  /** Registers and flags have to be written back before the fault is resolved. */
+  readonly faultLabel: Label;
+  /** They have been written back already. */
+  readonly syncedFaultLabel: Label;
+  branchDirect(s: WasmSem, taken: boolean): void;
+  branchIndirect(s: WasmSem, rip: Value): void;
+  /** Checks whether the block this region was made of is still what it was; sets the local `stale`. */
+  checkStale(s: WasmSem): void;
+}
+
+const STATE = 0;
+
+export class TranslationBinding implements Binding {
+  readonly translation: TranslationHooks = this.hooks();
+  instruction!: RegionInstruction;
+  control!: RegionControl;
+  liveFlags = 0;
+  /** The slow path of a write was emitted for the current instruction. */
+  writes = false;
+  private synced = false;
+  private readonly checked = new Set<string>();
+
+  constructor(
+    private readonly locals: RegionLocals,
+    private readonly use: RegisterUse,
+    /** Function (state, budget, word at 12, word at 20) that notes the position. */
+    private readonly note: number,
+  ) {}
+
+  /** A block begins: nothing is known about earlier checks. */
+  startBlock(): void {
+    this.checked.clear();
+  }
+  start(instruction: RegionInstruction, control: RegionControl, liveFlags: number): void {
+    this.instruction = instruction;
+    this.control = control;
+    this.liveFlags = liveFlags;
+    this.synced = false;
+    this.writes = false;
+  }
+  get facts(): StaticFacts {
+    return this.instruction.facts;
+  }
+
+  // --- registers ---
+  private local(register: number): number {
+    return this.locals.gpr[register] as number;
+  }
+  private readRegister(s: WasmSem, register: number, bits: Bits, high: boolean): Value {
+    this.use.read.add(register);
+    s.f.get(this.local(register));
+    if (bits < 64) s.f.op('i32.wrap_i64');
+    if (high) s.f.i32(8).op('i32.shr_u');
+    if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
+    return s.take(bits);
+  }
+  private writeRegister(s: WasmSem, register: number, v: Value, high: boolean): void {
+    this.use.written.add(register);
+    const local = this.local(register);
+    if (v.bits >= 32) s.push_(s.zext(v, 64));
+    else {
+      this.use.read.add(register);
+      const shift = high ? 8n : 0n;
+      s.f
+        .get(local)
+        .i64(~(((1n << BigInt(v.bits)) - 1n) << shift))
+        .op('i64.and');
+      s.push_(s.zext(v, 64));
+      if (high) s.f.i64(8n).op('i64.shl');
+      s.f.op('i64.or');
+    }
+    s.f.set(local);
+  }
+  readGpr(s: WasmSem, operand: Operand): Value {
+    const o = this.instruction.operand(operand.index);
+    return this.readRegister(s, o.register, operand.bits as Bits, o.high !== 0);
+  }
+  writeGpr(s: WasmSem, operand: Operand, v: Value): void {
+    const o = this.instruction.operand(operand.index);
+    this.writeRegister(s, o.register, v, o.high !== 0);
+  }
+  readFixed(s: WasmSem, index: number, bits: Bits): Value {
+    return this.readRegister(s, index, bits, false);
+  }
+  writeFixed(s: WasmSem, index: number, v: Value): void {
+    this.writeRegister(s, index, v, false);
+  }
+  slotAddress(s: WasmSem, operand: Operand): Value {
+    const o = this.instruction.operand(operand.index);
+    s.state()
+      .i32(o.kind === OPERAND_KIND.xmm ? xmmOffset(o.register) : fprOffset(o.register))
+      .op('i32.add');
+    return s.take(32);
+  }
+  immediate(s: WasmSem, operand: Operand): Value {
+    return s.const(this.instruction.immediate(operand.index), operand.bits as Bits);
+  }
+  registerNumber(s: WasmSem, operand: Operand): Value {
+    const o = this.instruction.operand(operand.index);
+    return s.const(o.kind === OPERAND_KIND.far ? o.immHi : o.register, 32);
+  }
+  segmentNumber(s: WasmSem): Value {
+    const { segmentOverride } = this.instruction;
+    return s.const(segmentOverride >= 0 ? segmentOverride : 3, 32);
+  }
+
+  // --- addresses ---
+  address(s: WasmSem, _operand: Operand, withSegment: boolean): Value {
+    const i = this.instruction;
+    const { f } = s;
+    let terms = 0;
+    const plus = (): void => {
+      if (terms++ > 0) f.op('i64.add');
+    };
+    const register = (n: number): void => {
+      this.use.read.add(n);
+      f.get(this.local(n));
+    };
+    let { displacement } = i;
+    if (i.ripRelative) {
+      displacement += BigInt(i.next);
+      f.get(this.locals.codePage);
+      plus();
+    }
+    if (i.base >= 0) {
+      register(i.base);
+      plus();
+    }
+    if (i.index >= 0) {
+      register(i.index);
+      if (i.scale > 0) f.i64(BigInt(i.scale)).op('i64.shl');
+      plus();
+    }
+    const narrow = i.addrBits === 16 ? 0xffffn : i.addrBits === 32 ? 0xffffffffn : -1n;
+    const withBase = withSegment && this.facts.long && i.segment >= 4;
+    if (terms === 0 && !withBase) return s.const(displacement & narrow, 64);
+    if (displacement !== 0n || terms === 0) {
+      f.i64(displacement);
+      plus();
+    }
+    if (narrow !== -1n) f.i64(narrow).op('i64.and');
+    if (withBase)
+      s.state()
+        .memory('i64.load', segmentOffset(i.segment) + SEGMENT_ENTRY.base)
+        .op('i64.add');
+    return s.take(64);
+  }
+  nextRip(s: WasmSem): Value {
+    return this.rip(s, this.instruction.next);
+  }
+  /** RIP of a page offset. */
+  rip(s: WasmSem, offset: number): Value {
+    s.f.get(this.locals.codePage).i64(BigInt(offset)).op('i64.add');
+    if (!this.facts.long) s.f.i64(0xffffffffn).op('i64.and');
+    return s.take(64);
+  }
+
+  // --- leaving ---
+  notePosition(s: WasmSem): void {
+    const { blockLength, order } = this.control;
+    const i = this.instruction;
+    s.state().get(this.locals.budget);
+    if (blockLength > 0) s.f.i32(blockLength).op('i32.add');
+    s.f
+      .i32((order << 8) | (i.next << 16))
+      .i32(i.length)
+      .call(this.note);
+  }
+  unwind(s: WasmSem): void {
+    s.f.br(this.synced ? this.control.syncedFaultLabel : this.control.faultLabel);
+  }
+  jumpDirect(s: WasmSem, taken: boolean): void {
+    this.control.branchDirect(s, taken);
+  }
+  jumpIndirect(s: WasmSem, rip: Value): void {
+    this.control.branchIndirect(s, rip);
+  }
+
+  // --- write-back ---
+  writeBackRegisters(f: FunctionBuilder): void {
+    for (const n of this.use.written) f.get(STATE).get(this.local(n)).memory('i64.store', gprOffset(n));
+  }
+  loadRegisters(f: FunctionBuilder): void {
+    for (const n of new Set([...this.use.read, ...this.use.written]))
+      f.get(STATE).memory('i64.load', gprOffset(n)).set(this.local(n));
+  }
+  writeBackFlags(f: FunctionBuilder): void {
+    f.get(STATE).get(this.locals.flagsKind).memory('i32.store', at('flagsKind'));
+    f.get(STATE).get(this.locals.flagsA).memory('i64.store', at('flagsA'));
+    f.get(STATE).get(this.locals.flagsB).memory('i64.store', at('flagsB'));
+  }
+  loadFlags(f: FunctionBuilder): void {
+    f.get(STATE).memory('i32.load', at('flagsKind')).set(this.locals.flagsKind);
+    f.get(STATE).memory('i64.load', at('flagsA')).set(this.locals.flagsA);
+    f.get(STATE).memory('i64.load', at('flagsB')).set(this.locals.flagsB);
+  }
+  private hooks(): TranslationHooks {
+    const self = this;
+    return {
+      get liveFlags() {
+        return self.liveFlags;
+      },
+      pushTlb: (s) => {
+        s.f.get(this.locals.tlb);
+      },
+      storeFlags: (s, code, a, b) => {
+        s.f.i32(code).set(this.locals.flagsKind);
+        s.push_(s.zext(a, 64));
+        s.f.set(this.locals.flagsA);
+        if (b === null) return;
+        s.push_(s.zext(b, 64));
+        s.f.set(this.locals.flagsB);
+      },
+      flagsToState: (s) => this.writeBackFlags(s.f),
+      omits: (name) => {
+        if (!/^(sse|mmx|fpu)_check$/.test(name)) return false;
+        if (this.checked.has(name)) return true;
+        this.checked.add(name);
+        return false;
+      },
+      beforeProcedure: (s, name) => {
+        if (keepsRegisters(name)) return;
+        this.checked.clear();
+        if (PROCEDURES[name]?.effect !== 'pure') {
+          this.writeBackRegisters(s.f);
+          this.synced = true;
+        }
+        this.writeBackFlags(s.f);
+      },
+      afterProcedure: (s, name) => {
+        if (keepsFlags(name)) return;
+        this.synced = false;
+        this.loadRegisters(s.f);
+        this.loadFlags(s.f);
+        s.state().memory('i32.load', at('budget')).i32(this.control.blockLength).op('i32.sub').set(this.locals.budget);
+        s.state().memory('i32.load', at('tlb')).set(this.locals.tlb);
+        this.control.checkStale(s);
+        this.writes = true;
+      },
+      afterSlowWrite: (s) => {
+        this.control.checkStale(s);
+        this.writes = true;
+      },
+    };
+  }
+}
+
+/** Adds the function that fills the position record: (state, budget, word at 12, word at 20). */
+export const POSITION = at('position');
+export function emitNote(f: FunctionBuilder): void {
+  f.get(0).get(1).memory('i32.store', at('budget'));
+  f.get(0)
+    .get(2)
+    .memory('i32.store', POSITION + RECORD.scale);
+  f.get(0)
+    .get(3)
+    .memory('i32.store', POSITION + RECORD.length);
+  f.get(0).get(0).i32(POSITION).op('i32.add').memory('i32.store', at('record'));
+}

@@ -1,0 +1,168 @@
+// What one decoded instruction does, seen from a region: status flags read and replaced, possible faults, branches.
+// Found by running its semantics on Sem<Known>, where a value is a constant known at translation time or nothing.
+import { CONDITIONS, type Condition, type Operand, PROCEDURES, type Sem, type StatusFlag } from '../../isa/index.js';
+import type { RegionInstruction } from './instruction.js';
+
+type Known = bigint | null;
+
+export interface Effects {
+  /** Status flags looked at, and surely replaced; EFLAGS positions. */
+  readonly flagsRead: number;
+  readonly flagsReplaced: number;
+  /** Some status flag is or may be replaced. */
+  readonly flagsTouched: boolean;
+  readonly mayFault: boolean;
+  readonly writesMemory: boolean;
+  /** Branches to its `rel` operand; `conditional`: or goes on. */
+  readonly direct: boolean;
+  readonly conditional: boolean;
+  readonly indirect: boolean;
+  /** Calls a procedure that leaves the instruction stream. */
+  readonly leaves: boolean;
+}
+
+export const STATUS_FLAGS = 0x8d5;
+export const FLAG: Record<StatusFlag, number> = { c: 1, p: 4, a: 0x10, z: 0x40, s: 0x80, o: 0x800 };
+const READ_BY = [FLAG.o, FLAG.c, FLAG.z, FLAG.c | FLAG.z, FLAG.s, FLAG.p, FLAG.s | FLAG.o, FLAG.z | FLAG.s | FLAG.o];
+const flagsOf = (condition: Condition): number => READ_BY[CONDITIONS.indexOf(condition) >> 1] as number;
+
+export function effectsOf(instruction: RegionInstruction): Effects {
+  const { form, facts } = instruction;
+  let flagsRead = 0;
+  let flagsReplaced = 0;
+  let flagsTouched = false;
+  let mayFault = false;
+  let writesMemory = false;
+  let direct = false;
+  let conditional = false;
+  let indirect = false;
+  let leaves = false;
+  let depth = 0;
+  const reads = (mask: number): void => {
+    flagsRead |= mask & ~flagsReplaced;
+  };
+  const replaces = (mask: number): void => {
+    if (depth === 0) flagsReplaced |= mask;
+    flagsTouched = true;
+  };
+  const touch = (operand: Operand): null => {
+    if (operand.kind === 'mem') mayFault = true;
+    return null;
+  };
+  const memory = (): null => {
+    mayFault = true;
+    return null;
+  };
+  const writing = (): null => {
+    writesMemory = true;
+    return memory();
+  };
+  const both = (a: Known, b: Known, f: (a: bigint, b: bigint) => bigint): Known =>
+    a === null || b === null ? null : f(a, b);
+  const handlers: Partial<Record<keyof Sem<Known>, unknown>> = {
+    opBits: facts.opBits,
+    addrBits: facts.addrBits,
+    long: facts.long,
+    stackBits: facts.stackBits,
+    rep: facts.rep,
+    const: (v: bigint | number) => BigInt(v),
+    widthOf: () => 64,
+    and: (a: Known, b: Known) => both(a, b, (x, y) => x & y),
+    zext: (v: Known) => v,
+    trunc: (v: Known, bits: number) => (v === null ? null : BigInt.asUintN(bits, v)),
+    compare: (op: string, a: Known, b: Known) =>
+      op === 'ne' || op === 'eq' ? both(a, b, (x, y) => ((x === y) === (op === 'eq') ? 1n : 0n)) : null,
+    isZero: (a: Known) => (a === null ? null : a === 0n ? 1n : 0n),
+    read: (o: Operand) => {
+      touch(o);
+      return o.kind === 'imm' ? instruction.immediate(o.index) : null;
+    },
+    write: (o: Operand) => {
+      touch(o);
+      if (o.kind === 'mem') writesMemory = true;
+    },
+    update: (o: Operand, f: (v: Known) => Known) => {
+      touch(o);
+      if (o.kind === 'mem') writesMemory = true;
+      f(null);
+    },
+    at: (o: Operand, _offset: unknown, bits: number) => ({ ...o, bits }),
+    linearAddress: memory,
+    pointer: touch,
+    load: memory,
+    store: writing,
+    push: writing,
+    peek: memory,
+    loadStack: memory,
+    storeStack: writing,
+    checkTarget: memory,
+    raise: memory,
+    raiseIf: memory,
+    flags: () => replaces(STATUS_FLAGS),
+    flagsResult: () => replaces(STATUS_FLAGS),
+    setFlags: (some: Partial<Record<StatusFlag, unknown>>) => {
+      let mask = 0;
+      for (const name of Object.keys(some) as StatusFlag[]) mask |= FLAG[name];
+      replaces(mask);
+    },
+    flag: (name: StatusFlag) => {
+      reads(FLAG[name]);
+      return null;
+    },
+    cond: (condition: Condition) => {
+      reads(flagsOf(condition));
+      return null;
+    },
+    statusByte: () => {
+      reads(STATUS_FLAGS & 0xff);
+      return null;
+    },
+    setStatusByte: () => {
+      reads(FLAG.o);
+      replaces(STATUS_FLAGS & 0xff);
+    },
+    jumpTo: () => {
+      direct = true;
+      if (depth > 0) conditional = true;
+    },
+    jump: () => {
+      indirect = true;
+      mayFault = true;
+    },
+    when: (condition: Known, then: () => void) => {
+      if (condition === 0n) return;
+      if (condition === null) depth++;
+      then();
+      if (condition === null) depth--;
+    },
+    call: (name: string) => {
+      const p = PROCEDURES[name];
+      if (p?.effect === 'leave') leaves = true;
+      if (p?.effect === 'fault') mayFault = true;
+      if (!keepsFlags(name)) {
+        reads(STATUS_FLAGS);
+        flagsTouched = true;
+        writesMemory = true;
+      }
+      return null;
+    },
+  };
+  const none = (): null => null;
+  const sem = new Proxy(handlers, {
+    get: (target, name) => (name in target ? target[name as keyof Sem<Known>] : none),
+  }) as unknown as Sem<Known>;
+  form.instruction.execute(sem, ...form.operands);
+  return { flagsRead, flagsReplaced, flagsTouched, mayFault, writesMemory, direct, conditional, indirect, leaves };
+}
+
+const SAFE =
+  /^(divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base)|^x87_(?!store_|save|restore|load_env)/;
+const STATE_ONLY = new Set(
+  Object.entries(PROCEDURES)
+    .filter(([, p]) => p.effect === 'state')
+    .map(([name]) => name),
+);
+/** The procedure neither sees nor changes general registers and flags (unless it unwinds), and writes no memory. */
+export const keepsRegisters = (name: string): boolean => STATE_ONLY.has(name) || SAFE.test(name);
+/** Likewise for the status flags alone. */
+export const keepsFlags = keepsRegisters;

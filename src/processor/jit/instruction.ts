@@ -1,0 +1,79 @@
+// A decoded instruction kept for translation: the decoder's result object is reused, this is what a region needs of it.
+import { type Decoded, type DecodedOperand, type Form, OPERAND_KIND } from '../../isa/index.js';
+import type { StaticFacts } from '../emit/wasm-sem.js';
+
+/** Mode bits that translation depends on, as in the state field modeKey. */
+export interface RegionMode {
+  readonly codeBits: 16 | 32 | 64;
+  readonly stackBits: 16 | 32 | 64;
+  readonly flat: boolean;
+}
+export const modeOfKey = (key: number): RegionMode => {
+  const codeBits = (key & 3) === 2 ? 64 : (key & 3) === 1 ? 32 : 16;
+  return {
+    codeBits,
+    stackBits: codeBits === 64 ? 64 : (key & 4) !== 0 ? 32 : 16,
+    flat: codeBits === 64 || (key & 8) !== 0,
+  };
+};
+
+export class RegionInstruction {
+  readonly form: Form;
+  readonly facts: StaticFacts;
+  readonly length: number;
+  readonly hasMem: boolean;
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  /** Displacement, signed 64 bits. */
+  readonly displacement: bigint;
+  readonly ripRelative: boolean;
+  readonly segment: number;
+  readonly segmentOverride: number;
+  readonly addrBits: 16 | 32 | 64;
+  private readonly operands: readonly DecodedOperand[];
+  /** `offset`: page offset of the first byte. */
+  constructor(
+    readonly offset: number,
+    d: Decoded,
+    mode: RegionMode,
+  ) {
+    const form = d.form as Form;
+    this.form = form;
+    this.length = d.length;
+    this.hasMem = d.hasMem;
+    this.base = d.base;
+    this.index = d.index;
+    this.scale = d.scale;
+    this.displacement = (BigInt(d.dispHi) << 32n) | BigInt(d.disp >>> 0);
+    this.ripRelative = d.ripRelative;
+    this.segment = d.segment;
+    this.segmentOverride = d.segmentOverride;
+    this.addrBits = d.addrBits;
+    this.operands = d.operands.slice(0, d.operandCount).map((o) => ({ ...o }));
+    this.facts = {
+      opBits: form.opBits,
+      addrBits: d.addrBits,
+      long: form.long,
+      stackBits: form.long ? 64 : mode.stackBits,
+      rep: d.rep === 0 ? 'none' : d.rep === 1 ? 'rep' : 'repne',
+      flat: form.long || mode.flat,
+      aligned: form.row.encoding.aligned === true,
+    };
+  }
+  get next(): number {
+    return this.offset + this.length;
+  }
+  operand(index: number): DecodedOperand {
+    return this.operands[index] as DecodedOperand;
+  }
+  immediate(index: number): bigint {
+    const o = this.operand(index);
+    return BigInt.asUintN(o.bits, (BigInt(o.immHi) << 32n) | BigInt(o.immLo >>> 0));
+  }
+  /** Page offset that a direct branch goes to; may lie outside the page. */
+  get target(): number {
+    const rel = this.operands.find((o) => o.kind === OPERAND_KIND.rel) as DecodedOperand;
+    return this.next + rel.immLo;
+  }
+}

@@ -1,0 +1,340 @@
+// The region translator against the interpreter: the same guest code, once with hot code in regions, once interpreted; the
+// whole state, memory and instruction count must be equal at every exit.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ALL_INSTRUCTIONS, Decoder } from '../../isa/index.js';
+import { type CpuState, type EngineVm, flatProtectedState, longModeState, type VmExit } from '../../vmx/index.js';
+import { plainControls } from '../../vmx/testing.js';
+import { ExitDecoder } from '../exit-decoder.js';
+import { compileModules } from '../modules.js';
+import { SoftwareEngine } from '../software-engine.js';
+import { at, EXIT_NONE } from '../state-layout.js';
+import { StateView } from '../state-view.js';
+import { optionsOf, type SoftwareVcpu } from '../testing.js';
+import { modeOfKey } from './instruction.js';
+import { RegionTranslator } from './region.js';
+import { RegionRunner } from './region-runner.js';
+
+/** dist folder: this file runs from <dist>/src/processor/jit. */
+const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+const modules = await compileModules({
+  procedures: readFileSync(join(dist, 'procedures.wasm')),
+  interpreter: readFileSync(join(dist, 'interpreter.wasm')),
+});
+
+const CODE = 0x100000;
+const DATA = 0x110000;
+const ABSENT = 0x112000;
+/** Linear page that is mapped to a physical address without RAM. */
+const MMIO = 0x114000;
+const STACK = 0x120000;
+const MEMORY = 2 << 20;
+
+interface Guest {
+  readonly code: string;
+  /** Offset of the first instruction in the code. */
+  readonly start?: number;
+  readonly bits?: 32 | 64;
+  readonly gpr?: Readonly<Record<number, bigint>>;
+  readonly threshold?: number;
+}
+const RCX = 1;
+const RSP = 4;
+const RSI = 6;
+const RDI = 7;
+
+async function machine(guest: Guest): Promise<{ vm: EngineVm; vcpu: SoftwareVcpu }> {
+  const vm = await new SoftwareEngine(modules).createVm({
+    memoryBytes: MEMORY,
+    vcpus: 1,
+    time: 'virtual',
+    tscHz: 1e9,
+    nowNs: () => 0,
+  });
+  const { memory } = vm;
+  memory.writeU64(0x1000, 0x2003n);
+  memory.writeU64(0x2000, 0x3003n);
+  memory.writeU64(0x3000, 0x4003n);
+  for (let n = 0; n < 512; n++)
+    memory.writeU64(0x4000 + n * 8, n * 4096 === ABSENT ? 0n : BigInt(n * 4096 === MMIO ? 0xd000_0000 : n * 4096) | 3n);
+  memory.loadBytes(CODE, Uint8Array.from(Buffer.from(guest.code, 'hex')));
+  let x = 1;
+  memory.loadBytes(
+    DATA,
+    Uint8Array.from({ length: ABSENT - DATA }, () => (x = (Math.imul(x, 1103515245) + 12345) >>> 0) >>> 16),
+  );
+  const vcpu = vm.vcpus[0] as SoftwareVcpu;
+  Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
+  vcpu.applyControls();
+  const entry = CODE + (guest.start ?? 0);
+  const state: CpuState =
+    guest.bits === 32 ? flatProtectedState(entry) : longModeState(BigInt(entry), 0x1000, BigInt(STACK));
+  state.gpr[RSP] = BigInt(STACK);
+  for (const [n, v] of Object.entries(guest.gpr ?? {})) state.gpr[Number(n)] = v;
+  vcpu.writeState(state);
+  return { vm, vcpu };
+}
+
+interface Outcome {
+  readonly exit: VmExit;
+  readonly state: CpuState;
+  readonly instructions: number;
+  readonly memory: Uint8Array;
+}
+const CPUID_ANSWER = [0x11n, 0x22n, 0x33n, 0x44n];
+/** Answers CPUID like a monitor; true: go on. */
+function handled(exit: VmExit, vcpu: SoftwareVcpu): boolean {
+  if (exit.name !== 'cpuid') return false;
+  CPUID_ANSWER.forEach((v, n) => vcpu.writeGpr([0, 3, 1, 2][n] as number, v));
+  vcpu.skipInstruction();
+  return true;
+}
+const outcome = (exit: VmExit, vm: EngineVm, vcpu: SoftwareVcpu): Outcome => ({
+  exit: { ...exit },
+  state: vcpu.readState(),
+  instructions: vcpu.counters.instructions,
+  memory: vm.memory.readBytes(0, MEMORY),
+});
+
+async function interpreted(guest: Guest, budget: number): Promise<Outcome> {
+  const { vm, vcpu } = await machine(guest);
+  for (;;) {
+    const exit = vcpu.enter(budget - vcpu.counters.instructions);
+    if (!handled(exit, vcpu)) return outcome(exit, vm, vcpu);
+  }
+}
+async function withRegions(guest: Guest, budget: number): Promise<Outcome & { runner: RegionRunner }> {
+  const { vm, vcpu } = await machine(guest);
+  const runner = new RegionRunner(optionsOf(vcpu), { threshold: guest.threshold ?? 2, maxInstructions: 200 });
+  const { memory, area } = optionsOf(vcpu);
+  const view = new StateView(memory.buffer, area);
+  const decoder = new ExitDecoder(view);
+  for (;;) {
+    runner.run(budget - vcpu.counters.instructions);
+    const left = view.u32(at('exitReason')) === EXIT_NONE;
+    const exit = left ? decoder.plain('preemptionTimer') : leave(vcpu);
+    if (left || !handled(exit, vcpu)) return { ...outcome(exit, vm, vcpu), runner };
+  }
+}
+/** The pending exit, as VM entry would return it. */
+const leave = (vcpu: SoftwareVcpu): VmExit => (vcpu as unknown as { leave(): VmExit }).leave();
+/** Runs both, compares everything; returns how many instructions regions retired. */
+async function compare(guest: Guest, budget = 1_000_000): Promise<{ outcome: Outcome; inRegions: number }> {
+  const expected = await interpreted(guest, budget);
+  const { runner, ...got } = await withRegions(guest, budget);
+  assert.deepEqual(got.exit, expected.exit);
+  assert.deepEqual(got.state, expected.state);
+  assert.equal(got.instructions, expected.instructions);
+  assert.equal(Buffer.compare(got.memory, expected.memory), 0, 'memory differs');
+  return { outcome: got, inRegions: runner.retiredInRegions };
+}
+
+// mov rax,[rsi]; add rbx,rax; add [rdi+8],rbx; xor [rdi+rcx*4],ebx; cmp [rsi+16],rax; adc edx,0; add rsi,8; dec rcx; jnz
+const MEMORY_LOOP = '488b064801c348015f08311c8f4839461083d2004883c60848ffc975e3f4';
+// and/cmp/je/jg, inc, setb, cmovs, sbb, setp, lahf, jo, shl cl, ror, rcl, bt, loop, pushf; pop r15
+const FLAGS_LOOP =
+  '89c883e00783f80374067f0cffc3eb140f92c20f48d1eb0c4183d801410f9ac19f4189c2700749d3e341c1cc0349d1d40fa3cb720349ffc5e2c69c415ff4';
+// add ah,al; add bl,ah; mov ch,bl; inc dx; imul bx,dx; shl bh,3; movzx, movsx; xadd bh,al; xchg ah,al; sub r8w,1; neg r9b; jnz; dec r10d; jnz
+const PARTIAL_LOOP = '00c400e388dd66ffc2660fafdac0e7030fb6f4480fbefb0fc0c786c4664183e80141f6d975da41ffca75d5f4';
+// movdqu, paddd, pxor, pshufd, movdqu, movq, paddq m128, addsd, cvtsi2sd, ucomisd, ja, mulsd, pcmpeqb, pmovmskb, sub, jnz
+const SSE_LOOP =
+  'f30f6f06660ffec1660fefd0660f70da1bf30f7f1f66480f7ed8660fd40ff20f58ecf2480f2ae1660f2eec7704f20f59ec660f74f1660fd7d64883c6104883c71083e90175baf4';
+// fib: cmp edi,2; jb; push rdi; dec edi; call fib; pop rdi; push rax; sub edi,2; call fib; pop rdx; add eax,edx; ret; start: mov edi,13; call fib
+const FIB = '83ff02721657ffcfe8f3ffffff5f5083ef02e8e9ffffff5a01d0c389f8c3bf0d000000e8d8fffffff4';
+// mov eax,1; add ebx,eax; inc byte [smc+1]; lea rdx,[smc]; dec ecx; jnz smc
+const SELF_MODIFYING = 'b80100000001c3fe05f4ffffff488d15ecffffffffc975e8f4';
+// mov r8,rcx; lea rdi,[rsi+r8*8]; mov ecx,5; rep movsq; mov rcx,r8; cpuid; mov rcx,r8; dec ecx; jnz
+const STRING_LOOP = '4989c84a8d3cc6b905000000f348a54c89c10fa24c89c1ffc975e5f4';
+// mov eax,[esi]; add ebx,eax; push ebx; lea edx,[ebx+eax*2+0x7ffffff0]; pop ecx; add [esi+0x100],ecx; add esi,4; inc edi; cmp edi,40; jl
+const PROTECTED_LOOP = '8b0601c3538d9443f0ffff7f59018e0001000083c6044783ff287ce4f4';
+
+describe('region translator against interpreter', () => {
+  it('runs memory operands, read-modify-write and carry chains alike', async () => {
+    const { outcome: o, inRegions } = await compare({
+      code: MEMORY_LOOP,
+      gpr: { [RCX]: 300n, [RSI]: BigInt(DATA), [RDI]: BigInt(DATA + 0x1000) },
+    });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 2000, `${inRegions} instructions in regions`);
+  });
+  it('is exact at a page fault in mid-loop', async () => {
+    const { outcome: o, inRegions } = await compare({
+      code: MEMORY_LOOP,
+      gpr: { [RCX]: 300n, [RSI]: BigInt(ABSENT - 1000), [RDI]: BigInt(DATA) },
+    });
+    assert.deepEqual([o.exit.name, o.exit.name === 'exceptionOrNmi' && o.exit.vector], ['exceptionOrNmi', 14]);
+    assert.ok(o.state.rip > BigInt(CODE) && o.state.rip < BigInt(CODE + 0x1b), 'the fault is inside the loop');
+    assert.ok(inRegions > 800, `${inRegions} instructions in regions`);
+  });
+  it('is exact at a fault of a read-modify-write whose flags are still due', async () => {
+    const { outcome: o } = await compare({
+      code: MEMORY_LOOP,
+      gpr: { [RCX]: 300n, [RSI]: BigInt(DATA), [RDI]: BigInt(ABSENT - 1000) },
+    });
+    assert.equal(o.exit.name, 'exceptionOrNmi');
+  });
+  it('leaves at the monitor for memory outside RAM, at the accessing instruction', async () => {
+    const { outcome: o, inRegions } = await compare({
+      code: MEMORY_LOOP,
+      gpr: { [RCX]: 300n, [RSI]: BigInt(MMIO - 1000), [RDI]: BigInt(DATA) },
+    });
+    assert.equal(o.exit.name === 'eptViolation' && o.exit.gpa, 0xd000_0000);
+    assert.ok(inRegions > 800, `${inRegions} instructions in regions`);
+  });
+  it('carries flags across blocks', async () => {
+    for (const seed of [1n, 0x8000000080000001n, 0x7fffffffffffffffn]) {
+      const { inRegions } = await compare({
+        code: FLAGS_LOOP,
+        gpr: { [RCX]: 100n, 3: seed, 8: seed, 9: ~seed & 0xffn, 11: seed, 12: seed << 1n, 2: 5n },
+      });
+      assert.ok(inRegions > 1000, `${inRegions} instructions in regions`);
+    }
+  });
+  it('writes 8- and 16-bit partial registers', async () => {
+    const { inRegions } = await compare({
+      code: PARTIAL_LOOP,
+      gpr: { 0: 0x1122334455667788n, 2: 0xfffffn, 3: 0x99aabbccddeeff00n, 8: 7n, 9: 3n, 10: 50n },
+    });
+    assert.ok(inRegions > 400, `${inRegions} instructions in regions`);
+  });
+  it('runs SSE on vectors', async () => {
+    const { outcome: o, inRegions } = await compare({
+      code: SSE_LOOP,
+      gpr: { [RCX]: 100n, [RSI]: BigInt(DATA), [RDI]: BigInt(DATA + 0x800) },
+    });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 1000, `${inRegions} instructions in regions`);
+  });
+  it('keeps calls and returns of a recursion inside', async () => {
+    const { outcome: o, inRegions } = await compare({ code: FIB, start: 0x1e });
+    assert.equal(o.state.gpr[0], 233n);
+    assert.ok(inRegions > 5000, `${inRegions} instructions in regions`);
+  });
+  it('leaves when it overwrites its own code', async () => {
+    const { outcome: o } = await compare({ code: SELF_MODIFYING, gpr: { [RCX]: 40n } });
+    assert.equal(o.state.gpr[3], 820n); // 1 + 2 + ... + 40
+  });
+  it('gives registers to procedures and takes them back', async () => {
+    await compare({ code: STRING_LOOP, gpr: { [RCX]: 50n, [RSI]: BigInt(DATA) } });
+  });
+  it('runs flat 32-bit code', async () => {
+    const { outcome: o, inRegions } = await compare({
+      code: PROTECTED_LOOP,
+      bits: 32,
+      gpr: { [RSI]: BigInt(DATA), [RDI]: 0n, 3: 0n },
+    });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 200, `${inRegions} instructions in regions`);
+  });
+  it('ends every budget at the exact instruction', async () => {
+    for (const budget of [1, 20, 63, 64, 65, 200, 333, 500, 777]) {
+      const { outcome: o } = await compare({ code: FLAGS_LOOP, gpr: { [RCX]: 1000n } }, budget);
+      assert.equal(o.instructions, budget);
+    }
+  });
+});
+
+/** Deterministic random numbers. */
+function random(seed: number): (below: number) => number {
+  let x = seed;
+  return (below) => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return Math.floor((x / 2 ** 32) * below);
+  };
+}
+describe('region translator on random loops', () => {
+  it('agrees with the interpreter', async () => {
+    // two-operand arithmetic of 8, 16, 32, 64 bits on RAX, RDX, RBX, R8-R11, some with memory at RSI; shifts; conditions
+    for (let seed = 1; seed <= 24; seed++) {
+      const r = random(seed);
+      const bytes: number[] = [];
+      const modrm = (): number => 0xc0 | ([0, 2, 3][r(3)] as number) | (([0, 2, 3][r(3)] as number) << 3);
+      for (let n = 0; n < 12; n++) {
+        const prefix = [[], [0x66], [0x48], [0x45], [0x4d]][r(5)] as number[];
+        const alu = r(8) * 8 + r(4);
+        switch (r(7)) {
+          case 0:
+          case 1:
+            bytes.push(...prefix, alu, modrm());
+            break;
+          case 2:
+            bytes.push(
+              ...prefix.filter((b) => b === 0x48),
+              r(8) * 8 + r(4),
+              0x46 | (([0, 2, 3][r(3)] as number) << 3),
+              r(64),
+            ); // [rsi + disp8]
+            break;
+          case 3:
+            bytes.push(
+              ...prefix,
+              0xc0 + r(2),
+              0xc0 | (([0, 1, 4, 5, 7][r(5)] as number) << 3) | ([0, 2, 3][r(3)] as number),
+              r(40),
+            );
+            break;
+          case 4:
+            bytes.push(0x0f, 0x90 + r(16), 0xc0 + ([0, 2, 3][r(3)] as number));
+            break;
+          case 5:
+            bytes.push(0x70 + r(16), 2, 0xff, [0xc0, 0xc2, 0xc8, 0xcb][r(4)] as number); // jcc over inc or dec
+            break;
+          default:
+            bytes.push(...prefix.filter((b) => b >= 0x40), 0x0f, 0x40 + r(16), modrm());
+        }
+      }
+      bytes.push(0xff, 0xc9); // dec ecx
+      const back = -(bytes.length + 2);
+      assert.ok(back >= -128);
+      bytes.push(0x75, back & 0xff, 0xf4);
+      const gpr = {
+        [RCX]: 20n,
+        [RSI]: BigInt(DATA + r(512)),
+        0: BigInt(r(2 ** 31)) << 31n,
+        2: BigInt(r(2 ** 31)),
+        3: BigInt(r(65536)),
+        8: 5n,
+        10: ~0n & 0xffffffffffffffffn,
+      };
+      const { inRegions } = await compare({ code: Buffer.from(bytes).toString('hex'), gpr });
+      assert.ok(inRegions > 50, `seed ${seed}: ${inRegions} instructions in regions`);
+    }
+  });
+});
+
+describe('region translator', () => {
+  const translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS));
+  const translate = (code: string, maxInstructions = 100) => {
+    const bytes = new Uint8Array(4096).fill(0xf4);
+    bytes.set(Buffer.from(code, 'hex'));
+    return translator.translate({
+      bytes,
+      page: 0,
+      entry: 0,
+      mode: modeOfKey(14),
+      maxInstructions,
+      jumpTargets: new Set(),
+      guard: { address: 0, value: 0n },
+    });
+  };
+  it('emits structured control flow for a loop', () => {
+    const region = translate(FLAGS_LOOP);
+    assert.equal(region?.structured, true);
+    assert.ok(WebAssembly.validate(region?.wasm as Uint8Array));
+  });
+  it('falls back to a dispatch loop for a loop with two entries', () => {
+    // jz into the middle of a loop: jz 1f; 0: inc eax; 1: dec ecx; jnz 0b; hlt
+    const region = translate('7402ffc0ffc975faf4');
+    assert.equal(region?.structured, false);
+    assert.ok(WebAssembly.validate(region?.wasm as Uint8Array));
+  });
+  it('stops at the instruction limit', () => {
+    assert.equal(translate(FLAGS_LOOP, 10)?.instructions, 10);
+  });
+  it('refuses an instruction that may change the mode', () => {
+    assert.equal(translate('0f22c0f4'), null); // mov cr0,rax
+  });
+});
