@@ -1,0 +1,2 @@
+/* A program that only ends, for the measurement of fork and exec. */
+int main(void){ return 42; }
