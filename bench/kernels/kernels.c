@@ -96,10 +96,31 @@ static void fill(void) {
 
 #ifdef NATIVE
 #include <stdio.h>
-int main(void) {
-  fill();
-  printf("%u\n%u\n", crc(bytes, 1 << 20), hash((const uint64_t *)bytes, 1 << 17));
-  printf("%u\n%u\n%u\n", bytecode(100000), fib(24), sieve(bytes, 1 << 20));
+#include <stdlib.h>
+#include <time.h>
+static uint64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+}
+// Prints "kernel result nanoseconds" per kernel and round.
+int main(int argc, char **argv) {
+  int rounds = argc > 1 ? atoi(argv[1]) : 1;
+  for (int round = 0; round < rounds; round++) {
+    fill();
+    for (int k = 0; k < 5; k++) {
+      uint32_t result = 0;
+      uint64_t start = now_ns();
+      switch (k) {
+      case 0: result = crc(bytes, 1 << 20); break;
+      case 1: result = hash((const uint64_t *)bytes, 1 << 17); break;
+      case 2: result = bytecode(100000); break;
+      case 3: result = fib(24); break;
+      case 4: result = sieve(bytes, 1 << 20); break;
+      }
+      printf("%d %u %llu\n", k, result, (unsigned long long)(now_ns() - start));
+    }
+  }
   return 0;
 }
 #else

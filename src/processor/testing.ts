@@ -2,9 +2,12 @@
 import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.js';
 import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
+export { ExitDecoder } from './exit-decoder.js';
+export { RegionRunner, type RegionRunnerOptions } from './jit/region-runner.js';
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
+export { StateView } from './state-view.js';
 export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
-export { layoutFields } from './state-layout.js';
+export { at, EXIT_NONE, layoutFields } from './state-layout.js';
 
 /** What a software vCPU was made of. */
 export const optionsOf = (vcpu: object): SoftwareVcpuOptions =>

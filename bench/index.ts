@@ -1,0 +1,52 @@
+// npm run bench -- [kernels|exits|boot|all] [--runs N] [--json FILE]: measures the software engine on this computer.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { bootSection } from './boot.js';
+import { exitSection } from './exits.js';
+import { kernelSection } from './kernels.js';
+import { hostDetails, printHost, printSection, residentMib, type Section } from './output.js';
+
+const SECTIONS: Readonly<Record<string, (runs: number) => Promise<Section>>> = {
+  kernels: (runs) => kernelSection(Math.max(runs, 7)),
+  exits: exitSection,
+  boot: bootSection,
+};
+const USAGE = `usage: npm run bench -- [${Object.keys(SECTIONS).join('|')}|all] [--runs N] [--json FILE]`;
+
+function options(): { names: string[]; runs: number; json: string | undefined } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { runs: { type: 'string', default: '3' }, json: { type: 'string' } },
+  });
+  const all = Object.keys(SECTIONS);
+  const names = positionals.length === 0 || positionals.includes('all') ? all : positionals;
+  for (const name of names)
+    if (!all.includes(name)) throw new RangeError(`'${name}' is no section, expected ${all.join(', ')} or all`);
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1 || runs > 1000)
+    throw new RangeError(`--runs ${values.runs}: expected 1 to 1000`);
+  return { names, runs, json: values.json };
+}
+
+async function main(): Promise<void> {
+  const { names, runs, json } = options();
+  const host = hostDetails();
+  printHost(host);
+  const sections: Section[] = [];
+  for (const name of names) {
+    const section = await (SECTIONS[name] as (n: number) => Promise<Section>)(runs);
+    section.notes.push(`process: ${residentMib().toFixed(0)} MiB resident`);
+    printSection(section);
+    sections.push(section);
+  }
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ host, sections }, null, 2)}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof RangeError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS'))
+    process.stderr.write(`${USAGE}\n`);
+  process.exitCode = 1;
+}
