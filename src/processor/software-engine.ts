@@ -19,6 +19,8 @@ const CUT_BYTES = 4096;
 const CROSSING_BYTES = 64;
 const DEFAULT_HOLE = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
+/** As many as an 8-bit APIC id and the board's tables name comfortably. */
+const MAX_VCPUS = 16;
 const up = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 export class SoftwareEngine implements Engine {
@@ -37,7 +39,8 @@ export class SoftwareEngine implements Engine {
     const { memoryBytes } = options;
     if (!Number.isSafeInteger(memoryBytes) || memoryBytes <= 0 || memoryBytes % 4096 !== 0)
       throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: expected a positive multiple of 4096`);
-    if (options.vcpus !== 1) throw new ConfigError('VCPU_COUNT', `${options.vcpus} vCPUs: the software engine runs 1 so far`);
+    if (!Number.isInteger(options.vcpus) || options.vcpus < 1 || options.vcpus > MAX_VCPUS)
+      throw new ConfigError('VCPU_COUNT', `${options.vcpus} vCPUs: expected 1 to ${MAX_VCPUS}`);
     const extraBytes = options.extraBytes ?? 0;
     // pages that code can be translated from: RAM, and ROMs behind it
     const ramPages = (memoryBytes + extraBytes) / 4096;
@@ -52,13 +55,17 @@ export class SoftwareEngine implements Engine {
       cursor += up(bytes, 4096);
       return where;
     };
-    const blockHash = take(HASH_BYTES);
     const codeMap = take(ramPages * 8);
-    const codeHead = take(ramPages * 4);
-    const crossing = take(CROSSING_BYTES);
-    const arena = take(ARENA_BYTES);
-    const arenaEnd = cursor;
-    take(CUT_BYTES);
+    // each vCPU translates for itself; which lines hold code is known to all
+    const caches = areas.map(() => {
+      const blockHash = take(HASH_BYTES);
+      const codeHead = take(ramPages * 4);
+      const crossing = take(CROSSING_BYTES);
+      const arena = take(ARENA_BYTES);
+      const arenaEnd = cursor;
+      take(CUT_BYTES);
+      return { blockHash, codeHead, crossing, arena, arenaEnd };
+    });
     const ram = up(cursor, PAGE);
     const total = ram + memoryBytes + extraBytes;
     // one page of slack: the last bytes of RAM may be read as 16 (code fetch across the end)
@@ -85,15 +92,14 @@ export class SoftwareEngine implements Engine {
         buildBlock: (host, block, cross) => builder.build(host, block, cross),
       }) as { procedures: Procedures; interpreter: Interpreter };
       all.push(procedures);
-      s.setU32(at('blockHash'), blockHash);
+      const cache = caches[index] as (typeof caches)[number];
+      s.setU32(at('firstArea'), FIRST_AREA);
+      s.setU32(at('vcpuCount'), options.vcpus);
       s.setU32(at('codeMap'), codeMap);
-      s.setU32(at('codeHead'), codeHead);
-      s.setU32(at('crossing'), crossing);
+      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd'] as const) s.setU32(at(name), cache[name]);
+      s.setU32(at('arenaNext'), cache.arena);
       s.setU32(at('ramHost'), ram);
       s.setU32(at('ramPages'), ramPages);
-      s.setU32(at('arena'), arena);
-      s.setU32(at('arenaEnd'), arenaEnd);
-      s.setU32(at('arenaNext'), arena);
       s.setU32(at('fusedHandlers'), directory.fused);
       s.setU32(at('stopHandler'), builder.handlerNumber('stop'));
       s.setU32(at('staleHandler'), builder.handlerNumber('stale'));
@@ -120,9 +126,8 @@ export class SoftwareEngine implements Engine {
       vcpu.writeState(resetState());
       return vcpu;
     });
-    guestMemory.onWrite((gpa, sizeBytes) => {
-      for (const p of all) p.physical_written(gpa, sizeBytes);
-    });
+    // one vCPU's procedures drop the blocks of all
+    guestMemory.onWrite((gpa, sizeBytes) => all[0]?.physical_written(gpa, sizeBytes));
     // Translated code is found by host address: after a change of slots only translations of addresses are stale.
     guestMemory.onSlotsChanged(() => {
       areas.forEach((area, n) => {

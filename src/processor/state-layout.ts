@@ -193,6 +193,8 @@ const SPEC: readonly FieldSpec[] = [
   field('arena', 'u32', 'host address of the record arena'),
   field('arenaEnd', 'u32', ''),
   field('arenaNext', 'u32', ''),
+  field('firstArea', 'u32', 'host address of the state area of vCPU 0; the others follow'),
+  field('vcpuCount', 'u32', 'vCPUs of the domain'),
   // exceptions, TLB bookkeeping, time
   field('exceptionAddress', 'u64', 'CR2 of the pending #PF, DR6 bits of the pending #DB'),
   field('replayOwner', 'u64', 'instruction count of the instruction that the replay log belongs to'),

@@ -3,8 +3,8 @@
 import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
-  BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  AREA_SIZE_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
@@ -31,12 +31,13 @@ const CS: usize = 1;
 @inline function record_rip(u: usize): u64 { return wrap(load<u64>(ST, S_CODE_PAGE) + <u64>load<u16>(u, RECORD_NEXT) - <u64>load<u8>(u, RECORD_LENGTH)); }
 @inline function charge(n: i32): void { store<i32>(ST, load<i32>(ST, S_BUDGET) - n, S_BUDGET); }
 
-@inline function hash_of(key: u64): usize {
+/** Place of a key in the hash table of the vCPU whose state lies at `area`. */
+@inline function hash_of(key: u64, area: usize): usize {
   const h = (<u32>(key >> 8) * 0x9e37_79b1) ^ <u32>(key & 0xff);
-  return <usize>load<u32>(ST, S_BLOCK_HASH) + ((<usize>(h >> 14) & <usize>HASH_MASK) << 2);
+  return <usize>load<u32>(area, S_BLOCK_HASH) + ((<usize>(h >> 14) & <usize>HASH_MASK) << 2);
 }
 function find_block(key: u64): usize {
-  let block: usize = load<u32>(hash_of(key));
+  let block: usize = load<u32>(hash_of(key, ST));
   while (block) {
     if (load<u64>(block, BLOCK_KEY) == key) return block + BLOCK_SIZE_BYTES;
     block = load<u32>(block, BLOCK_NEXT_IN_HASH);
@@ -46,7 +47,8 @@ function find_block(key: u64): usize {
 /** Forgets every block. Only between instructions. */
 export function flush_blocks(): void {
   memory.fill(load<u32>(ST, S_BLOCK_HASH), 0, (<usize>HASH_MASK + 1) << 2);
-  memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
+  // the map is shared: what other vCPUs have translated stays marked
+  if (load<u32>(ST, S_VCPU_COUNT) == 1) memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
   memory.fill(load<u32>(ST, S_CODE_HEAD), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 2);
   store<u32>(ST, load<u32>(ST, S_ARENA), S_ARENA_NEXT);
   jump_cache_flush();
@@ -60,7 +62,7 @@ function block_at(host: usize): usize {
   const block: usize = load<u32>(ST, S_ARENA_NEXT);
   const bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
   store<u64>(ST, load<u64>(ST, S_BLOCKS_BUILT) + 1, S_BLOCKS_BUILT);
-  const slot = hash_of(key);
+  const slot = hash_of(key, ST);
   store<u32>(block, load<u32>(slot), BLOCK_NEXT_IN_HASH);
   store<u64>(block, key, BLOCK_KEY);
   store<u32>(slot, <u32>block);
@@ -77,13 +79,21 @@ function block_at(host: usize): usize {
   }
   return block + BLOCK_SIZE_BYTES;
 }
+/** Drops the blocks of a page in every vCPU of the domain. */
 function forget_page(page: usize): void {
-  const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
+  const count = load<u32>(ST, S_VCPU_COUNT);
+  let area: usize = load<u32>(ST, S_FIRST_AREA);
+  for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) forget_page_of(area, page);
+  store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
+}
+function forget_page_of(area: usize, page: usize): void {
+  const head = <usize>load<u32>(area, S_CODE_HEAD) + (page << 2);
   const stale = <u16>load<u32>(ST, S_STALE_HANDLER);
   let block: usize = load<u32>(head);
+  if (block == 0) return;
   while (block) {
     // out of the hash chain
-    let link = hash_of(load<u64>(block, BLOCK_KEY));
+    let link = hash_of(load<u64>(block, BLOCK_KEY), area);
     while (load<u32>(link) && <usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_NEXT_IN_HASH;
     if (load<u32>(link)) store<u32>(link, load<u32>(block, BLOCK_NEXT_IN_HASH));
     store<u64>(block, NO_KEY, BLOCK_KEY);
@@ -92,9 +102,8 @@ function forget_page(page: usize): void {
     block = load<u32>(block, BLOCK_NEXT_IN_PAGE);
   }
   store<u32>(head, 0);
-  store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
   // the copy of a block that is being run at the end of the budget
-  const copy = <usize>load<u32>(ST, S_ARENA_END);
+  const copy = <usize>load<u32>(area, S_ARENA_END);
   for (let i: usize = 0; i <= MAX_BLOCK_RECORDS; i++) store<u16>(copy + i * RECORD_SIZE_BYTES, stale, RECORD_HANDLER);
 }
 /** RAM at `host` was or is about to be written: blocks of the touched 64-byte lines are dropped with their page. */

@@ -3,15 +3,18 @@
 import { ST } from './env';
 import {
   AREA_JUMP_SUPERVISOR,
+  AREA_SIZE_BYTES,
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
   JUMP_ENTRIES,
   JUMP_SIZE_BYTES,
+  S_FIRST_AREA,
   S_LARGE_HIGH,
   S_LARGE_LOW,
   S_SMAP_COUNT,
   S_SMAP_ENTRIES,
   S_TLB_MISSES,
+  S_VCPU_COUNT,
   TLB_ADDEND,
   TLB_ENTRIES,
   TLB_EXEC_TAG,
@@ -167,12 +170,17 @@ export function tlb_flush_page(linear: u64): void {
   }
   jump_cache_flush();
 }
-/** The RAM page at `host` now holds translated code: stores to it must take the slow path. */
+/** The RAM page at `host` now holds translated code: stores to it must take the slow path, on every vCPU of the domain. */
 export function tlb_protect_page(host: usize): void {
   const page = (host as u32) & ~(4095 as u32);
-  const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
-  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
-    const tag = load<u64>(entry, TLB_WRITE_TAG);
-    if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  const count = load<u32>(ST, S_VCPU_COUNT);
+  let area = load<u32>(ST, S_FIRST_AREA) as usize;
+  for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) {
+    const end = area + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
+    for (let entry = area + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
+      const tag = load<u64>(entry, TLB_WRITE_TAG);
+      if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page)
+        store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+    }
   }
 }
