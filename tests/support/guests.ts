@@ -15,6 +15,7 @@ import {
 } from '../../src/domains/index.js';
 import { nodePcpus } from '../../src/domains/node/index.js';
 import { createMachine, type Machine, type MachineConfig, type NamedBytes } from '../../src/machine/index.js';
+import type { Engine } from '../../src/vmx/index.js';
 
 export const MIB = 1 << 20;
 /** The repository: the tests run from OUTPUT/tests/support. */
@@ -141,12 +142,12 @@ export class Guest {
 }
 
 /** A machine on the software engine, in virtual time. */
-export async function guest(config: Omit<MachineConfig, 'time'>): Promise<Guest> {
+export async function guest(config: Omit<MachineConfig, 'time'>, engine?: Engine): Promise<Guest> {
   let made: Guest | null = null;
   const machine = await createMachine(
     { ...config, time: 'virtual' },
     {
-      engine: await createSoftwareEngine(),
+      engine: engine ?? (await createSoftwareEngine()),
       nowNs: () => performance.now() * 1e6,
       wallClockMs: Date.UTC(2026, 0, 1),
       console: { write: (byte) => made?.take(byte) },
