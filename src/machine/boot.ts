@@ -47,6 +47,8 @@ export type BootSource =
       readonly vgaBios?: NamedBytes;
       /** Where to look for something to boot, in order; by default CD-ROM, disk, floppy disk. */
       readonly bootOrder?: readonly BootDevice[];
+      /** SeaBIOS shows its text screen on COM1 too, and takes keys from there; by default where there is no display. */
+      readonly serialConsole?: boolean;
     };
 export type BootDevice = 'cdrom' | 'disk' | 'floppy';
 /** What a loader of ours puts into memory. */

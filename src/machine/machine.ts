@@ -3,7 +3,7 @@
 
 import type { CpuFeature } from '../arch/index.js';
 import { BugError, ConfigError, VmError } from '../base/index.js';
-import { PcChipset } from '../devices/index.js';
+import { PcChipset, PciPlace, pciAddress, type VgaState, VIDEO_MEMORY_BYTES, vga } from '../devices/index.js';
 import {
   AccessPolicy,
   type AccessPolicyOptions,
@@ -65,6 +65,13 @@ export interface MachineHost {
   readonly policy?: AccessPolicyOptions;
 }
 
+/** The display adapter as screenshots see it. */
+export interface Display {
+  readonly state: () => VgaState;
+  readonly video: Uint8Array;
+  readonly setTextMode: () => void;
+}
+
 /** How a machine ended. */
 export type MachineOutcome =
   | { readonly kind: 'powerOff' }
@@ -109,11 +116,10 @@ export interface MachineStats {
   readonly rip: string;
 }
 
-const VIDEO_BYTES = 16 << 20;
 const romOf = (config: MachineConfig): Uint8Array | null =>
   config.boot.kind === 'firmware' ? config.boot.bios.data : null;
 const videoBytesOf = (config: MachineConfig): number =>
-  (config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none')) === 'vga' ? VIDEO_BYTES : 0;
+  (config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none')) === 'vga' ? VIDEO_MEMORY_BYTES : 0;
 
 /** A step that makes no progress this often in a row is a mistake of ours. */
 const MAX_IDLE_RUNS = 1_000_000;
@@ -132,6 +138,7 @@ export class Machine {
   readonly #signature: number;
   /** Of a board whose memory layout changes; null on one with plain RAM. */
   readonly #boardMemory: BoardMemory | null;
+  #display: Display | null = null;
   /** Caller's time minus domain time. */
   #originNs = 0;
   #started = false;
@@ -245,10 +252,26 @@ export class Machine {
         memory: this.vm.memory,
         cpus: 1,
         floppies: 0,
+        serialConsole: config.boot.serialConsole ?? boardMemory.video.length === 0,
         debug: (byte) => this.#host.firmwareDebug?.write(byte),
       });
       const { gpa, sizeBytes, target } = boardMemory.shadowTarget();
       chipset.set.mmio.add(gpa, sizeBytes, target);
+    }
+    if (boardMemory.video.length > 0) {
+      const { video } = boardMemory;
+      const placed = chipset.set.place(
+        vga,
+        { ports: 0x3b0, dispi: 0x1ce, memory: machineBoard.vga.gpa },
+        { video, clock: { nowNs: () => this.clockNs() } },
+      );
+      const place = new PciPlace(
+        placed.inputs,
+        () => placed.state.config,
+        (bar, base) => bar === 0 && boardMemory.setVideoGpa(base),
+      );
+      chipset.addPci(pciAddress(2), place);
+      this.#display = { state: () => placed.state, video, setTextMode: () => placed.inputs.setTextMode() };
     }
     boardMemory.start(() => chipset.hostBridge.queries.shadow());
     boardMemory.clear();
@@ -258,6 +281,11 @@ export class Machine {
   clockNs(): number {
     if (!this.#virtual) return (this.#pausedAtNs ?? Math.floor(this.#host.nowNs())) - this.#originNs;
     return this.#anchorNs + this.#ticksToNs(this.vcpu.counters.instructions - this.#anchorInstructions);
+  }
+
+  /** The display adapter; null when there is none. */
+  get display(): Display | null {
+    return this.#display;
   }
 
   get state(): StepResult['state'] {
@@ -373,6 +401,7 @@ export class Machine {
   #entryState(): CpuState {
     const { boot } = this.config;
     if (boot.kind === 'firmware') return resetState(this.#signature);
+    this.#display?.setTextMode();
     const { memory } = this.vm;
     const rsdpGpa = loadFirmwareTables(memory, machineBoard, 1, this.#signature);
     return entryCpuState(loadBoot(memory, this.map, boot, rsdpGpa));

@@ -10,7 +10,7 @@ export const FwCfgKey = {
   SIGNATURE: 0x00,
   ID: 0x01,
   RAM_SIZE: 0x03,
-  GRAPHICS: 0x04,
+  NO_GRAPHIC: 0x04,
   CPUS: 0x05,
   MACHINE_ID: 0x06,
   NUMA: 0x0d,

@@ -56,6 +56,8 @@ export interface FirmwareBoardOptions {
   readonly cpus: number;
   /** Floppy drives, 0 to 2. */
   readonly floppies: number;
+  /** The firmware's screen also appears on COM1. */
+  readonly serialConsole: boolean;
   /** Bytes written to the debug port. */
   readonly debug: (byte: number) => void;
 }
@@ -83,7 +85,7 @@ export function placeFirmware(chipset: PcChipset, o: FirmwareBoardOptions): void
 function firmwareItems(o: FirmwareBoardOptions): FwCfgItems {
   const items = new FwCfgItems();
   items.addNumber(FwCfgKey.RAM_SIZE, o.map.ramBytes, 8);
-  items.addNumber(FwCfgKey.GRAPHICS, 1, 2);
+  items.addNumber(FwCfgKey.NO_GRAPHIC, o.serialConsole ? 1 : 0, 2);
   items.addNumber(FwCfgKey.CPUS, o.cpus, 2);
   items.addNumber(FwCfgKey.MAX_CPUS, o.cpus, 2);
   items.addNumber(FwCfgKey.BOOT_MENU, 0, 2);
