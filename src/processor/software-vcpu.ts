@@ -1,11 +1,53 @@
 // A vCPU of the software engine: VM entry, the loop around the interpreter, VM exits. Intel SDM Vol. 3C, "VM Entries".
 import {
-  checkControls, checkGuestState, type CpuState, type EntryEvent, encodeEntryEvent, type RunCounters, type Vcpu, type VcpuControls, type VmExit,
+  type CpuState,
+  checkControls,
+  checkGuestState,
+  type EntryEvent,
+  encodeEntryEvent,
+  type RunCounters,
+  type Vcpu,
+  type VcpuControls,
+  type VmExit,
 } from '../vmx/index.js';
 import { ExitDecoder } from './exit-decoder.js';
 import type { Interpreter, Procedures } from './modules.js';
-import { AREA, at, EXIT_NONE, gprOffset, REPLAY, UNWIND } from './state-layout.js';
+import { AREA, EXIT_NONE, gprOffset, offsets, REPLAY, UNWIND } from './state-layout.js';
 import { StateView } from './state-view.js';
+
+/** State offsets, looked up once: these are read at every VM exit. */
+const AT = offsets(
+  'kick',
+  'nmiBlocked',
+  'shadowKind',
+  'shadowRetired',
+  'rip',
+  'modeKey',
+  'retired',
+  'pinBased',
+  'primary',
+  'secondary',
+  'exceptionBitmap',
+  'ioBitmap',
+  'msrBitmap',
+  'cr0Mask',
+  'cr0Shadow',
+  'cr4Mask',
+  'cr4Shadow',
+  'tscOffset',
+  'rflags',
+  'injectPending',
+  'injectErrorCode',
+  'replay',
+  'replayCount',
+  'exitReason',
+  'unwind',
+  'record',
+  'activity',
+  'budget',
+  'budgetLoaded',
+  'exitInstructionLength',
+);
 
 /** In virtual time the guest runs at most this many instructions between looks at the kick word. */
 const CHUNK = 50_000;
@@ -53,24 +95,25 @@ export class SoftwareVcpu implements Vcpu {
     this.bytes = new Uint8Array(buffer);
     this.state = new StateView(buffer, options.area);
     this.exits = new ExitDecoder(this.state);
-    this.kickWord = new Int32Array(buffer, options.area + at('kick'), 1);
+    this.kickWord = new Int32Array(buffer, options.area + AT.kick, 1);
   }
 
   // --- guest state ---
   readState(): CpuState {
-    const interruptibility = (this.shadow() & 3) | (this.state.u32(at('nmiBlocked')) !== 0 ? 8 : 0);
+    const interruptibility = (this.shadow() & 3) | (this.state.u32(AT.nmiBlocked) !== 0 ? 8 : 0);
     return this.state.read(this.procedures.flags_get(), interruptibility);
   }
   writeState(s: CpuState): void {
     this.state.write(s);
     this.procedures.flags_set(Number(s.rflags & 0x8d5n));
-    this.state.setU32(at('nmiBlocked'), (s.interruptibility >> 3) & 1);
-    this.state.setU32(at('shadowKind'), s.interruptibility & 3);
-    this.state.setU64(at('shadowRetired'), this.retired());
+    this.state.setU32(AT.nmiBlocked, (s.interruptibility >> 3) & 1);
+    this.state.setU32(AT.shadowKind, s.interruptibility & 3);
+    this.state.setCounter(AT.shadowRetired, this.retired());
     this.procedures.replay_clear();
     this.procedures.update_mode();
     this.procedures.tlb_flush_all();
-    if ((s.cr0 & 0x80000000n) !== 0n && (s.cr4 & 0x20n) !== 0n && (s.efer & 0x400n) === 0n) this.procedures.load_pdptes();
+    if ((s.cr0 & 0x80000000n) !== 0n && (s.cr4 & 0x20n) !== 0n && (s.efer & 0x400n) === 0n)
+      this.procedures.load_pdptes();
     this.unchecked = true;
   }
   readGpr(index: number): bigint {
@@ -80,83 +123,87 @@ export class SoftwareVcpu implements Vcpu {
     this.state.setU64(gprOffset(index), value);
   }
   readRip(): bigint {
-    return this.state.u64(at('rip'));
+    return this.state.u64(AT.rip);
   }
   skipInstruction(): void {
-    const long = (this.state.u32(at('modeKey')) & 3) === 2;
+    const long = (this.state.u32(AT.modeKey) & 3) === 2;
     const rip = this.readRip() + BigInt(this.lastLength);
-    this.state.setU64(at('rip'), long ? rip : rip & 0xffffffffn);
-    this.state.setU64(at('retired'), this.retired() + 1n);
+    this.state.setU64(AT.rip, long ? rip : rip & 0xffffffffn);
+    this.state.setCounter(AT.retired, this.retired() + 1);
     this.procedures.replay_clear();
   }
   applyControls(): void {
     const { controls: c, state } = this;
-    state.setU32(at('pinBased'), c.pinBased);
-    state.setU32(at('primary'), c.primary);
-    state.setU32(at('secondary'), c.secondary);
-    state.setU32(at('exceptionBitmap'), c.exceptionBitmap);
-    state.setU32(at('ioBitmap'), this.options.area + AREA.ioBitmap);
-    state.setU32(at('msrBitmap'), this.options.area + AREA.msrBitmap);
+    state.setU32(AT.pinBased, c.pinBased);
+    state.setU32(AT.primary, c.primary);
+    state.setU32(AT.secondary, c.secondary);
+    state.setU32(AT.exceptionBitmap, c.exceptionBitmap);
+    state.setU32(AT.ioBitmap, this.options.area + AREA.ioBitmap);
+    state.setU32(AT.msrBitmap, this.options.area + AREA.msrBitmap);
     this.bytes.set(c.ioBitmap, this.options.area + AREA.ioBitmap);
     this.bytes.set(c.msrBitmap, this.options.area + AREA.msrBitmap);
-    state.setU64(at('cr0Mask'), c.cr0GuestHostMask);
-    state.setU64(at('cr0Shadow'), c.cr0ReadShadow);
-    state.setU64(at('cr4Mask'), c.cr4GuestHostMask);
-    state.setU64(at('cr4Shadow'), c.cr4ReadShadow);
-    state.setU64(at('tscOffset'), c.tscOffset);
+    state.setU64(AT.cr0Mask, c.cr0GuestHostMask);
+    state.setU64(AT.cr0Shadow, c.cr0ReadShadow);
+    state.setU64(AT.cr4Mask, c.cr4GuestHostMask);
+    state.setU64(AT.cr4Shadow, c.cr4ReadShadow);
+    state.setU64(AT.tscOffset, c.tscOffset);
     this.unchecked = true;
   }
 
   // --- events ---
   /** Interruptibility bits in force now. */
   private shadow(): number {
-    return this.state.u64(at('shadowRetired')) === this.retired() ? this.state.u32(at('shadowKind')) : 0;
+    return this.state.counter(AT.shadowRetired) === this.retired() ? this.state.u32(AT.shadowKind) : 0;
   }
   interruptible(): boolean {
-    return (this.state.u32(at('rflags')) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0;
+    return (this.state.u32(AT.rflags) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0;
   }
   nmiUnblocked(): boolean {
-    return this.state.u32(at('nmiBlocked')) === 0 && (this.shadow() & 2) === 0;
+    return this.state.u32(AT.nmiBlocked) === 0 && (this.shadow() & 2) === 0;
   }
   inject(event: EntryEvent): void {
-    this.state.setU32(at('injectPending'), encodeEntryEvent(event));
-    this.state.setU32(at('injectErrorCode'), event.errorCode ?? 0);
+    this.state.setU32(AT.injectPending, encodeEntryEvent(event));
+    this.state.setU32(AT.injectErrorCode, event.errorCode ?? 0);
   }
   requestInterruptWindow(on: boolean): void {
     const c = this.controls;
     c.primary = on ? c.primary | INTERRUPT_WINDOW_EXITING : c.primary & ~INTERRUPT_WINDOW_EXITING;
-    this.state.setU32(at('primary'), c.primary);
+    this.state.setU32(AT.primary, c.primary);
   }
   completeRead(value: bigint): void {
-    const entry = at('replay') + this.state.u32(at('replayCount')) * REPLAY.sizeBytes;
+    const entry = AT.replay + this.state.u32(AT.replayCount) * REPLAY.sizeBytes;
     this.state.setU64(entry + REPLAY.value, value);
     this.completeWrite();
   }
   completeWrite(): void {
-    this.state.setU32(at('replayCount'), this.state.u32(at('replayCount')) + 1);
+    this.state.setU32(AT.replayCount, this.state.u32(AT.replayCount) + 1);
   }
   failInstruction(vector: number, errorCode?: number): void {
     this.procedures.replay_clear();
-    this.inject(errorCode === undefined ? { type: 'hardwareException', vector } : { type: 'hardwareException', vector, errorCode });
+    this.inject(
+      errorCode === undefined
+        ? { type: 'hardwareException', vector }
+        : { type: 'hardwareException', vector, errorCode },
+    );
   }
 
   // --- time ---
   /** Instructions retired so far. */
-  private retired(): bigint {
-    return this.state.u64(at('retired'));
+  private retired(): number {
+    return this.state.counter(AT.retired);
   }
   get counters(): RunCounters {
-    return { instructions: Number(this.retired()) };
+    return { instructions: this.retired() };
   }
   private clockTicks(): bigint {
-    return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : this.retired();
+    return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : BigInt(this.retired());
   }
   readTsc(): bigint {
     return BigInt.asUintN(64, this.clockTicks() + this.controls.tscOffset);
   }
   writeTsc(value: bigint): void {
     this.controls.tscOffset = BigInt.asUintN(64, value - this.clockTicks());
-    this.state.setU64(at('tscOffset'), this.controls.tscOffset);
+    this.state.setU64(AT.tscOffset, this.controls.tscOffset);
   }
 
   kick(): void {
@@ -171,16 +218,16 @@ export class SoftwareVcpu implements Vcpu {
       if (failed.length > 0) return this.exits.entryFailure(failed);
       this.unchecked = false;
     }
-    state.setU32(at('exitReason'), EXIT_NONE);
-    state.setU32(at('unwind'), UNWIND.none);
-    state.setU32(at('record'), 0);
-    if (state.u32(at('injectPending')) >>> 31 === 1) {
+    state.setU32(AT.exitReason, EXIT_NONE);
+    state.setU32(AT.unwind, UNWIND.none);
+    state.setU32(AT.record, 0);
+    if (state.u32(AT.injectPending) >>> 31 === 1) {
       // an answered access belongs to an instruction that has begun: it completes before the event
       if (procedures.replay_pending() === 1) {
         this.runFor(1);
-        if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
+        if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
       }
-      state.setU32(at('unwind'), UNWIND.none);
+      state.setU32(AT.unwind, UNWIND.none);
       if (procedures.inject_event() !== 0) return this.leave();
     }
     const deadline = this.real ? this.options.nowNs() + (budgetTicks * 1e9) / this.options.tscHz : 0;
@@ -191,22 +238,22 @@ export class SoftwareVcpu implements Vcpu {
         return this.exits.plain('kick');
       }
       if (this.real ? this.options.nowNs() >= deadline : left <= 0) return this.exits.plain('preemptionTimer');
-      const activity = state.u32(at('activity'));
+      const activity = state.u32(AT.activity);
       if (activity === 1) return this.exits.plain('hlt');
       if (activity !== 0) return this.exits.plain('preemptionTimer');
       const budget = this.real ? REAL_CHUNK : Math.min(left, CHUNK);
       left -= this.runFor(budget);
-      if (state.u32(at('exitReason')) !== EXIT_NONE) return this.leave();
+      if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
     }
   }
   /** Runs at most `budget` instructions; returns how many were retired. */
   private runFor(budget: number): number {
     const { state, procedures, interpreter } = this;
-    state.setU32(at('budget'), budget);
-    state.setU32(at('budgetLoaded'), budget);
-    const before = state.u64(at('retired'));
+    state.setU32(AT.budget, budget);
+    state.setU32(AT.budgetLoaded, budget);
+    const before = state.counter(AT.retired);
     for (;;) {
-      const left = state.i32(at('budget'));
+      const left = state.i32(AT.budget);
       if (left <= 0) break;
       let limit = left;
       if ((this.controls.primary & WINDOWS) !== 0) {
@@ -220,20 +267,20 @@ export class SoftwareVcpu implements Vcpu {
       if (record === 0) break;
       if (limit < NEAR_END) record = procedures.cut_block(record, limit);
       interpreter.run(this.options.area, record);
-      if (state.u32(at('exitReason')) !== EXIT_NONE) break;
+      if (state.u32(AT.exitReason) !== EXIT_NONE) break;
       // single-step trap after an instruction that began with RFLAGS.TF set (a faulting one has not retired)
-      if (stepping && state.i32(at('budget')) < left && procedures.single_step_end() !== 0) break;
+      if (stepping && state.i32(AT.budget) < left && procedures.single_step_end() !== 0) break;
     }
     // `retired` may have been moved by a procedure that shortened the budget
-    const done = state.i32(at('budgetLoaded')) - state.i32(at('budget'));
-    const retired = state.u64(at('retired')) + BigInt(done);
-    state.setU64(at('retired'), retired);
-    state.setU32(at('budget'), 0);
-    state.setU32(at('budgetLoaded'), 0);
-    return Number(retired - before);
+    const done = state.i32(AT.budgetLoaded) - state.i32(AT.budget);
+    const retired = state.counter(AT.retired) + done;
+    state.setCounter(AT.retired, retired);
+    state.setU32(AT.budget, 0);
+    state.setU32(AT.budgetLoaded, 0);
+    return retired - before;
   }
   private leave(): VmExit {
-    this.lastLength = this.state.u32(at('exitInstructionLength'));
+    this.lastLength = this.state.u32(AT.exitInstructionLength);
     return this.exits.decode();
   }
 }

@@ -245,6 +245,10 @@ export function at(name: string): number {
   if (f === undefined) throw new RangeError(`no processor state field named ${name}`);
   return f.offset;
 }
+/** Offsets of several fields as an object: where `at` would be called often. */
+export function offsets<N extends string>(...names: readonly N[]): Readonly<Record<N, number>> {
+  return Object.freeze(Object.fromEntries(names.map((name) => [name, at(name)]))) as Readonly<Record<N, number>>;
+}
 export const gprOffset = (index: number): number => at('gpr') + index * 8;
 export const segmentOffset = (index: number): number => at('segments') + index * SEGMENT_ENTRY.sizeBytes;
 export const xmmOffset = (index: number): number => at('xmm') + index * 16;

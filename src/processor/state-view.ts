@@ -5,7 +5,23 @@ import { at, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, xmmOffset } fro
 const ACTIVITY = ['active', 'hlt', 'shutdown', 'waitForSipi'] as const;
 /** The 64-bit fields that CpuState carries under the same name. */
 const PLAIN = [
-  'rip', 'cr0', 'cr2', 'cr3', 'cr4', 'cr8', 'efer', 'star', 'lstar', 'cstar', 'fmask', 'kernelGsBase', 'sysenterEsp', 'sysenterEip', 'pat', 'tscAux', 'xcr0',
+  'rip',
+  'cr0',
+  'cr2',
+  'cr3',
+  'cr4',
+  'cr8',
+  'efer',
+  'star',
+  'lstar',
+  'cstar',
+  'fmask',
+  'kernelGsBase',
+  'sysenterEsp',
+  'sysenterEip',
+  'pat',
+  'tscAux',
+  'xcr0',
 ] as const;
 const STATUS_FLAGS = 0x8d5n;
 
@@ -41,6 +57,14 @@ export class StateView {
   }
   setF64(offset: number, v: number): void {
     this.view.setFloat64(offset, v, true);
+  }
+  /** A 64-bit count, below 2^53, as a number: no BigInt is made. */
+  counter(offset: number): number {
+    return this.view.getUint32(offset + 4, true) * 0x1_0000_0000 + this.view.getUint32(offset, true);
+  }
+  setCounter(offset: number, v: number): void {
+    this.view.setUint32(offset, v >>> 0, true);
+    this.view.setUint32(offset + 4, Math.floor(v / 0x1_0000_0000), true);
   }
   private segment(n: number): SegmentState {
     const o = segmentOffset(n);
@@ -84,7 +108,10 @@ export class StateView {
         fop: this.u32(at('fop')),
         fip: this.u64(at('fip')),
         fdp: this.u64(at('fdp')),
-        registers: Array.from({ length: 8 }, (_, n) => this.u64(fprOffset(n)) | (BigInt(this.u16(fprOffset(n) + 8)) << 64n)),
+        registers: Array.from(
+          { length: 8 },
+          (_, n) => this.u64(fprOffset(n)) | (BigInt(this.u16(fprOffset(n) + 8)) << 64n),
+        ),
         xmm: Array.from({ length: 16 }, (_, n) => this.u64(xmmOffset(n)) | (this.u64(xmmOffset(n) + 8) << 64n)),
         mxcsr: this.u32(at('mxcsr')),
       },

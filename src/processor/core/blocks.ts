@@ -194,7 +194,19 @@ function find(target: u64): usize {
 }
 /** First record at `rip` of the state; 0 when an exit is pending. Called at VM entry. */
 export function enter_code(): usize {
-  return find(load<u64>(ST, S_RIP));
+  const rip = wrap(load<u64>(ST, S_RIP));
+  store<u32>(ST, UNWIND_NONE, S_UNWIND);
+  const u = cached(rip);
+  return u ? u : find(rip);
+}
+/** Record at `rip` (wrapped) by the jump cache, or 0. Sets codePage. */
+@inline function cached(rip: u64): usize {
+  const entry = jump_entry(rip);
+  if (load<u64>(entry, JUMP_RIP) != rip) return 0;
+  const u: usize = load<u32>(entry, JUMP_RECORD);
+  if (load<u16>(u, RECORD_HANDLER) == <u16>load<u32>(ST, S_STALE_HANDLER)) return 0;
+  store<u64>(ST, rip - <u64>load<u32>(entry, JUMP_PAGE_OFFSET), S_CODE_PAGE);
+  return u;
 }
 @inline function go(rip: u64): usize {
   if (load<i32>(ST, S_BUDGET) < NEAR_END || (load<u32>(ST, S_PRIMARY) & WINDOWS && load<u32>(ST, S_UNWIND) != UNWIND_NONE)) {
@@ -203,15 +215,8 @@ export function enter_code(): usize {
     return 0;
   }
   const wrapped = wrap(rip);
-  const entry = jump_entry(wrapped);
-  if (load<u64>(entry, JUMP_RIP) == wrapped) {
-    const u: usize = load<u32>(entry, JUMP_RECORD);
-    if (load<u16>(u, RECORD_HANDLER) != <u16>load<u32>(ST, S_STALE_HANDLER)) {
-      store<u64>(ST, wrapped - <u64>load<u32>(entry, JUMP_PAGE_OFFSET), S_CODE_PAGE);
-      return u;
-    }
-  }
-  return find(wrapped);
+  const u = cached(wrapped);
+  return u ? u : find(wrapped);
 }
 /** A branch to `rip` raises #GP(0): not canonical, or beyond the limit of CS. */
 function bad_target(rip: u64): bool {
