@@ -22,6 +22,7 @@ export const runFolder = (): string =>
 const SUFFIX = '.sock';
 const MAX_LINE = 4096;
 const MAX_BACKLOG = 1 << 20;
+const ANSWER_TIMEOUT_MS = 3000;
 
 /** Calls `take` with the first line of a socket and the bytes behind it. */
 function firstLine(socket: Socket, take: (line: string, rest: Buffer) => void): void {
@@ -131,13 +132,22 @@ function ask(
 ): Promise<{ socket: Socket; reply: ControlReply; rest: Buffer } | null> {
   return new Promise((resolve) => {
     const socket = connect(path);
+    // A host that does not answer is passed over.
+    const timer = setTimeout(() => {
+      socket.destroy();
+      resolve(null);
+    }, ANSWER_TIMEOUT_MS);
     socket.on('error', () => {
+      clearTimeout(timer);
       const pid = Number.parseInt(path.slice(path.lastIndexOf('/') + 1), 10);
       if (Number.isInteger(pid) && !alive(pid)) void unlink(path).catch(() => {});
       resolve(null);
     });
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`));
-    firstLine(socket, (line, rest) => resolve({ socket, reply: JSON.parse(line) as ControlReply, rest }));
+    firstLine(socket, (line, rest) => {
+      clearTimeout(timer);
+      resolve({ socket, reply: JSON.parse(line) as ControlReply, rest });
+    });
   });
 }
 
