@@ -20,6 +20,7 @@ export * from './device-set.js';
 export * from './display/png.js';
 export * from './display/render.js';
 export * from './display/vga.js';
+export * from './ide/ide-controller.js';
 export * from './interrupt-lines.js';
 export * from './pci/config-space.js';
 export * from './pci/host-bridge.js';

@@ -4,4 +4,5 @@ export * from './board-map.js';
 export * from './boot.js';
 export * from './loaders/index.js';
 export * from './machine.js';
+export * from './media.js';
 export * from './screenshot.js';

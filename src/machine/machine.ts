@@ -18,6 +18,7 @@ import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineB
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
+import { checkMedia, type MachineMedia, placeIde } from './media.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
 export const DEFAULT_TSC_HZ = 1_000_000_000;
@@ -58,6 +59,8 @@ export interface MachineHost {
   /** The guest has made room for console input. */
   readonly consoleRoom?: () => void;
   readonly log?: (text: string) => void;
+  /** Disks, by default none. */
+  readonly media?: MachineMedia;
   /** Bytes that firmware writes to its debug port. */
   readonly firmwareDebug?: { write(byte: number): void };
   /** Features that the engine implements; by default the engine's own list, else the whole CPU model. */
@@ -243,6 +246,8 @@ export class Machine {
   #placeOptional(): void {
     const { chipset, config } = this;
     const boardMemory = this.#boardMemory;
+    const { media } = this.#host;
+    if (media !== undefined || config.boot.kind === 'firmware') placeIde(chipset, this.vm.memory, media ?? {});
     if (boardMemory === null) return;
     if (config.boot.kind === 'firmware') {
       placeFirmware(chipset, {
@@ -251,7 +256,7 @@ export class Machine {
         map: this.map,
         memory: this.vm.memory,
         cpus: 1,
-        floppies: 0,
+        floppies: media?.floppies?.length ?? 0,
         serialConsole: config.boot.serialConsole ?? boardMemory.video.length === 0,
         debug: (byte) => this.#host.firmwareDebug?.write(byte),
       });
@@ -510,6 +515,7 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     throw new ConfigError('MACHINE_TSC', `TSC frequency is ${tscHz} Hz, expected 1000000 to 100000000000`);
   }
   if (config.boot.kind === 'firmware') checkFirmware(config.boot.bios);
+  if (host.media !== undefined) checkMedia(host.media);
   memoryMap(machineBoard, config.memoryBytes); // refuses sizes before the engine reserves memory
   const link: { machine: Machine | null } = { machine: null };
   const vm = await host.engine.createVm({
