@@ -266,7 +266,11 @@ export class SoftwareVcpu implements Vcpu {
       let record = procedures.enter_code();
       if (record === 0) break;
       if (limit < NEAR_END) record = procedures.cut_block(record, limit);
+      // branches look at the budget, so a limit below it has to be there as well
+      const spare = left - limit;
+      if (spare > 0) this.addBudget(-spare);
       interpreter.run(this.options.area, record);
+      if (spare > 0) this.addBudget(spare);
       if (state.u32(AT.exitReason) !== EXIT_NONE) break;
       // single-step trap after an instruction that began with RFLAGS.TF set (a faulting one has not retired)
       if (stepping && state.i32(AT.budget) < left && procedures.single_step_end() !== 0) break;
@@ -278,6 +282,10 @@ export class SoftwareVcpu implements Vcpu {
     state.setU32(AT.budget, 0);
     state.setU32(AT.budgetLoaded, 0);
     return retired - before;
+  }
+  private addBudget(n: number): void {
+    this.state.setU32(AT.budget, this.state.i32(AT.budget) + n);
+    this.state.setU32(AT.budgetLoaded, this.state.i32(AT.budgetLoaded) + n);
   }
   private leave(): VmExit {
     this.lastLength = this.state.u32(AT.exitInstructionLength);

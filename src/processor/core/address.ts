@@ -21,11 +21,18 @@ import {
 } from './generated/layout';
 import { fpu_check, fpu_check_nowait, mmx_check, sse_check } from './fpu-state';
 import { segment_linear } from './segments';
+import { long64 } from './state';
 import { protected_check } from './tables';
 
 /** Linear address of segment:offset after checks, into segmentTmp. Status. */
 export function segment_address(segment: i32, offset: u64, size: i32, write: i32): i32 {
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
+  if (size == 0) {
+    // never accessed (INVLPG): no checks
+    const base = long64() && segment < 4 ? 0 : segment_base(segment);
+    store<u64>(ST, long64() ? base + offset : (base + offset) & 0xffff_ffff, S_SEGMENT_TMP);
+    return 0;
+  }
   const linear = segment_linear(segment, offset, size, write);
   if (load<u32>(ST, S_UNWIND) != UNWIND_NONE) return 1;
   store<u64>(ST, linear, S_SEGMENT_TMP);

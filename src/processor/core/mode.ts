@@ -5,8 +5,6 @@ import {
   AREA_JUMP_USER,
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
-  JUMP_ENTRIES,
-  JUMP_SIZE_BYTES,
   S_CPL,
   S_JUMP_BASES,
   S_JUMP_CACHE,
@@ -35,6 +33,7 @@ import {
   SS,
   v86,
 } from './state';
+import { jump_cache_clear } from './tlb';
 
 /** Base 0, limit 4 GiB, present, writable, not expand-down. */
 function flat_data(n: u32): bool {
@@ -70,6 +69,6 @@ export function update_mode(): void {
   if (load<u32>(ST + (user << 2), S_JUMP_KEYS) != key || load<u64>(ST + (user << 3), S_JUMP_BASES) != base) {
     store<u32>(ST + (user << 2), key, S_JUMP_KEYS);
     store<u64>(ST + (user << 3), base, S_JUMP_BASES);
-    memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
+    jump_cache_clear(cache);
   }
 }

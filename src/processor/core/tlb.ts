@@ -3,10 +3,12 @@
 import { ST } from './env';
 import {
   AREA_JUMP_SUPERVISOR,
+  AREA_JUMP_USER,
   AREA_SIZE_BYTES,
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
   JUMP_ENTRIES,
+  JUMP_RIP,
   JUMP_SIZE_BYTES,
   S_FIRST_AREA,
   S_LARGE_HIGH,
@@ -128,9 +130,15 @@ export function drop_smap_entries(): void {
     if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
 }
 
-/** Forgets all jump-cache entries (RIP and record all ones). */
+/** Empties a jump cache. All ones is a RIP too: its place in the cache holds a RIP that belongs to another. */
+export function jump_cache_clear(cache: usize): void {
+  memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
+  store<u64>(cache, 1, JUMP_RIP);
+}
+/** Forgets all jump-cache entries. */
 export function jump_cache_flush(): void {
-  memory.fill(ST + AREA_JUMP_SUPERVISOR, 0xff, 2 * (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
+  jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
+  jump_cache_clear(ST + AREA_JUMP_USER);
 }
 export function tlb_flush_all(): void {
   memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);

@@ -16,6 +16,8 @@ export interface ProbeResult {
   readonly usesLinear: boolean;
   /** The handler adds to the effective address and segments it itself (BT with a register offset). */
   readonly movesAddress: boolean;
+  /** Bytes that linear addresses are asked for, 0 if none are. */
+  readonly linearBytes: number;
   /** The procedure that the semantics begin with, if any. */
   readonly firstCall: string | undefined;
 }
@@ -27,6 +29,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   let writesMemory = false;
   let usesLinear = false;
   let movesAddress = false;
+  let linearBytes = 0;
   let firstCall: string | undefined;
   const fact = <K extends keyof StaticFacts>(name: K): StaticFacts[K] => {
     seen.add(`${name}=${String(facts[name])}`);
@@ -81,7 +84,8 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
       if (typeof offset !== 'number' && !(fact('long') && fact('addrBits') === 64)) movesAddress = true;
       return { ...o, bits };
     },
-    linearAddress: (o: Operand, _n: number, isWrite: boolean) => {
+    linearAddress: (o: Operand, sizeBytes: number, isWrite: boolean) => {
+      linearBytes = Math.max(linearBytes, sizeBytes);
       touches(o, isWrite);
       return null;
     },
@@ -131,8 +135,9 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   form.instruction.execute(sem, ...form.operands);
   // it goes on at nextRip(), which depends on the mode
   if (form.instruction.serializes === true) fact('long');
-  const operands = form.operands.map((o) => `${o.index}${o.kind}${o.bits}`).join();
-  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear: usesLinear && !movesAddress, movesAddress, firstCall };
+  // a branch's displacement is resolved by the record builder: its width makes no difference
+  const operands = form.operands.map((o) => `${o.index}${o.kind}${o.kind === 'rel' ? '' : o.bits}`).join();
+  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear: usesLinear && !movesAddress, movesAddress, linearBytes, firstCall };
 }
 
 /** Every combination of facts in which a form can occur. */

@@ -671,6 +671,8 @@ export class Evaluator implements Sem<Value> {
     const d = this.decodedOf(target);
     const displacement = BigInt.asIntN(64, (BigInt(d.immHi) << 32n) | BigInt(d.immLo >>> 0));
     const to = this.const(this.nextRip().value + displacement, this.long ? 64 : this.opBits);
+    // DEVIATION: CALL rel has pushed when its target turns out to be beyond the limit.
+    this.restartable = false;
     this.checkTarget(to);
     this.target = to.value;
   }
