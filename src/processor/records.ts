@@ -20,6 +20,7 @@ interface FormInfo {
   readonly usesLinear: boolean;
   readonly movesAddress: boolean;
   readonly precheck: number;
+  readonly linearBytes: number;
 }
 
 /** What the record builder needs to know of a vCPU's memory. */
@@ -95,7 +96,7 @@ export class RecordBuilder {
     };
     const found = probe(form, facts);
     const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));
-    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear, movesAddress: found.movesAddress, precheck: PRECHECK.indexOf(found.firstCall ?? '') };
+    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear, movesAddress: found.movesAddress, precheck: PRECHECK.indexOf(found.firstCall ?? ''), linearBytes: found.linearBytes };
     list[code] = info;
     return info;
   }
@@ -198,7 +199,7 @@ export class RecordBuilder {
             i32[(u + RECORD.imm + 4) >> 2] = decoded.dispHi;
           }
           u8[u + RECORD.extra] = decoded.segment | (info.writesMemory ? 8 : 0) | (ADDRESS_CODE[decoded.addrBits] << 4);
-          u16[(u + RECORD.c) >> 1] = form.row.encoding.noAccess === true ? 0 : this.memoryBytes(form);
+          u16[(u + RECORD.c) >> 1] = form.row.encoding.noAccess === true ? 0 : Math.max(this.memoryBytes(form), info.linearBytes);
           u += RECORD.sizeBytes;
           previous = -1;
         }
