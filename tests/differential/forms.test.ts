@@ -1,5 +1,5 @@
 // Every operand form of every declared instruction: interpreter against reference evaluator, all state compared.
-// PCANEL_DEEP=1 runs more samples, PCANEL_SEED and PCANEL_ONLY (name part) choose cases.
+// PCANEL_DEEP=1 runs more samples, PCANEL_SEED and PCANEL_ONLY (name part) choose cases, PCANEL_TRACE=1 lists the steps.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ALL_INSTRUCTIONS, Decoded, Decoder, type Form } from '../../src/isa/index.js';
@@ -19,9 +19,10 @@ import {
   SEGMENTED_BASE,
 } from './machine.js';
 
-const SAMPLES = Number(process.env['PCANEL_SAMPLES'] ?? (process.env['PCANEL_DEEP'] ? 40 : 1));
-const SEED = Number(process.env['PCANEL_SEED'] ?? 1);
-const ONLY = process.env['PCANEL_ONLY'];
+const { env } = process;
+const SAMPLES = Number(env.PCANEL_SAMPLES ?? (env.PCANEL_DEEP ? 40 : 1));
+const SEED = Number(env.PCANEL_SEED ?? 1);
+const ONLY = env.PCANEL_ONLY;
 
 const decoder = new Decoder(ALL_INSTRUCTIONS);
 const interpreter = await Guest.create(false);
@@ -97,15 +98,24 @@ export function runCase(form: Form, mode: Mode, r: Random, decoded: Decoded): Fa
   const hex = [...encoded.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ');
   const what = `${describeForm(form)} in ${mode}`;
   const limitFaults = reference.evaluator?.limitFaults;
+  const trace: string[] = [];
+  if (env.PCANEL_TRACE !== undefined && reference.evaluator !== null)
+    reference.evaluator.onStep = ({ rip, bytes, form: f }) => {
+      trace.push(`${rip.toString(16)}: ${Buffer.from(bytes).toString('hex')} ${f?.instruction.name ?? 'undefined'}`);
+    };
   try {
-    const a = interpreter.run(budget);
     const b = reference.run(budget);
+    const a = interpreter.run(budget);
     // DEVIATION: the interpreter looks at the limit of CS only where blocks begin.
     if (reference.evaluator?.limitFaults !== limitFaults) return null;
     const found = differences(a, b);
-    return found.length === 0 ? null : { what, bytes: hex, found };
+    return found.length === 0 ? null : { what, bytes: hex, found: [...found, ...trace] };
   } catch (error) {
-    return { what, bytes: hex, found: [`thrown: ${(error as Error).stack?.split('\n').slice(0, 6).join(' | ')}`] };
+    return {
+      what,
+      bytes: hex,
+      found: [`thrown: ${(error as Error).stack?.split('\n').slice(0, 6).join(' | ')}`, ...trace],
+    };
   }
 }
 
@@ -138,7 +148,7 @@ describe('interpreter and reference evaluator agree', () => {
         }
       }
       const shown = failures
-        .slice(0, Number(process.env['PCANEL_SHOW'] ?? 15))
+        .slice(0, Number(env.PCANEL_SHOW ?? 15))
         .map((f) => `${f.what}: ${f.bytes}\n    ${f.found.join('\n    ')}`);
       assert.equal(missing.length, 0, `no encoding found for ${[...new Set(missing)].slice(0, 20).join(', ')}`);
       assert.equal(

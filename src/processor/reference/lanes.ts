@@ -40,7 +40,7 @@ const LANEWISE: Record<string, (x: bigint, y: bigint, bits: number) => bigint> =
   gt_u: (x, y, n) => truth(x > y, n),
   ge_s: (x, y, n) => truth(signed(x, n) >= signed(y, n), n),
   ge_u: (x, y, n) => truth(x >= y, n),
-  min_s: (x, y, n) => (signed(x, n) < signed(y, n) ? x : y),
+  min_s: (x, y, n) => (signed(x, n) <= signed(y, n) ? x : y),
   min_u: (x, y) => (x < y ? x : y),
   max_s: (x, y, n) => (signed(x, n) > signed(y, n) ? x : y),
   max_u: (x, y) => (x > y ? x : y),
