@@ -109,7 +109,9 @@ export function runCase(form: Form, mode: Mode, r: Random, decoded: Decoded): Fa
     // DEVIATION: the interpreter looks at the limit of CS only where blocks begin.
     if (reference.evaluator?.limitFaults !== limitFaults) return null;
     const found = differences(a, b);
-    return found.length === 0 ? null : { what, bytes: hex, found: [...found, ...trace] };
+    return found.length === 0
+      ? null
+      : { what, bytes: hex, found: [...found, ...(trace.length > 0 ? [...a.exits, ...trace] : [])] };
   } catch (error) {
     return {
       what,

@@ -290,7 +290,8 @@ export function resolve(u: usize): usize {
 }
 /** Handler of stale records: the code under this one was overwritten. */
 export function stale(u: usize): usize {
-  charge(<i32>load<u8>(u, RECORD_ORDER));
+  // chain and stop records have no length and come after the instruction of their order
+  charge(<i32>load<u8>(u, RECORD_ORDER) + (load<u8>(u, RECORD_LENGTH) ? 0 : 1));
   const rip = record_rip(u);
   if (load<i32>(ST, S_BUDGET) < NEAR_END) {
     store<u64>(ST, rip, S_RIP);
@@ -299,9 +300,9 @@ export function stale(u: usize): usize {
   }
   return find(rip);
 }
-/** Handler of the record that ends a cut block: `order` instructions were executed, `disp` is the page offset of the next. */
+/** Handler of the record that ends a cut block: `order` + 1 instructions were executed, `disp` is the page offset of the next. */
 export function stop(u: usize): usize {
-  charge(<i32>load<u8>(u, RECORD_ORDER));
+  charge(<i32>load<u8>(u, RECORD_ORDER) + 1);
   store<u64>(ST, wrap(load<u64>(ST, S_CODE_PAGE) + <u64><i64>load<i32>(u, RECORD_DISP)), S_RIP);
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
   return 0;
@@ -323,7 +324,7 @@ export function cut_block(u: usize, instructions: i32): usize {
   const end = load<u16>(to - RECORD_SIZE_BYTES, RECORD_NEXT);
   memory.fill(to, 0, RECORD_SIZE_BYTES);
   store<u16>(to, <u16>load<u32>(ST, S_STOP_HANDLER), RECORD_HANDLER);
-  store<u8>(to, <u8>instructions, RECORD_ORDER);
+  store<u8>(to, <u8>(instructions - 1), RECORD_ORDER);
   store<u16>(to, end, RECORD_NEXT);
   store<i32>(to, <i32>end, RECORD_DISP);
   return copy;

@@ -475,13 +475,17 @@ export class Evaluator implements Sem<Value> {
     if (this.form.row.encoding.aligned === true && operand.bits === 128 && (linear & 15n) !== 0n) this.raise(13, 0);
     return linear;
   }
-  /** Linear address of segment:address; no checks when `sizeBytes` is 0. */
-  private segmentLinear(segment: number, address: Value, sizeBytes: number, isWrite: boolean): bigint {
+  /**
+   * Linear address of segment:address; no checks when `sizeBytes` is 0. Whether an access across 4 GiB faults in a flat
+   * segment is up to the implementation (SDM Vol. 3A "Limit Checking"): `checked` ones do.
+   */
+  private segmentLinear(segment: number, address: Value, sizeBytes: number, isWrite: boolean, checked = false): bigint {
     const base = this.state.u64(segmentOffset(segment) + SEGMENT_ENTRY.base);
     // Canonicality is checked by the page walk.
     if (this.long) return BigInt.asUintN(64, segment >= FS ? base + address.value : address.value);
     if (sizeBytes === 0) return (base + address.value) & 0xffff_ffffn;
-    if ((this.modeKey & KEY_FLAT) !== 0 && segment < FS && segment !== CS) return address.value & 0xffff_ffffn;
+    if (!checked && (this.modeKey & KEY_FLAT) !== 0 && segment < FS && segment !== CS)
+      return address.value & 0xffff_ffffn;
     if (this.procedure('segment_address', segment, address.value, sizeBytes, isWrite ? 1 : 0) !== 0) this.unwind();
     return this.state.u64(at('segmentTmp'));
   }
@@ -633,10 +637,16 @@ export class Evaluator implements Sem<Value> {
     return useOverride && this.decoded.segmentOverride >= 0 ? this.decoded.segmentOverride : segment;
   }
   load(segment: number, address: Value, bits: Bits, useOverride = false): Value {
-    return this.loadLinear(this.segmentLinear(this.overridden(segment, useOverride), address, bits / 8, false), bits);
+    return this.loadLinear(
+      this.segmentLinear(this.overridden(segment, useOverride), address, bits / 8, false, useOverride),
+      bits,
+    );
   }
   store(segment: number, address: Value, v: Value, useOverride = false): void {
-    this.storeLinear(this.segmentLinear(this.overridden(segment, useOverride), address, v.bits / 8, true), v);
+    this.storeLinear(
+      this.segmentLinear(this.overridden(segment, useOverride), address, v.bits / 8, true, useOverride),
+      v,
+    );
   }
   push(v: Value): void {
     const sp = this.const(this.readGpr(RSP, 0, this.stackBits).value - BigInt(v.bits / 8), this.stackBits);
