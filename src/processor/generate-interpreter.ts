@@ -184,14 +184,15 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   const seen = new Map<string, { form: Form; facts: StaticFacts }>();
+  const isHot = (form: Form, facts: StaticFacts): boolean =>
+    form.instruction.hot === true && form.operands.every((o) => o.bits !== 16) && facts.opBits !== 16 && facts.addrBits !== 16 && facts.flat && facts.stackBits !== 16;
   for (const form of decoder.forms) {
     for (const facts of factsOf(form)) {
       const name = handlerName(numbers.get(form.instruction) as number, probe(form, facts).key);
-      if (!seen.has(name)) seen.set(name, { form, facts });
+      // forms that share a handler: a frequent one speaks for them
+      if (!seen.has(name) || isHot(form, facts)) seen.set(name, { form, facts });
     }
   }
-  const isHot = (form: Form, facts: StaticFacts): boolean =>
-    form.instruction.hot === true && form.operands.every((o) => o.bits !== 16) && facts.opBits !== 16 && facts.addrBits !== 16 && facts.flat && facts.stackBits !== 16;
   const hot: HandlerPlan[] = [];
   const cold: HandlerPlan[] = [];
   const compares: { name: string; form: Form; facts: StaticFacts }[] = [];
