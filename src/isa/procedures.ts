@@ -29,7 +29,7 @@ export const SYSTEM_PROCEDURES = {
   divide_signed: fault('i64', 'i64', 'i64', 'i32'),
   // whole RFLAGS
   pushf_value: pure([], 'i64'), // RFLAGS as PUSHF stores it (VM and RF clear)
-  pushf_check: fault(), // #GP in virtual-8086 mode with IOPL < 3
+  pushf_check: fault('i32'), // opBits: #GP in virtual-8086 mode with IOPL < 3, unless 16 bits and CR4.VME
   popf: fault('i64', 'i32'), // value, opBits; ends the block; the caller drops the stack BEFORE calling on success only: procedure itself adds to rSP
   cli: fault(),
   sti: fault(),

@@ -275,6 +275,19 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
       leaving.next(f);
     },
   });
+  cold.push({
+    name: 'breakpoint',
+    hot: false,
+    emit(f, s, leaving) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      s.state().get(U).memory('i32.store', at('record'));
+      f.get(U).call(s.imports.get('breakpoint_at') as number).if(false);
+      leaving.unwind(f);
+      f.end();
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f);
+    },
+  });
   return { fused, hot, cold };
 }
 const FUSED_BRANCHES = new Set(['jz', 'jnz', 'jb', 'jnb', 'jbe', 'jnbe', 'jl', 'jnl', 'jle', 'jnle', 'js', 'jns']);
@@ -303,6 +316,7 @@ export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<strin
   add('stop', ['i32'], ['i32']);
   add('stale', ['i32'], ['i32']);
   add('address_record', ['i32'], ['i32']);
+  add('breakpoint_at', ['i32'], ['i32']);
   add('count_undefined', [], []);
   return imports;
 }

@@ -25,6 +25,8 @@ export interface Procedures {
   /** 1: RFLAGS.TF is set, run one instruction, then call single_step_end (1: exit filled). */
   single_step_begin(): number;
   single_step_end(): number;
+  /** After an instruction: delivers the trap of data and I/O breakpoints; 1: exit filled. */
+  debug_trap(): number;
   replay_clear(): void;
   instruction_count(): bigint;
   load_pdptes(): number;

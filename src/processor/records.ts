@@ -7,6 +7,8 @@ import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, 
 
 /** Longest block in instructions; below the loop's reserve of budget. */
 const MAX_INSTRUCTIONS = 32;
+/** With a breakpoint record in front of each: a block must not outgrow the room that the block table keeps. */
+const MAX_INSTRUCTIONS_DEBUG = 24;
 const PAGE = 4096;
 const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
 
@@ -44,7 +46,7 @@ export class RecordBuilder {
   private readonly fusedLimit: number;
   private readonly fusedPairs = new Map<number, number>();
   private readonly info: (FormInfo | undefined)[][] = [];
-  private readonly special: { chain: number; undefined: number; tooLong: number; address: number };
+  private readonly special: { chain: number; undefined: number; tooLong: number; address: number; breakpoint: number };
   private readonly u8: Uint8Array;
   private readonly u16: Uint16Array;
   private readonly i32: Int32Array;
@@ -65,6 +67,7 @@ export class RecordBuilder {
       undefined: this.handlerNumber('undefined'),
       tooLong: this.handlerNumber('tooLong'),
       address: this.handlerNumber('address'),
+      breakpoint: this.handlerNumber('breakpoint'),
     };
     this.u8 = new Uint8Array(places.buffer);
     this.u16 = new Uint16Array(places.buffer);
@@ -156,12 +159,14 @@ export class RecordBuilder {
     const mode = { codeBits } as const;
     const stack32 = (modeKey & 4) !== 0;
     const flat = (modeKey & 8) !== 0;
+    const debug = (modeKey & 64) !== 0;
+    const most = debug ? MAX_INSTRUCTIONS_DEBUG : MAX_INSTRUCTIONS;
     let u = header + BLOCK.sizeBytes;
     let used = 0;
     let order = 0;
     let previous = -1; // record of the previous instruction if it may be fused with a branch
     for (;;) {
-      if (order === MAX_INSTRUCTIONS || used >= available || (single && order === 1)) {
+      if (order === most || used >= available || (single && order === 1)) {
         if (order > 0) u = this.chain(u, order, start + used);
         break;
       }
@@ -172,6 +177,12 @@ export class RecordBuilder {
         break;
       }
       const next = start + used + length;
+      if (debug) {
+        this.clear(u, order, next, length);
+        u16[u >> 1] = this.special.breakpoint;
+        u += RECORD.sizeBytes;
+        previous = -1;
+      }
       if (decoded.invalid || decoded.tooLong) {
         this.clear(u, order, next, length);
         u16[u >> 1] = decoded.tooLong ? this.special.tooLong : this.special.undefined;

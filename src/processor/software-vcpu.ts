@@ -36,6 +36,7 @@ const AT = offsets(
   'cr4Shadow',
   'tscOffset',
   'rflags',
+  'debugHits',
   'injectPending',
   'injectErrorCode',
   'replay',

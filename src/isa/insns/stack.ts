@@ -96,7 +96,7 @@ const PUSHF = insn('pushf', {
   sdm: 'SDM 2B "PUSHF/PUSHFD/PUSHFQ—Push EFLAGS Register Onto the Stack"',
   encodings: [enc('9c', [], D64)],
   execute(s) {
-    s.call('pushf_check');
+    s.call('pushf_check', s.const(s.opBits, 32));
     s.push(truncTo(s, s.call('pushf_value'), s.opBits));
   },
 });

@@ -4,9 +4,9 @@ import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
   AREA_SIZE_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
-import { deliver_exception } from './interrupts';
+import { breakpoint_record, deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
 import { jump_cache_flush, tlb_protect_page } from './tlb';
 
@@ -271,6 +271,7 @@ export function resolve(u: usize): usize {
   }
   charge(order);
   store<u32>(ST, 0, S_REPLAY_NEXT);
+  store<u32>(ST, 0, S_DEBUG_HITS);
   if (why == UNWIND_EXIT) {
     store<u64>(ST, record_rip(u), S_RIP);
     return 0;
@@ -299,6 +300,11 @@ export function stale(u: usize): usize {
     return 0;
   }
   return find(rip);
+}
+/** Handler of breakpoint records. Status. */
+export function breakpoint_at(u: usize): i32 {
+  const rip = record_rip(u);
+  return breakpoint_record(code_bits() == 2 ? rip : (rip + code_base()) & 0xffff_ffff);
 }
 /** Handler of the record that ends a cut block: `order` + 1 instructions were executed, `disp` is the page offset of the next. */
 export function stop(u: usize): usize {

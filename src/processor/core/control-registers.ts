@@ -11,6 +11,7 @@ import {
   S_CR2,
   S_CR3,
   S_CR4,
+  S_CR4_ABSENT,
   S_CR4_MASK,
   S_CR4_SHADOW,
   S_CR8,
@@ -53,8 +54,8 @@ import {
 } from './state';
 import { tlb_flush_all, tlb_flush_nonglobal } from './tlb';
 
-/** TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP, FSGSBASE PCIDE OSXSAVE, SMEP SMAP. */
-const CR4_DEFINED: u64 = 0x37_0ffc;
+/** VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP, FSGSBASE PCIDE OSXSAVE, SMEP SMAP. */
+const CR4_DEFINED: u64 = 0x37_0fff;
 
 function cr_exit(register: u32, access: u32, gpr: u32, value: u64): i32 {
   if (replay(REPLAY_PROCEED, 8, EXIT_CONTROL_REGISTER as u64)) return 0;
@@ -138,7 +139,7 @@ function set_cr3(value: u64): i32 {
   return 0;
 }
 function set_cr4(value: u64): i32 {
-  if (value & ~CR4_DEFINED) return gp0();
+  if (value & (~CR4_DEFINED | load<u64>(ST, S_CR4_ABSENT))) return gp0();
   const old = cr4();
   const changed = old ^ value;
   const lma = (efer() & EFER_LMA) != 0;

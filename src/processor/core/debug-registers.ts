@@ -1,5 +1,5 @@
 // Debug registers. Intel SDM Vol. 3A/3B "Debug Registers"; Vol. 2 "MOV—Move to/from Debug Registers".
-// DEVIATION: breakpoints do not fire; only general detect (GD) and single step do.
+// What breakpoints do: watch.ts.
 import { ST } from './env';
 import { EXIT_MOV_DR, gp0, raise, vm_exit } from './exceptions';
 import {
@@ -12,9 +12,11 @@ import {
   S_PRIMARY,
   S_SCRATCH,
 } from './generated/layout';
+import { update_mode } from './mode';
 import { record } from './position';
 import { replay, REPLAY_PROCEED } from './replay';
 import { cpl, cr4, CR4_DE, DB, long64, UD } from './state';
+import { tlb_flush_all } from './tlb';
 
 const DR6: usize = S_DR + 48;
 const DR7: usize = S_DR + 56;
@@ -46,10 +48,15 @@ export function mov_from_dr(number: u32): i32 {
 export function mov_to_dr(number: u32, value: u64): i32 {
   if (check(number, 0, RECORD_B, value)) return 1;
   number = alias(number);
+  const before = load<u32>(ST, DR7);
   if (number >= 6) {
     if (value >> 32 != 0 && long64()) return gp0();
     if (number == 6) store<u64>(ST, (value & 0xe00f) | 0xffff_0ff0, DR6);
     else store<u64>(ST, (value & 0xffff_23ff) | 0x400, DR7);
   } else store<u64>(ST + (number << 3), value, S_DR);
+  if (number != 6 && (before | load<u32>(ST, DR7)) & 0xff) {
+    update_mode();
+    tlb_flush_all();
+  }
   return 0;
 }

@@ -20,6 +20,8 @@ import { GP, PF } from './state';
 
 export const KIND_FAULT: u32 = 0;
 export const KIND_TRAP: u32 = 1;
+/** A trap of the instruction before, noticed at the current one. */
+export const KIND_BETWEEN: u32 = 3;
 
 /** #DF, #TS, #NP, #SS, #GP, #PF, #AC (and #CP) push an error code. */
 export function has_error_code(vector: u32): bool {

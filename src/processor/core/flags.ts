@@ -17,10 +17,14 @@ import {
   S_UNWIND,
   UNWIND_LOOKUP,
 } from './generated/layout';
+import { update_alignment } from './mode';
 import { drop_smap_entries } from './paging';
 import { end_soon, events_wanted, go_next, instruction_count, next_rip } from './position';
 import {
   cpl,
+  CR4_PVI,
+  CR4_VME,
+  cr4,
   FLAG_AC,
   FLAG_DF,
   FLAG_ID,
@@ -29,6 +33,8 @@ import {
   FLAG_NT,
   FLAG_RF,
   FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
   FLAG_VM,
   gpr,
   iopl,
@@ -82,26 +88,49 @@ export function write_rflags(value: u64): void {
   flags_set(value as u32);
   write_system_flags(value);
 }
+/** RFLAGS bits that exist. */
+const RFLAGS_DEFINED: u64 = 0x3f_7fd7;
 /** Replaces the bits of RFLAGS that are not status flags. */
 export function write_system_flags(value: u64): void {
-  const lostAc = (rflags() & ~value & FLAG_AC) != 0;
-  store<u64>(ST, (value & ~(STATUS_FLAGS | FLAG_RF)) | 2, S_RFLAGS);
-  if (lostAc) drop_smap_entries();
+  const changed = (rflags() ^ value) & FLAG_AC;
+  store<u64>(ST, (value & RFLAGS_DEFINED & ~(STATUS_FLAGS | FLAG_RF)) | 2, S_RFLAGS);
+  if (!changed) return;
+  if (!(value & FLAG_AC)) drop_smap_entries();
+  if (cpl() == 3) update_alignment();
 }
 
-export function pushf_value(): u64 {
-  return rflags_full() & ~(FLAG_VM | FLAG_RF);
+/** Virtual-8086 mode below IOPL 3 with CR4.VME: VIF stands for IF. */
+export function virtual_interrupts(): bool {
+  return v86() && iopl() < 3 && (cr4() & CR4_VME) != 0;
 }
-export function pushf_check(): i32 {
-  return v86() && iopl() < 3 ? gp0() : 0;
+/** VIF takes the value of IF in `value`. */
+export function set_virtual_interrupt(value: u64): void {
+  store<u64>(ST, (rflags() & ~FLAG_VIF) | (value & FLAG_IF ? FLAG_VIF : 0), S_RFLAGS);
+}
+/** The flags image of PUSHF and of redirected interrupts: IOPL 3, VIF in place of IF. */
+export function virtual_image(): u64 {
+  const flags = rflags_full() & ~(FLAG_VM | FLAG_RF | FLAG_IF);
+  return flags | FLAG_IOPL | (rflags() & FLAG_VIF ? FLAG_IF : 0);
+}
+/** POPF or IRET by VIF: #GP(0) when it would enable interrupts with one pending, or set TF. */
+export function virtual_flags_refused(value: u64): bool {
+  return (value & FLAG_IF && rflags() & FLAG_VIP) || (value & FLAG_TF) != 0;
+}
+export function pushf_value(): u64 {
+  return virtual_interrupts() ? virtual_image() : rflags_full() & ~(FLAG_VM | FLAG_RF);
+}
+export function pushf_check(opBits: i32): i32 {
+  return v86() && iopl() < 3 && (opBits != 16 || !virtual_interrupts()) ? gp0() : 0;
 }
 
 export function popf(value: u64, opBits: i32): i32 {
   const level = cpl();
   let writable = STATUS_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID;
   if (v86()) {
-    if (iopl() < 3) return gp0();
-    writable |= FLAG_IF;
+    if (iopl() < 3) {
+      if (opBits != 16 || !virtual_interrupts() || virtual_flags_refused(value)) return gp0();
+      set_virtual_interrupt(value);
+    } else writable |= FLAG_IF;
   } else {
     if (level == 0) writable |= FLAG_IOPL;
     if (level <= iopl()) writable |= FLAG_IF;
@@ -117,13 +146,25 @@ export function popf(value: u64, opBits: i32): i32 {
 function if_protected(): bool {
   return v86() ? iopl() < 3 : cpl() > iopl();
 }
+/** CLI and STI may use VIF instead: CR4.VME in virtual-8086 mode, CR4.PVI at CPL 3. */
+function vif_usable(): bool {
+  return v86() ? (cr4() & CR4_VME) != 0 : cpl() == 3 && (cr4() & CR4_PVI) != 0;
+}
 export function cli(): i32 {
-  if (if_protected()) return gp0();
+  if (if_protected()) {
+    if (!vif_usable()) return gp0();
+    store<u64>(ST, rflags() & ~FLAG_VIF, S_RFLAGS);
+    return 0;
+  }
   store<u64>(ST, rflags() & ~FLAG_IF, S_RFLAGS);
   return 0;
 }
 export function sti(): i32 {
-  if (if_protected()) return gp0();
+  if (if_protected()) {
+    if (!vif_usable() || rflags() & FLAG_VIP) return gp0();
+    store<u64>(ST, rflags() | FLAG_VIF, S_RFLAGS);
+    return 0;
+  }
   const old = rflags();
   store<u64>(ST, old | FLAG_IF, S_RFLAGS);
   if ((old & FLAG_IF) == 0) {

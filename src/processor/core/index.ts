@@ -6,7 +6,9 @@ export { raise, raise_page_fault, raise_trap } from './exceptions';
 export * from './fast-calls';
 export { cli, flags_get, flags_set, popf, pushf_check, pushf_value, rflags_full, sti, write_rflags } from './flags';
 export {
+  breakpoint_record,
   check_windows,
+  debug_trap,
   deliver_exception,
   inject_event,
   interrupt,

@@ -21,11 +21,12 @@ import {
   EXIT_NMI_WINDOW,
   EXIT_TRIPLE_FAULT,
   gp0,
+  KIND_BETWEEN,
   raise,
   raise_trap,
   vm_exit,
 } from './exceptions';
-import { rflags_full, write_system_flags } from './flags';
+import { rflags_full, virtual_image, virtual_interrupts, write_system_flags } from './flags';
 import {
   commit_code,
   frame_open,
@@ -39,6 +40,7 @@ import {
 import {
   S_ACTIVITY,
   S_CR2,
+  S_DEBUG_HITS,
   S_DR,
   S_EXCEPTION_ADDRESS,
   S_EXCEPTION_BITMAP,
@@ -56,6 +58,8 @@ import {
   S_NMI_BLOCKED,
   S_PRIMARY,
   S_RECORD,
+  S_REPLAY_COUNT,
+  S_REPLAY_OWNER,
   S_RIP,
   S_SHADOW_KIND,
   S_SHADOW_RETIRED,
@@ -64,13 +68,15 @@ import {
   UNWIND_EXIT,
   UNWIND_NONE,
 } from './generated/layout';
-import { bad, sys_read32, sys_read64 } from './memory';
+import { bad, read32, sys_read16, sys_read32, sys_read64 } from './memory';
 import { update_mode } from './mode';
 import { go_to, instruction_count, next_rip } from './position';
 import { replay_clear, replay_pending } from './replay';
 import { check_stack_segment, commit_segment, load_null, load_real_segment } from './segments';
 import {
   canonical,
+  CR4_VME,
+  cr4,
   cpl,
   CS,
   DB,
@@ -82,6 +88,7 @@ import {
   FLAG_NT,
   FLAG_RF,
   FLAG_TF,
+  FLAG_VIF,
   FLAG_VM,
   FS,
   GP,
@@ -103,9 +110,11 @@ import {
   set_sp,
   SS,
   stack_mask,
+  TR,
   v86,
 } from './state';
 import { switch_by_gate } from './tasks';
+import { instruction_breakpoints, take_hits, take_resume_flag } from './watch';
 
 /** The event being delivered. `soft`: INT n, INT3, INTO (gate DPL is checked). */
 let event_soft: bool = false;
@@ -321,6 +330,7 @@ function delivered(): i32 {
   store<u32>(ST, 0, S_STEPPING);
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
   store<u32>(ST, 0, S_SHADOW_KIND);
+  store<u32>(ST, 0, S_DEBUG_HITS);
   replay_clear();
   return 0;
 }
@@ -356,10 +366,51 @@ export function inject_event(): i32 {
   return deliver_pending(type == 3 ? (vector as i32) : 1);
 }
 
+/** The bit of the TSS's interrupt redirection map, below the I/O permission map: 0 handled in virtual-8086 mode; -1: unwinds. */
+function redirection(vector: u32): i32 {
+  const limit = seg_limit(TR);
+  const base = seg_base(TR);
+  if (limit < 103) {
+    gp0();
+    return -1;
+  }
+  const map = sys_read16(base + 102);
+  if (bad) return -1;
+  const at = map - 32 + (vector >> 3);
+  if (at > limit || map < 32) {
+    gp0();
+    return -1;
+  }
+  const bits = sys_read16(base + (at as u64));
+  if (bad) return -1;
+  return ((bits >> (vector & 7)) & 1) as i32;
+}
+/** INT n to the handler in the 8086 interrupt vector table at linear address 0. Intel SDM Vol. 3B, "Class 3—Software Interrupt Handling". */
+function redirected(vector: u32): i32 {
+  const virtual = virtual_interrupts();
+  const image = virtual ? virtual_image() : rflags_full();
+  const entry = read32((vector * 4) as u64);
+  if (bad) return 1;
+  if (frame_open(seg_base(SS), seg_limit(SS), seg_access(SS), 0xffff, gpr(RSP), 3, 6, 0)) return 1;
+  if (frame_push(2, image)) return 1;
+  if (frame_push(2, seg_selector(CS) as u64)) return 1;
+  if (frame_push(2, next_rip())) return 1;
+  set_sp(frame_sp);
+  write_system_flags(rflags() & ~(FLAG_TF | FLAG_RF | FLAG_NT | (virtual ? FLAG_VIF : FLAG_IF)));
+  load_real_segment(CS, entry >> 16);
+  update_mode();
+  store<u32>(ST, 0, S_STEPPING);
+  return go_to((entry & 0xffff) as u64);
+}
 /** INT n, INT3, INTO, INT1 (kind 0..3). */
 export function interrupt(vector: u32, kind: u32): i32 {
   if (kind == 0) {
-    if (v86() && iopl() < 3) return gp0();
+    if (v86()) {
+      const how = cr4() & CR4_VME ? redirection(vector) : 1;
+      if (how < 0) return 1;
+      if (how == 0) return redirected(vector);
+      if (iopl() < 3) return gp0();
+    }
   } else if (exits_on(vector)) {
     store<u64>(ST, 0, S_EXCEPTION_ADDRESS);
     return exit_for_exception(vector, kind == 3 ? 5 : 6, false, 0);
@@ -386,13 +437,38 @@ export function single_step_end(): i32 {
   store<u32>(ST, 0, S_STEPPING);
   store<u32>(ST, 0, S_RECORD);
   if (!on || shadow(instruction_count()) & 2) return 0;
-  store<u64>(ST, 0x4000, S_EXCEPTION_ADDRESS);
+  store<u64>(ST, 0x4000 | (take_hits() as u64), S_EXCEPTION_ADDRESS);
   raise_trap(DB);
   return deliver_exception();
 }
+/** After an instruction (count committed, `rip` set): delivers the #DB trap of data and I/O breakpoints. 1: VM exit filled. */
+export function debug_trap(): i32 {
+  store<u32>(ST, 0, S_RECORD);
+  if (!load<u32>(ST, S_DEBUG_HITS) || shadow(instruction_count()) & 2 || replay_pending()) return 0;
+  store<u64>(ST, take_hits() as u64, S_EXCEPTION_ADDRESS);
+  raise_trap(DB);
+  return deliver_exception();
+}
+/** In front of every instruction while a breakpoint is enabled: the trap of the instruction before, then instruction breakpoints. Status. */
+export function breakpoint_record(linear: u64): i32 {
+  const count = instruction_count();
+  if (shadow(count) & 2) return 0;
+  if (load<u32>(ST, S_REPLAY_COUNT) != 0 && load<u64>(ST, S_REPLAY_OWNER) == count) return 0;
+  if (load<u32>(ST, S_DEBUG_HITS)) {
+    store<u64>(ST, take_hits() as u64, S_EXCEPTION_ADDRESS);
+    raise(DB, 0);
+    store<u32>(ST, KIND_BETWEEN, S_EXCEPTION_KIND);
+    return 1;
+  }
+  if (take_resume_flag()) return 0;
+  const hits = instruction_breakpoints(linear);
+  if (!hits) return 0;
+  store<u64>(ST, hits as u64, S_EXCEPTION_ADDRESS);
+  return raise(DB, 0);
+}
 
 /** Interrupt shadow in force before the next instruction: 0 none, 1 STI, 2 MOV SS. `count`: instructions retired so far. */
-function shadow(count: u64): u32 {
+export function shadow(count: u64): u32 {
   return load<u64>(ST, S_SHADOW_RETIRED) == count ? load<u32>(ST, S_SHADOW_KIND) : 0;
 }
 /** Call between instructions, all retired ones committed and record = 0. 0: no window asked for or closed; 1: exit filled; 2: look again after one more instruction. */

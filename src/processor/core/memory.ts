@@ -20,8 +20,9 @@ import {
 } from './generated/layout';
 import { ACCESS_EXEC, ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, code_lines, note_write } from './paging';
 import { REPLAY_MMIO_READ, REPLAY_MMIO_WRITE, replay, replay_value } from './replay';
-import { cpl, FLAG_AC, ia32e, long64, rflags, UD } from './state';
+import { cpl, FLAG_AC, ia32e, KEY_DEBUG, long64, mode_key, rflags, UD } from './state';
 import { fill, fill_host, fill_physical, fill_writable } from './tlb';
+import { check_alignment, watch_data } from './watch';
 
 const PAGE: u64 = 4095;
 const INDEX_MASK: usize = ((TLB_ENTRIES - 1) as usize) * TLB_SIZE_BYTES;
@@ -99,6 +100,13 @@ function mmio_write(physical: u64, linear: u64, size: u32, from: usize): i32 {
   return 0;
 }
 
+/** An access whose pages allow it: alignment, then data breakpoints. */
+@inline function look_at(linear: u64, size: u32, access: u32): i32 {
+  if (access & ACCESS_USER && check_alignment(linear, size)) return 1;
+  if (mode_key() & KEY_DEBUG && !(access & ACCESS_IMPLICIT)) watch_data(linear, size, (access & ACCESS_WRITE) != 0);
+  return 0;
+}
+
 // --- slow paths -------------------------------------------------------------------------------------------------
 
 function read_pointer(linear: u64, size: u32, access: u32): usize {
@@ -106,6 +114,7 @@ function read_pointer(linear: u64, size: u32, access: u32): usize {
   const bounce = ST + S_BOUNCE;
   if (fill(linear, access)) return 0;
   if (size <= first) {
+    if (look_at(linear, size, access)) return 0;
     if (fill_host) return fill_host;
     return mmio_read(fill_physical, linear, size, bounce) ? 0 : bounce;
   }
@@ -113,6 +122,7 @@ function read_pointer(linear: u64, size: u32, access: u32): usize {
   const physical = fill_physical;
   const next = next_page(linear, access);
   if (fill(next, access)) return 0;
+  if (look_at(linear, size, access)) return 0;
   const host2 = fill_host;
   const physical2 = fill_physical;
   if (host) memory.copy(bounce, host, first);
@@ -129,6 +139,7 @@ function write_bounce(linear: u64, size: u32, access: u32): i32 {
   const host = fill_writable ? fill_host : 0;
   const physical = fill_physical;
   if (size <= first) {
+    if (look_at(linear, size, access)) return 1;
     if (host == 0) return mmio_write(physical, linear, size, bounce);
     memory.copy(host, bounce, size);
     note_write(host, size);
@@ -136,6 +147,7 @@ function write_bounce(linear: u64, size: u32, access: u32): i32 {
   }
   const next = next_page(linear, access);
   if (fill(next, access)) return 1;
+  if (look_at(linear, size, access)) return 1;
   const host2 = fill_writable ? fill_host : 0;
   if (host == 0 && mmio_write(physical, linear, first, bounce)) return 1;
   if (host2 == 0 && mmio_write(fill_physical, next, size - first, bounce + first)) return 1;
@@ -167,6 +179,7 @@ export function mem_rmw_slow(linear: u64, size: i32): i32 {
     if (fill(linear, access)) return 0;
   } else {
     if (fill(linear, access)) return 0;
+    if (look_at(linear, size, access)) return 0;
     if (fill_writable && code_lines(fill_host) == 0) return fill_host as i32;
     if (fill_host) {
       memory.copy(ST + S_BOUNCE, fill_host, size);

@@ -5,17 +5,22 @@ import {
   AREA_JUMP_USER,
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
+  S_ALIGNMENT,
   S_CPL,
+  S_DR,
   S_JUMP_BASES,
   S_JUMP_CACHE,
   S_JUMP_KEYS,
   S_LMA,
   S_MODE_KEY,
   S_TLB,
+  TLB_ENTRIES,
+  TLB_SIZE_BYTES,
 } from './generated/layout';
 import {
   AR_DB,
   AR_L,
+  CR0_AM,
   CR0_PE,
   cr0,
   CS,
@@ -23,10 +28,13 @@ import {
   efer,
   EFER_LMA,
   ES,
+  FLAG_AC,
+  KEY_DEBUG,
   KEY_FLAT,
   KEY_PROTECTED,
   KEY_REAL,
   KEY_STACK32,
+  rflags,
   seg_access,
   seg_base,
   seg_limit,
@@ -38,6 +46,13 @@ import { jump_cache_clear } from './tlb';
 /** Base 0, limit 4 GiB, present, writable, not expand-down. */
 function flat_data(n: u32): bool {
   return (seg_access(n) & 0x1_0096) == 0x92 && seg_base(n) == 0 && seg_limit(n) == 0xffff_ffff;
+}
+/** At CPL 3 after a change of RFLAGS.AC, CR0.AM or the privilege: while alignment is checked the user TLB serves fetches only. */
+export function update_alignment(): void {
+  const on: u32 = rflags() & FLAG_AC && cr0() & CR0_AM ? 1 : 0;
+  if (on == load<u32>(ST, S_ALIGNMENT)) return;
+  store<u32>(ST, on, S_ALIGNMENT);
+  if (on) memory.fill(ST + AREA_TLB_USER, 0xff, (TLB_ENTRIES as usize) * TLB_SIZE_BYTES);
 }
 /** Recomputes everything that is derived from CS, SS, DS, ES, CR0, EFER, RFLAGS.VM and CPL. */
 export function update_mode(): void {
@@ -59,8 +74,10 @@ export function update_mode(): void {
     if (seg_base(CS) == 0 && seg_limit(CS) == 0xffff_ffff && flat_data(DS) && flat_data(SS) && flat_data(ES))
       key |= KEY_FLAT;
   }
+  if (load<u64>(ST, S_DR + 56) & 0xff) key |= KEY_DEBUG;
   store<u32>(ST, key, S_MODE_KEY);
   const user: u32 = load<u32>(ST, S_CPL) == 3 ? 1 : 0;
+  if (user) update_alignment();
   store<u32>(ST, (ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR)) as u32, S_TLB);
   const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
   store<u32>(ST, cache as u32, S_JUMP_CACHE);

@@ -169,11 +169,13 @@ function walk32(linear: u64, access: u32): i32 {
   if (!(directory & 1)) return fault(linear, access, 0);
   all &= directory as u64;
   if (directory & 0x80 && cr4() & CR4_PSE) {
-    if (directory & 0x003f_e000) return fault(linear, access, 9);
+    // PSE-36: bits 13-20 are bits 32-39 of the address
+    const high = (((directory >> 13) & 0xff) as u64) << 32;
+    if (directory & 0x0020_0000 || high & ~load<u64>(ST, S_PHYSICAL_MASK)) return fault(linear, access, 9);
     shift = 22;
     leaf = address;
     leafValue = directory as u64;
-    physical = (directory as u64 & 0xffc0_0000) | (linear & 0x003f_ffff);
+    physical = high | (directory as u64 & 0xffc0_0000) | (linear & 0x003f_ffff);
     return 0;
   }
   if (!(directory & 0x20)) used2 = address;

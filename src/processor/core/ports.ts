@@ -5,7 +5,8 @@ import { EXIT_IO, gp0, vm_exit } from './exceptions';
 import { S_EXIT_DETAIL, S_EXIT_SIZE, S_EXIT_VALUE, S_SCRATCH } from './generated/layout';
 import { bad, sys_read16 } from './memory';
 import { replay, REPLAY_PORT_IN, REPLAY_PORT_OUT, replay_value } from './replay';
-import { cpl, iopl, protected_mode, seg_access, seg_base, seg_limit, TR, v86 } from './state';
+import { cpl, iopl, KEY_DEBUG, mode_key, protected_mode, seg_access, seg_base, seg_limit, TR, v86 } from './state';
+import { watch_port } from './watch';
 
 /** #GP(0) unless IOPL or the TSS's bitmap allows all `size` ports. */
 export function io_check(port: u32, size: u32): i32 {
@@ -28,12 +29,15 @@ export function port_read(port: u32, size: u32, how: u32): i32 {
   if (replay(REPLAY_PORT_IN, size, port as u64)) {
     const mask: u32 = size == 4 ? 0xffff_ffff : size == 2 ? 0xffff : 0xff;
     port_value = (replay_value as u32) & mask;
+    if (mode_key() & KEY_DEBUG) watch_port(port, size);
     return 0;
   }
   return io_exit(port, size, how | 8, 0);
 }
 export function port_write(port: u32, size: u32, how: u32, value: u32): i32 {
-  return replay(REPLAY_PORT_OUT, size, port as u64) ? 0 : io_exit(port, size, how, value);
+  if (!replay(REPLAY_PORT_OUT, size, port as u64)) return io_exit(port, size, how, value);
+  if (mode_key() & KEY_DEBUG) watch_port(port, size);
+  return 0;
 }
 function io_exit(port: u32, size: u32, how: u32, value: u32): i32 {
   vm_exit(EXIT_IO, ((size - 1) | how | (port << 16)) as u64);

@@ -13,7 +13,7 @@ import {
 } from './descriptors';
 import { ST } from './env';
 import { gp0, raise } from './exceptions';
-import { rflags_full, write_rflags } from './flags';
+import { rflags_full, set_virtual_interrupt, virtual_flags_refused, virtual_interrupts, write_rflags } from './flags';
 import { bad_code_size, commit_code } from './frames';
 import { S_NMI_BLOCKED } from './generated/layout';
 import { update_mode } from './mode';
@@ -39,7 +39,10 @@ import {
   FLAG_IF,
   FLAG_IOPL,
   FLAG_NT,
+  FLAG_RF,
   FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
   FLAG_VM,
   FS,
   GP,
@@ -47,7 +50,9 @@ import {
   GS,
   ia32e,
   iopl,
+  KEY_DEBUG,
   long64,
+  mode_key,
   NP,
   protected_mode,
   real_or_v86,
@@ -61,6 +66,7 @@ import {
   v86,
 } from './state';
 import { task_return } from './tasks';
+import { set_resume_flag } from './watch';
 
 /** Values popped off the stack. */
 let sp: u64 = 0;
@@ -150,14 +156,19 @@ export function far_return(opBits: u32, release: u32): i32 {
 function iret_mask(opBits: u32, level: u32): u64 {
   let mask = STATUS_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT;
   if (opBits != 16) mask |= FLAG_AC | FLAG_ID;
-  if (level == 0) mask |= FLAG_IOPL;
+  if (level == 0) mask |= opBits == 16 ? FLAG_IOPL : FLAG_IOPL | FLAG_VIF | FLAG_VIP;
   if (level <= iopl()) mask |= FLAG_IF;
   return mask;
 }
 function load_flags(value: u64, mask: u64): void {
   write_rflags((rflags_full() & ~mask) | (value & mask));
+  resume(value);
 }
 
+/** IRET takes RF from the image; nothing looks at it unless a breakpoint is enabled. */
+function resume(flags: u64): void {
+  if (flags & FLAG_RF && mode_key() & KEY_DEBUG) set_resume_flag();
+}
 /** IRET at CPL 0 with VM set in the flags image. */
 function return_to_v86(offset: u64, selector: u32, flags: u64): i32 {
   if (offset > 0xffff) return gp0();
@@ -174,6 +185,7 @@ function return_to_v86(offset: u64, selector: u32, flags: u64): i32 {
   const gs = pop(4) as u32;
   if (stack_fault) return 1;
   write_rflags(flags | FLAG_VM);
+  resume(flags);
   commit_code(selector, 3, 0, 0xffff, 0xf3);
   load_real_segment(CS, selector);
   load_real_segment(SS, ss & 0xffff);
@@ -190,7 +202,8 @@ export function iret(opBits: u32): i32 {
   store<u32>(ST, 0, S_NMI_BLOCKED);
   const size = opBits >> 3;
   if (protected_mode() && !v86() && rflags() & FLAG_NT) return ia32e() ? gp0() : task_return();
-  if (v86() && iopl() < 3) return gp0();
+  const virtual = virtual_interrupts();
+  if (v86() && iopl() < 3 && (!virtual || opBits != 16)) return gp0();
   sp = gpr(RSP);
   const offset = pop(size);
   if (stack_fault) return 1;
@@ -201,9 +214,11 @@ export function iret(opBits: u32): i32 {
   if (real_or_v86()) {
     if (offset > (seg_limit(CS) as u64)) return gp0();
     // IOPL is writable in real mode (level 0) and kept in virtual-8086 mode.
+    if (virtual && virtual_flags_refused(flags)) return gp0();
     const mask = iret_mask(opBits, cpl());
     load_real_segment(CS, selector);
     set_sp(sp);
+    if (virtual) set_virtual_interrupt(flags);
     load_flags(flags, mask);
     update_mode();
     return go_to(offset);

@@ -44,10 +44,13 @@ export const CR0_TS: u64 = 8;
 export const CR0_ET: u64 = 0x10;
 export const CR0_NE: u64 = 0x20;
 export const CR0_WP: u64 = 0x1_0000;
+export const CR0_AM: u64 = 0x4_0000;
 export const CR0_NW: u64 = 0x2000_0000;
 export const CR0_CD: u64 = 0x4000_0000;
 export const CR0_PG: u64 = 0x8000_0000;
 
+export const CR4_VME: u64 = 1;
+export const CR4_PVI: u64 = 1 << 1;
 export const CR4_TSD: u64 = 1 << 2;
 export const CR4_DE: u64 = 1 << 3;
 export const CR4_PSE: u64 = 1 << 4;
@@ -81,6 +84,8 @@ export const FLAG_NT: u64 = 0x4000;
 export const FLAG_RF: u64 = 0x1_0000;
 export const FLAG_VM: u64 = 0x2_0000;
 export const FLAG_AC: u64 = 0x4_0000;
+export const FLAG_VIF: u64 = 0x8_0000;
+export const FLAG_VIP: u64 = 0x10_0000;
 export const FLAG_ID: u64 = 0x20_0000;
 export const STATUS_FLAGS: u64 = 0x8d5;
 
@@ -96,6 +101,8 @@ export const KEY_STACK32: u32 = 4;
 export const KEY_FLAT: u32 = 8;
 export const KEY_REAL: u32 = 0x10;
 export const KEY_PROTECTED: u32 = 0x20;
+/** A breakpoint is enabled: every instruction has a breakpoint record, accesses to watched pages take the slow path. */
+export const KEY_DEBUG: u32 = 0x40;
 
 export const DE_FAULT: u32 = 0;
 export const DB: u32 = 1;
@@ -112,6 +119,7 @@ export const SS_FAULT: u32 = 12;
 export const GP: u32 = 13;
 export const PF: u32 = 14;
 export const MF: u32 = 16;
+export const AC: u32 = 17;
 
 export function gpr(n: u32): u64 {
   return load<u64>(ST + (n << 3), S_GPR);

@@ -7,6 +7,7 @@ import {
   S_FLAGS_A,
   S_FLAGS_B,
   S_FLAGS_KIND,
+  S_DEBUG_HITS,
   S_GPR,
   S_REPLAY_NEXT,
   TLB_ADDEND,
@@ -21,6 +22,7 @@ import {
   FLAG_DF,
   FS,
   gpr,
+  KEY_DEBUG,
   KEY_FLAT,
   long64,
   mode_key,
@@ -32,7 +34,8 @@ import {
   seg_base,
   set_gpr,
 } from './state';
-import { fill, fill_host, fill_writable } from './tlb';
+import { fill, fill_host, fill_watched, fill_writable } from './tlb';
+import { set_resume_flag } from './watch';
 
 /** Bytes and elements per chunk. */
 export const CHUNK_BYTES: u32 = 4096;
@@ -64,11 +67,13 @@ export function step_of(size: u32): u64 {
 }
 /** Ends a chunk: back to the instruction when iterations remain. */
 export function chunk_end(left: u64): i32 {
-  return left ? go_to(current_rip()) : 0;
+  if (!left) return 0;
+  if (mode_key() & KEY_DEBUG) set_resume_flag();
+  return go_to(current_rip());
 }
-/** The last element used the monitor: the chunk must end so that the replay log starts afresh. */
+/** The last element used the monitor or met a breakpoint: the chunk must end so that the replay log starts afresh, or for the trap. */
 export function used_monitor(): bool {
-  return load<u32>(ST, S_REPLAY_NEXT) != 0;
+  return load<u32>(ST, S_REPLAY_NEXT) != 0 || load<u32>(ST, S_DEBUG_HITS) != 0;
 }
 
 /** Host pointers for runs; 0: element by element. Status in `unwinds`. */
@@ -78,7 +83,7 @@ function run_source(linear: u64, access: u32): usize {
   if (load<u64>(entry, TLB_READ_TAG) == (linear & ~(4095 as u64)))
     return (load<u32>(entry, TLB_ADDEND) + (linear as u32)) as usize;
   unwinds = fill(linear, access);
-  return unwinds ? 0 : fill_host;
+  return unwinds || fill_watched ? 0 : fill_host;
 }
 let target_is_direct: bool = false;
 function run_target(linear: u64, access: u32): usize {
@@ -88,7 +93,7 @@ function run_target(linear: u64, access: u32): usize {
   if (p) return p;
   target_is_direct = false;
   unwinds = fill(linear, access | ACCESS_WRITE);
-  return unwinds || !fill_writable ? 0 : fill_host;
+  return unwinds || fill_watched || !fill_writable ? 0 : fill_host;
 }
 /** Elements from `offset` up to the end of the page of `linear` and of the offset space. */
 function run_length(linear: u64, offset: u64, mask: u64, size: u32, limit: u64): u64 {

@@ -38,6 +38,9 @@ import {
   DB,
   DS,
   FLAG_NT,
+  FLAG_RF,
+  KEY_DEBUG,
+  mode_key,
   FLAG_VM,
   FS,
   GP,
@@ -56,6 +59,7 @@ import {
   TS,
 } from './state';
 import { tlb_flush_nonglobal } from './tlb';
+import { set_resume_flag } from './watch';
 
 const BY_CALL: u32 = 0;
 const BY_IRET: u32 = 1;
@@ -194,6 +198,7 @@ function switch_task(selector: u32, how: u32, ext: u32, rip: u64, flags: u64, ha
   set_seg(TR, selector, base, limit, access | 2);
   store<u64>(ST, cr0() | CR0_TS, S_CR0);
   write_rflags(newFlags);
+  if (newFlags & FLAG_RF && mode_key() & KEY_DEBUG) set_resume_flag();
   store<u64>(ST, eip as u64, S_RIP);
   if (wide && cr0() & CR0_PG) {
     // The segment selectors lie in the TSS: read them through the old tables as hardware does, before CR3 changes.
@@ -204,8 +209,8 @@ function switch_task(selector: u32, how: u32, ext: u32, rip: u64, flags: u64, ha
       tlb_flush_nonglobal();
     }
   }
-  if (load_task_segments(base, wide, ldt)) return 1;
   store<u64>(ST, load<u64>(ST, S_DR + 56) & ~(0x155 as u64), S_DR + 56);
+  if (load_task_segments(base, wide, ldt)) return 1;
   if (hasCode) {
     const size: u32 = wide ? 4 : 2;
     const sp = gpr(RSP) - (size as u64);

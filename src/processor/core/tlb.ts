@@ -11,6 +11,7 @@ import {
   JUMP_RIP,
   JUMP_SIZE_BYTES,
   S_FIRST_AREA,
+  S_ALIGNMENT,
   S_LARGE_HIGH,
   S_LARGE_LOW,
   S_SMAP_COUNT,
@@ -38,7 +39,8 @@ import {
   slot_flags,
   walk,
 } from './paging';
-import { CR0_PG, CR4_PGE, CR4_SMAP, CR4_SMEP, cr0, cr4, FLAG_AC, rflags } from './state';
+import { CR0_PG, CR4_PGE, CR4_SMAP, CR4_SMEP, cr0, cr4, FLAG_AC, KEY_DEBUG, mode_key, rflags } from './state';
+import { watched } from './watch';
 
 const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
 /** Entry flags: global, part of a large page, user page cached in the supervisor table; bits 8..15 page shift. */
@@ -61,6 +63,8 @@ export function walk_result(physical: u64, rights: u32, shift: u32): void {
 export let fill_physical: u64 = 0;
 export let fill_host: usize = 0;
 export let fill_writable: bool = false;
+/** Every access to the page must be looked at: breakpoints, alignment checking. */
+export let fill_watched: bool = false;
 
 /** Walks for `access` at `linear` and caches the translation; 1: exception raised. */
 export function fill(linear: u64, access: u32): i32 {
@@ -78,9 +82,14 @@ export function fill(linear: u64, access: u32): i32 {
   const page = linear & ~(4095 as u64);
   const foreign = !user && paged && (rights & RIGHT_USER) != 0; // a user page seen by the supervisor
   const smap = foreign && (c4 & CR4_SMAP) != 0;
-  const readable = !smap || (rflags() & FLAG_AC) != 0;
+  let watch: u32 = user && load<u32>(ST, S_ALIGNMENT) ? 3 : 0;
+  if (mode_key() & KEY_DEBUG) watch |= watched(page);
+  fill_watched = watch != 0;
+  const open = !smap || (rflags() & FLAG_AC) != 0;
+  const readable = open && !(watch & 1);
   const writable =
-    readable &&
+    open &&
+    !(watch & 2) &&
     fill_writable &&
     (rights & (RIGHT_WRITE | RIGHT_DIRTY)) == (RIGHT_WRITE | RIGHT_DIRTY) &&
     code_lines(host) == 0;
@@ -94,7 +103,7 @@ export function fill(linear: u64, access: u32): i32 {
     if (page < load<u64>(ST, S_LARGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_LARGE_LOW);
     if (page > load<u64>(ST, S_LARGE_HIGH)) store<u64>(ST, page | 0x3fff_ffff, S_LARGE_HIGH);
   }
-  if (smap && readable) {
+  if (smap && open) {
     flags |= ENTRY_SMAP;
     const n = load<u32>(ST, S_SMAP_COUNT);
     if (n < 16) store<u32>(ST + (n << 2), entry as u32, S_SMAP_ENTRIES);
