@@ -1,6 +1,6 @@
 // Keeps the room table of ARCHITECTURE.md true: rooms.cjs says who may import whom, a room's index.ts says what it is.
 //   node scripts/architecture.mjs [--write]    without --write: exit 1 when the table is out of date
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const rooms = createRequire(import.meta.url)('../rooms.cjs');
@@ -10,8 +10,10 @@ const firstComment = (file) => {
 };
 const rows = Object.entries(rooms).map(([room, imports]) => {
   const folder = `src/${room}`;
-  const entries = readdirSync(folder);
-  const door = ['index.ts', 'cli/index.ts', 'README.md'].find((f) => f !== 'README.md' && (entries.includes(f) || (f.includes('/') && entries.includes('cli'))));
+  const entries = existsSync(folder) ? readdirSync(folder) : [];
+  const door = ['index.ts', 'cli/index.ts', 'README.md'].find(
+    (f) => f !== 'README.md' && (entries.includes(f) || (f.includes('/') && entries.includes('cli'))),
+  );
   const what = door === undefined ? 'to come' : firstComment(`${folder}/${door}`);
   return `| \`${room}\` | ${what} | ${imports.join(' ') || '–'} |`;
 });

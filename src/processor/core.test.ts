@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SYSTEM_PROCEDURES } from '../isa/procedures.js';
+import { SYSTEM_PROCEDURES } from '../isa/index.js';
 import { AREA, at, EXIT_NONE, RECORD, REPLAY, SEGMENT_ENTRY, SLOT, segmentOffset, UNWIND } from './state-layout.js';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..');

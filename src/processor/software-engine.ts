@@ -3,10 +3,10 @@ import { BugError, ConfigError } from '../base/index.js';
 import { GuestMemory } from '../memory/index.js';
 import type { Engine, EngineProbe, EngineVm, EngineVmOptions, VcpuControls } from '../vmx/index.js';
 import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
-import { type Interpreter, instantiate, type ProcessorModules, type Procedures, readDirectory } from './modules.js';
+import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
-import { AREA, at, SLOT, SLOT_COUNT } from './state-layout.js';
 import { SoftwareVcpu } from './software-vcpu.js';
+import { AREA, at, SLOT, SLOT_COUNT } from './state-layout.js';
 import { StateView } from './state-view.js';
 
 const PAGE = 65536;
@@ -31,7 +31,13 @@ export class SoftwareEngine implements Engine {
     const shared = typeof SharedArrayBuffer !== 'undefined';
     return {
       usable: shared,
-      checks: [{ name: 'shared memory', ok: shared, detail: shared ? 'SharedArrayBuffer is available' : 'SharedArrayBuffer is missing' }],
+      checks: [
+        {
+          name: 'shared memory',
+          ok: shared,
+          detail: shared ? 'SharedArrayBuffer is available' : 'SharedArrayBuffer is missing',
+        },
+      ],
     };
   }
 
@@ -70,17 +76,29 @@ export class SoftwareEngine implements Engine {
     const total = ram + memoryBytes + extraBytes;
     // one page of slack: the last bytes of RAM may be read as 16 (code fetch across the end)
     const pages = Math.ceil((total + 16) / PAGE);
-    if (pages > 65536) throw new ConfigError('MEMORY_SIZE', `memory of ${memoryBytes} bytes: the software engine addresses less than 4 GiB in all`);
+    if (pages > 65536)
+      throw new ConfigError(
+        'MEMORY_SIZE',
+        `memory of ${memoryBytes} bytes: the software engine addresses less than 4 GiB in all`,
+      );
     let memory: WebAssembly.Memory;
     try {
       memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (cause) {
-      throw new ConfigError('MEMORY_SIZE', `cannot allocate ${memoryBytes} bytes of guest memory`, { memoryBytes }, { cause });
+      throw new ConfigError(
+        'MEMORY_SIZE',
+        `cannot allocate ${memoryBytes} bytes of guest memory`,
+        { memoryBytes },
+        { cause },
+      );
     }
     const hole = options.pciHoleStart ?? DEFAULT_HOLE;
     const low = Math.min(memoryBytes, hole);
-    const guestMemory = new GuestMemory(memory.buffer, [{ gpa: 0, sizeBytes: low, bufferOffset: ram, readOnly: false }]);
-    if (memoryBytes > low) guestMemory.addSlot({ gpa: FOUR_GIB, sizeBytes: memoryBytes - low, bufferOffset: ram + low, readOnly: false });
+    const guestMemory = new GuestMemory(memory.buffer, [
+      { gpa: 0, sizeBytes: low, bufferOffset: ram, readOnly: false },
+    ]);
+    if (memoryBytes > low)
+      guestMemory.addSlot({ gpa: FOUR_GIB, sizeBytes: memoryBytes - low, bufferOffset: ram + low, readOnly: false });
 
     const directory = readDirectory(this.modules.interpreter);
     const all: Procedures[] = [];
@@ -96,7 +114,8 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('firstArea'), FIRST_AREA);
       s.setU32(at('vcpuCount'), options.vcpus);
       s.setU32(at('codeMap'), codeMap);
-      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd'] as const) s.setU32(at(name), cache[name]);
+      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd'] as const)
+        s.setU32(at(name), cache[name]);
       s.setU32(at('arenaNext'), cache.arena);
       s.setU32(at('ramHost'), ram);
       s.setU32(at('ramPages'), ramPages);
@@ -121,7 +140,17 @@ export class SoftwareEngine implements Engine {
         cr4ReadShadow: 0n,
         tscOffset: 0n,
       };
-      const vcpu = new SoftwareVcpu({ index, memory, area, procedures, interpreter, time: options.time, tscHz: options.tscHz, nowNs: options.nowNs, controls });
+      const vcpu = new SoftwareVcpu({
+        index,
+        memory,
+        area,
+        procedures,
+        interpreter,
+        time: options.time,
+        tscHz: options.tscHz,
+        nowNs: options.nowNs,
+        controls,
+      });
       vcpu.applyControls();
       vcpu.writeState(resetState());
       return vcpu;
@@ -142,7 +171,8 @@ export class SoftwareEngine implements Engine {
 /** Copies the memory slots into a vCPU's slot table. */
 function loadSlots(s: StateView, memory: GuestMemory): void {
   const { slots } = memory;
-  if (slots.length > SLOT_COUNT) throw new BugError('MEMORY_SLOTS', `${slots.length} memory slots, expected at most ${SLOT_COUNT}`);
+  if (slots.length > SLOT_COUNT)
+    throw new BugError('MEMORY_SLOTS', `${slots.length} memory slots, expected at most ${SLOT_COUNT}`);
   slots.forEach((slot, n) => {
     const o = at('slots') + n * SLOT.sizeBytes;
     s.setU64(o + SLOT.gpa, BigInt(slot.gpa));

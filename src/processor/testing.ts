@@ -5,9 +5,9 @@ import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 export { ExitDecoder } from './exit-decoder.js';
 export { RegionRunner, type RegionRunnerOptions } from './jit/region-runner.js';
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
-export { StateView } from './state-view.js';
 export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 export { at, EXIT_NONE, layoutFields } from './state-layout.js';
+export { StateView } from './state-view.js';
 
 /** What a software vCPU was made of. */
 export const optionsOf = (vcpu: object): SoftwareVcpuOptions =>

@@ -62,34 +62,48 @@ interface Arms {
   readonly result: Arm;
   readonly word: Arm;
 }
-const bit = (n: number): Arm => (f, l) => {
-  f.get(l.a).i64(BigInt(n)).op('i64.shr_u').op('i32.wrap_i64').i32(1).op('i32.and');
-};
-const bitOfB = (n: number): Arm => (f, l) => {
-  f.get(l.b).i64(BigInt(n)).op('i64.shr_u').op('i32.wrap_i64').i32(1).op('i32.and');
-};
-const negative = (name: 'a' | 'r'): Arm => (f, l) => {
-  f.get(l[name]).i64(0n).op('i64.lt_s');
-};
-const zero = (name: 'a' | 'r'): Arm => (f, l) => {
-  f.get(l[name]).op('i64.eqz');
-};
-const or = (x: Arm, y: Arm): Arm => (f, l) => {
-  x(f, l);
-  y(f, l);
-  f.op('i32.or');
-};
-const xor = (x: Arm, y: Arm): Arm => (f, l) => {
-  x(f, l);
-  y(f, l);
-  f.op('i32.xor');
-};
+const bit =
+  (n: number): Arm =>
+  (f, l) => {
+    f.get(l.a).i64(BigInt(n)).op('i64.shr_u').op('i32.wrap_i64').i32(1).op('i32.and');
+  };
+const bitOfB =
+  (n: number): Arm =>
+  (f, l) => {
+    f.get(l.b).i64(BigInt(n)).op('i64.shr_u').op('i32.wrap_i64').i32(1).op('i32.and');
+  };
+const negative =
+  (name: 'a' | 'r'): Arm =>
+  (f, l) => {
+    f.get(l[name]).i64(0n).op('i64.lt_s');
+  };
+const zero =
+  (name: 'a' | 'r'): Arm =>
+  (f, l) => {
+    f.get(l[name]).op('i64.eqz');
+  };
+const or =
+  (x: Arm, y: Arm): Arm =>
+  (f, l) => {
+    x(f, l);
+    y(f, l);
+    f.op('i32.or');
+  };
+const xor =
+  (x: Arm, y: Arm): Arm =>
+  (f, l) => {
+    x(f, l);
+    y(f, l);
+    f.op('i32.xor');
+  };
 const no: Arm = (f) => {
   f.i32(0);
 };
-const compare = (op: 'i64.lt_u' | 'i64.le_u' | 'i64.lt_s' | 'i64.le_s' | 'i64.eq'): Arm => (f, l) => {
-  f.get(l.a).get(l.b).op(op);
-};
+const compare =
+  (op: 'i64.lt_u' | 'i64.le_u' | 'i64.lt_s' | 'i64.le_s' | 'i64.eq'): Arm =>
+  (f, l) => {
+    f.get(l.a).get(l.b).op(op);
+  };
 const addCarry: Arm = (f, l) => {
   f.get(l.r).get(l.a).op('i64.lt_u');
 };
@@ -97,16 +111,36 @@ const addOverflow: Arm = (f, l) => {
   f.get(l.a).get(l.r).op('i64.xor').get(l.b).get(l.r).op('i64.xor').op('i64.and').i64(0n).op('i64.lt_s');
 };
 const subOverflow: Arm = (f, l) => {
-  f.get(l.a).get(l.b).op('i64.xor').get(l.a).get(l.a).get(l.b).op('i64.sub').op('i64.xor').op('i64.and').i64(0n).op('i64.lt_s');
+  f.get(l.a)
+    .get(l.b)
+    .op('i64.xor')
+    .get(l.a)
+    .get(l.a)
+    .get(l.b)
+    .op('i64.sub')
+    .op('i64.xor')
+    .op('i64.and')
+    .i64(0n)
+    .op('i64.lt_s');
 };
 const subNegative: Arm = (f, l) => {
   f.get(l.a).get(l.b).op('i64.sub').i64(0n).op('i64.lt_s');
 };
 /** Even parity of the low byte of the (shifted) value that `value` pushes. */
-const parity = (value: Arm): Arm => (f, l) => {
-  value(f, l);
-  f.get(l.shift).op('i64.shr_u').i64(0xffn).op('i64.and').op('i64.popcnt').op('i32.wrap_i64').i32(1).op('i32.and').op('i32.eqz');
-};
+const parity =
+  (value: Arm): Arm =>
+  (f, l) => {
+    value(f, l);
+    f.get(l.shift)
+      .op('i64.shr_u')
+      .i64(0xffn)
+      .op('i64.and')
+      .op('i64.popcnt')
+      .op('i32.wrap_i64')
+      .i32(1)
+      .op('i32.and')
+      .op('i32.eqz');
+  };
 const a: Arm = (f, l) => {
   f.get(l.a);
 };
@@ -121,10 +155,22 @@ const ARMS: Record<'o' | 'b' | 'z' | 'be' | 's' | 'p' | 'l' | 'le', Arms> = {
   o: { sub: subOverflow, add: addOverflow, logic: no, result: bitOfB(11), word: bit(11) },
   b: { sub: compare('i64.lt_u'), add: addCarry, logic: no, result: bitOfB(0), word: bit(0) },
   z: { sub: compare('i64.eq'), add: zero('r'), logic: zero('a'), result: zero('a'), word: bit(6) },
-  be: { sub: compare('i64.le_u'), add: or(addCarry, zero('r')), logic: zero('a'), result: or(bitOfB(0), zero('a')), word: or(bit(0), bit(6)) },
+  be: {
+    sub: compare('i64.le_u'),
+    add: or(addCarry, zero('r')),
+    logic: zero('a'),
+    result: or(bitOfB(0), zero('a')),
+    word: or(bit(0), bit(6)),
+  },
   s: { sub: subNegative, add: negative('r'), logic: negative('a'), result: negative('a'), word: bit(7) },
   p: { sub: parity(difference), add: parity(r), logic: parity(a), result: parity(a), word: bit(2) },
-  l: { sub: compare('i64.lt_s'), add: xor(negative('r'), addOverflow), logic: negative('a'), result: xor(negative('a'), bitOfB(11)), word: xor(bit(7), bit(11)) },
+  l: {
+    sub: compare('i64.lt_s'),
+    add: xor(negative('r'), addOverflow),
+    logic: negative('a'),
+    result: xor(negative('a'), bitOfB(11)),
+    word: xor(bit(7), bit(11)),
+  },
   le: {
     sub: compare('i64.le_s'),
     add: or(zero('r'), xor(negative('r'), addOverflow)),

@@ -1,8 +1,8 @@
 // Sem<null>: runs an instruction's semantics for nothing but to learn which static facts it looks at and what it does.
 // From that follow the handler's identity (two encodings that look alike share a handler) and the shape of its block.
+
+import type { Form, Operand, Sem } from '../../isa/index.js';
 import { PROCEDURES } from '../../isa/index.js';
-import type { Form } from '../../isa/index.js';
-import type { Operand, Sem } from '../../isa/index.js';
 import type { StaticFacts } from './wasm-sem.js';
 
 export interface ProbeResult {
@@ -137,7 +137,15 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   if (form.instruction.serializes === true) fact('long');
   // a branch's displacement is resolved by the record builder: its width makes no difference
   const operands = form.operands.map((o) => `${o.index}${o.kind}${o.kind === 'rel' ? '' : o.bits}`).join();
-  return { key: `${operands};${[...seen].sort().join()}`, endsBlock, writesMemory, usesLinear: usesLinear && !movesAddress, movesAddress, linearBytes, firstCall };
+  return {
+    key: `${operands};${[...seen].sort().join()}`,
+    endsBlock,
+    writesMemory,
+    usesLinear: usesLinear && !movesAddress,
+    movesAddress,
+    linearBytes,
+    firstCall,
+  };
 }
 
 /** Every combination of facts in which a form can occur. */
@@ -148,7 +156,8 @@ export function factsOf(form: Form): StaticFacts[] {
   const list: StaticFacts[] = [];
   for (const rep of reps) {
     if (long) {
-      for (const addrBits of [64, 32] as const) list.push({ opBits, addrBits, long, stackBits: 64, rep, flat: true, aligned });
+      for (const addrBits of [64, 32] as const)
+        list.push({ opBits, addrBits, long, stackBits: 64, rep, flat: true, aligned });
     } else {
       for (const addrBits of [32, 16] as const)
         for (const stackBits of [32, 16] as const)

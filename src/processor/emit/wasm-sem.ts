@@ -1,10 +1,20 @@
 // Sem<V> as a WebAssembly emitter: V is a typed local or a constant. The same code serves the interpreter (operands bound
 // at run time to a decoded record) and translated code (operands bound at translation time): that is the Binding.
 import {
-  type BinaryOp, type Bits, type CompareOp, CONDITIONS, type Condition, type FlagsKind, type GprName, type Operand, type Sem, type StatusFlag,
+  type BinaryOp,
+  type Bits,
+  CONDITIONS,
+  type CompareOp,
+  type Condition,
+  type FlagsKind,
+  type GprName,
+  type Operand,
+  PROCEDURES,
+  type Procedure,
+  type Sem,
+  type StatusFlag,
 } from '../../isa/index.js';
-import { PROCEDURES, type Procedure } from '../../isa/index.js';
-import { at, FLAGS_KIND, segmentOffset, TLB_ENTRIES, TLB_ENTRY, SEGMENT_ENTRY, xmmOffset } from '../state-layout.js';
+import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../state-layout.js';
 import type { FunctionBuilder, Label, MemoryOpName, OpName, WasmType } from './wasm.js';
 
 /** A value: in a local, or a constant known now. Integers up to 32 bits are i32, zero-extended; 64 i64; 128 v128. */
@@ -83,8 +93,18 @@ const GPR: Record<GprName, number> = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, r
 const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
 const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 const log2Bytes = (bits: number): number => Math.log2(bits / 8);
-const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' };
-const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' };
+const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
+  8: 'i32.load8_u',
+  16: 'i32.load16_u',
+  32: 'i32.load',
+  64: 'i64.load',
+};
+const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
+  8: 'i32.store8',
+  16: 'i32.store16',
+  32: 'i32.store',
+  64: 'i64.store',
+};
 const ALL_FLAGS = 0x8d5;
 const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
 
@@ -248,7 +268,8 @@ export class WasmSem implements Sem<Value> {
   }
   binary(op: BinaryOp, a: Value, b: Value): Value {
     const { bits, type } = a;
-    if (a.local < 0 && b.local < 0 && bits === b.bits) return this.const(foldBinary(op, a.constant, b.constant, bits), bits);
+    if (a.local < 0 && b.local < 0 && bits === b.bits)
+      return this.const(foldBinary(op, a.constant, b.constant, bits), bits);
     if (b.bits !== bits) throw new RangeError(`${op}: widths ${bits} and ${b.bits} differ`);
     const w = type === 'i64' ? 'i64' : 'i32';
     switch (op) {
@@ -507,7 +528,8 @@ export class WasmSem implements Sem<Value> {
       return this.checkedLinear(this.binding.segmentNumber(this), ea, operand.bits / 8, isWrite);
     }
     let linear = this.binding.address(this, operand, true);
-    if (offset !== undefined) linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
+    if (offset !== undefined)
+      linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
     if (!this.long) {
       this.push_(linear);
       this.f.i64(0xffffffffn).op('i64.and');
@@ -540,7 +562,9 @@ export class WasmSem implements Sem<Value> {
     return this.take(32);
   }
   scratch(n: number): Value {
-    this.state().i32(at('scratch') + n * 16).op('i32.add');
+    this.state()
+      .i32(at('scratch') + n * 16)
+      .op('i32.add');
     return this.take(32);
   }
   loadScratch(n: number, bits: Bits): Value {
@@ -587,7 +611,9 @@ export class WasmSem implements Sem<Value> {
         this.binding.translation.storeFlags(this, kind * 4 + log2Bytes(bits), a, b);
         return;
       }
-      this.state().i32(kind * 4 + log2Bytes(bits)).memory('i32.store', at('flagsKind'));
+      this.state()
+        .i32(kind * 4 + log2Bytes(bits))
+        .memory('i32.store', at('flagsKind'));
       this.state();
       this.push_(this.zext(a, 64));
       this.f.memory('i64.store', at('flagsA'));
@@ -659,7 +685,9 @@ export class WasmSem implements Sem<Value> {
       this.binding.translation.storeFlags(this, FLAGS_KIND.word * 4, word, null);
       return;
     }
-    this.state().i32(FLAGS_KIND.word * 4).memory('i32.store', at('flagsKind'));
+    this.state()
+      .i32(FLAGS_KIND.word * 4)
+      .memory('i32.store', at('flagsKind'));
     this.state();
     this.push_(this.zext(word, 64));
     this.f.memory('i64.store', at('flagsA'));
@@ -739,7 +767,10 @@ export class WasmSem implements Sem<Value> {
   }
   setStatusByte(v: Value): void {
     const overflow = this.flag('o');
-    const word = this.or(this.and(this.zext(v, 32), this.const(0xd5, 32)), this.shl(this.zext(overflow, 32), this.const(11, 32)));
+    const word = this.or(
+      this.and(this.zext(v, 32), this.const(0xd5, 32)),
+      this.shl(this.zext(overflow, 32), this.const(11, 32)),
+    );
     this.storeWord(word);
     this.known = null;
   }
@@ -772,7 +803,13 @@ export class WasmSem implements Sem<Value> {
     const entry = this.temp('i32');
     this.pushTlb();
     this.push_(linear);
-    f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
+    f.op('i32.wrap_i64')
+      .i32(7)
+      .op('i32.shr_u')
+      .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
+      .op('i32.and')
+      .op('i32.add')
+      .tee(entry);
     f.memory('i64.load', tagOffset);
     this.push_(linear);
     if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
@@ -809,7 +846,13 @@ export class WasmSem implements Sem<Value> {
     const entry = this.temp('i32');
     this.pushTlb();
     this.push_(linear);
-    f.op('i32.wrap_i64').i32(7).op('i32.shr_u').i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes).op('i32.and').op('i32.add').tee(entry);
+    f.op('i32.wrap_i64')
+      .i32(7)
+      .op('i32.shr_u')
+      .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
+      .op('i32.and')
+      .op('i32.add')
+      .tee(entry);
     f.memory('i64.load', TLB_ENTRY.writeTag);
     this.push_(linear);
     if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
@@ -834,7 +877,13 @@ export class WasmSem implements Sem<Value> {
     f.end();
   }
   /** Linear address of segment:address; 64-bit mode and flat segments need no check. */
-  private segmentLinear(segment: number, address: Value, sizeBytes: number, isWrite: boolean, useOverride: boolean): Value {
+  private segmentLinear(
+    segment: number,
+    address: Value,
+    sizeBytes: number,
+    isWrite: boolean,
+    useOverride: boolean,
+  ): Value {
     const { flat } = this.binding.facts;
     if (this.long && !useOverride) {
       const a = this.zext(address, 64);
@@ -849,7 +898,13 @@ export class WasmSem implements Sem<Value> {
     return this.checkedLinear(number, address, sizeBytes, isWrite);
   }
   private checkedLinear(segment: Value, address: Value, sizeBytes: number, isWrite: boolean): Value {
-    this.call('segment_address', segment, this.zext(address, 64), this.const(sizeBytes, 32), this.const(isWrite ? 1 : 0, 32));
+    this.call(
+      'segment_address',
+      segment,
+      this.zext(address, 64),
+      this.const(sizeBytes, 32),
+      this.const(isWrite ? 1 : 0, 32),
+    );
     this.state().memory('i64.load', at('segmentTmp'));
     return this.take(64);
   }
@@ -877,7 +932,12 @@ export class WasmSem implements Sem<Value> {
   }
   dropStack(bytes: Value | number): void {
     const { stackBits } = this;
-    const n = typeof bytes === 'number' ? this.const(bytes, stackBits) : bytes.bits < stackBits ? this.zext(bytes, stackBits) : this.trunc(bytes, stackBits);
+    const n =
+      typeof bytes === 'number'
+        ? this.const(bytes, stackBits)
+        : bytes.bits < stackBits
+          ? this.zext(bytes, stackBits)
+          : this.trunc(bytes, stackBits);
     this.setReg('rsp', this.add(this.reg('rsp', stackBits), n));
   }
 
@@ -957,15 +1017,21 @@ export class WasmSem implements Sem<Value> {
   call(name: string, ...args: Value[]): Value {
     const p: Procedure | undefined = PROCEDURES[name];
     if (p === undefined) throw new RangeError(`no procedure named ${name}`);
-    if (p.params.length !== args.length) throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
+    if (p.params.length !== args.length)
+      throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
     const { translation } = this.binding;
     if (translation?.omits(name) === true) return this.const(0, 32);
-    const converted = args.map((v, i) => (p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32)));
+    const converted = args.map((v, i) =>
+      p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32),
+    );
     if (p.effect !== 'pure') this.binding.notePosition(this);
     translation?.beforeProcedure(this, name);
     for (const v of converted) this.push_(v);
     this.call_(name);
-    if (p.effect === 'pure' || p.effect === 'state') return p.result === undefined ? this.const(0, 32) : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
+    if (p.effect === 'pure' || p.effect === 'state')
+      return p.result === undefined
+        ? this.const(0, 32)
+        : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
     if (p.effect === 'leave') {
       this.f.op('drop');
       this.binding.unwind(this);
@@ -995,14 +1061,24 @@ export class WasmSem implements Sem<Value> {
   }
   extractLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number): Value {
     this.push_(v);
-    const name = { 8: 'i8x16.extract_lane_u', 16: 'i16x8.extract_lane_u', 32: 'i32x4.extract_lane', 64: 'i64x2.extract_lane' }[laneBits];
+    const name = {
+      8: 'i8x16.extract_lane_u',
+      16: 'i16x8.extract_lane_u',
+      32: 'i32x4.extract_lane',
+      64: 'i64x2.extract_lane',
+    }[laneBits];
     this.f.simdLane(name, lane);
     return this.take(laneBits);
   }
   replaceLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number, x: Value): Value {
     this.push_(v);
     this.push_(x);
-    this.f.simdLane({ 8: 'i8x16.replace_lane', 16: 'i16x8.replace_lane', 32: 'i32x4.replace_lane', 64: 'i64x2.replace_lane' }[laneBits], lane);
+    this.f.simdLane(
+      { 8: 'i8x16.replace_lane', 16: 'i16x8.replace_lane', 32: 'i32x4.replace_lane', 64: 'i64x2.replace_lane' }[
+        laneBits
+      ],
+      lane,
+    );
     return this.take(128);
   }
   splat(x: Value): Value {

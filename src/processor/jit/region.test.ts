@@ -64,7 +64,10 @@ async function machine(guest: Guest): Promise<{ vm: EngineVm; vcpu: SoftwareVcpu
   let x = 1;
   memory.loadBytes(
     DATA,
-    Uint8Array.from({ length: ABSENT - DATA }, () => (x = (Math.imul(x, 1103515245) + 12345) >>> 0) >>> 16),
+    Uint8Array.from({ length: ABSENT - DATA }, () => {
+      x = (Math.imul(x, 1103515245) + 12345) >>> 0;
+      return x >>> 16;
+    }),
   );
   const vcpu = vm.vcpus[0] as SoftwareVcpu;
   Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
@@ -88,7 +91,9 @@ const CPUID_ANSWER = [0x11n, 0x22n, 0x33n, 0x44n];
 /** Answers CPUID like a monitor; true: go on. */
 function handled(exit: VmExit, vcpu: SoftwareVcpu): boolean {
   if (exit.name !== 'cpuid') return false;
-  CPUID_ANSWER.forEach((v, n) => vcpu.writeGpr([0, 3, 1, 2][n] as number, v));
+  CPUID_ANSWER.forEach((v, n) => {
+    vcpu.writeGpr([0, 3, 1, 2][n] as number, v);
+  });
   vcpu.skipInstruction();
   return true;
 }
