@@ -91,6 +91,7 @@ const READ_ONLY: readonly number[] = [
 const x2apicKnows = (register: number): boolean =>
   X2APIC_SINGLE.includes(register) || X2APIC_RANGES.some(([f, n]) => register >= f && register < f + n);
 
+const BOTH = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 const LOW_32 = 0xffff_ffffn;
 const PAGE_MASK = 0xffff_f000;
 
@@ -109,10 +110,7 @@ export interface LocalApicWiring {
 export function boardLocalApic(w: LocalApicWiring): LocalApicPort | null {
   const apic = w.chipset.localApics[w.cpu];
   if (apic === undefined) return null;
-  const x2apic = (): boolean => {
-    const both = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
-    return (apic.queries.base() & both) === both;
-  };
+  const x2apic = (): boolean => (apic.queries.base() & BOTH) === BOTH;
   return {
     base: () => BigInt(apic.queries.base()),
     setBase(value) {
@@ -124,7 +122,9 @@ export function boardLocalApic(w: LocalApicWiring): LocalApicPort | null {
       if (wantsX2apic && !on) return false;
       if (x2apic() && on && !wantsX2apic) return false;
       apic.inputs.setBase(low);
-      w.chipset.moveLocalApicPage((low & PAGE_MASK) >>> 0, on && !wantsX2apic);
+      // The page is there for those whose APIC is not in x2APIC mode yet; all of them keep it at one place.
+      const inMemory = w.chipset.localApics.some((a) => (a.queries.base() & BOTH) === APIC_BASE_ENABLE);
+      w.chipset.moveLocalApicPage((low & PAGE_MASK) >>> 0, inMemory);
       w.after();
       return true;
     },

@@ -1,7 +1,7 @@
 // One guest computer: memory, processor, chip set and clock put together; run in steps by whoever owns the thread.
 // Sources: DESIGN of this project, "Life of a VM exit"; SDM 3A "Time-Stamp Counter"; SDM 3C "VMX-Preemption Timer".
 
-import type { CpuFeature } from '../arch/index.js';
+import { type CpuFeature, cpuidSignature } from '../arch/index.js';
 import { BugError, ConfigError, VmError } from '../base/index.js';
 import { PcChipset, PciPlace, pciAddress, type VgaState, VIDEO_MEMORY_BYTES, vga } from '../devices/index.js';
 import {
@@ -19,6 +19,7 @@ import { type BootSource, entryCpuState, loadBoot } from './boot.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 import { checkMedia, type MachineMedia, placeIde } from './media.js';
+import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
 export const DEFAULT_TSC_HZ = 1_000_000_000;
@@ -34,6 +35,7 @@ export interface MachineConfig {
   readonly time: TimeMode;
   /** TSC ticks per second; 1 GHz by default. */
   readonly tscHz?: number;
+  /** Processors, 1 to 16; 1 by default. */
   readonly cpus?: number;
   /** CPU model by name. */
   readonly cpuModel?: string;
@@ -130,6 +132,8 @@ const MAX_IDLE_RUNS = 1_000_000;
 export class Machine {
   readonly config: MachineConfig;
   readonly chipset: PcChipset;
+  readonly processors: Processors;
+  /** The boot processor's. */
   readonly monitor: VcpuMonitor;
   readonly vcpu: Vcpu;
   readonly vm: EngineVm;
@@ -146,9 +150,9 @@ export class Machine {
   #originNs = 0;
   #started = false;
   #pausedAtNs: number | null = null;
-  /** Virtual time: domain time and retired instructions when the current step began. */
+  /** Virtual time: domain time and ticks when the current step began. */
   #anchorNs = 0;
-  #anchorInstructions = 0;
+  #anchorTicks = 0;
   /** Devices may not set a deadline before this while the guest runs: the run is ended instead. */
   #runEndNs = 0;
   #returnAsked = false;
@@ -166,9 +170,12 @@ export class Machine {
     this.vm = vm;
     this.#tscHz = config.tscHz ?? DEFAULT_TSC_HZ;
     this.#virtual = config.time === 'virtual';
-    const vcpu = vm.vcpus[0];
-    if (vcpu === undefined) throw new BugError('MACHINE_VCPUS', `engine '${host.engine.name}' made no vCPU`);
-    this.vcpu = vcpu;
+    const cpus = config.cpus ?? 1;
+    if (vm.vcpus.length !== cpus)
+      throw new BugError(
+        'MACHINE_VCPUS',
+        `engine '${host.engine.name}' made ${vm.vcpus.length} vCPUs, expected ${cpus}`,
+      );
     link.machine = this;
     if (!this.#virtual) {
       this.#originNs = Math.floor(host.nowNs());
@@ -188,8 +195,10 @@ export class Machine {
     this.chipset = new PcChipset({
       clock: { nowNs: () => this.clockNs() },
       log: host.log ?? (() => {}),
+      cpus,
       memoryBytes: config.memoryBytes,
       wallClockMs: host.wallClockMs,
+      onInterrupt: (cpu) => this.#wake(cpu),
       com: [
         {
           tx: (byte) => {
@@ -206,40 +215,54 @@ export class Machine {
       onA20: (open) => this.#boardMemory?.setA20(open),
       onShadow: () => this.#boardMemory?.update(),
     });
-    const after = (): void => this.#afterAccess();
     const model = cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL);
     const engineFeatures = host.cpuFeatures ?? featuresOf(host.engine) ?? new Set<CpuFeature>(model.features);
-    const cpuid = new CpuidPolicy({
-      model,
-      engineFeatures,
-      vcpus: 1,
-      apicId: 0,
-      tscHz: this.#tscHz,
-      apicBusHz: APIC_BUS_HZ,
+    const all = vm.vcpus.map((vcpu, apicId) => {
+      const cpuid = new CpuidPolicy({
+        model,
+        engineFeatures,
+        vcpus: cpus,
+        apicId,
+        tscHz: this.#tscHz,
+        apicBusHz: APIC_BUS_HZ,
+      });
+      return new Processor(vcpu, this.#monitorOf(vcpu, cpuid));
     });
-    this.#signature = cpuid.signature;
-    this.monitor = new VcpuMonitor({
+    this.#signature = cpuidSignature(model.family, model.model, model.stepping);
+    this.processors = new Processors({
+      all,
+      chipset: this.chipset,
+      virtual: this.#virtual,
+      sliceTicks: this.#nsToTicks(SLICE_NS),
+      signature: this.#signature,
+      initBoot: config.boot.kind === 'firmware' ? () => resetState(this.#signature) : null,
+    });
+    const { boot } = this.processors;
+    this.vcpu = boot.vcpu;
+    this.monitor = boot.monitor;
+    this.#placeOptional();
+    this.#load();
+  }
+
+  #monitorOf(vcpu: Vcpu, cpuid: CpuidPolicy): VcpuMonitor {
+    const { chipset, config } = this;
+    const host = this.#host;
+    const cpu = vcpu.index;
+    const after = (): void => this.#afterAccess();
+    return new VcpuMonitor({
       vcpu,
-      bus: boardBus(this.chipset, 0, after),
-      interrupts: boardInterrupts(this.chipset, 0, () => {
+      bus: boardBus(chipset, cpu, after),
+      interrupts: boardInterrupts(chipset, cpu, () => {
         this.#interrupts++;
       }),
-      apic: boardLocalApic({
-        chipset: this.chipset,
-        cpu: 0,
-        vcpu,
-        tscHz: this.#tscHz,
-        nowNs: () => this.clockNs(),
-        after,
-      }),
+      apic: boardLocalApic({ chipset, cpu, vcpu, tscHz: this.#tscHz, nowNs: () => this.clockNs(), after }),
       cpuid,
       tscHz: this.#tscHz,
       time: config.time,
       hostNs: host.nowNs,
       ...(host.policy && { policy: new AccessPolicy(host.policy) }),
+      ...((config.cpus ?? 1) > 1 && { onPause: () => this.#pause() }),
     });
-    this.#placeOptional();
-    this.#load();
   }
 
   /** Devices that depend on the configuration. */
@@ -255,7 +278,7 @@ export class Machine {
         board: machineBoard,
         map: this.map,
         memory: this.vm.memory,
-        cpus: 1,
+        cpus: config.cpus ?? 1,
         floppies: media?.floppies?.length ?? 0,
         serialConsole: config.boot.serialConsole ?? boardMemory.video.length === 0,
         debug: (byte) => this.#host.firmwareDebug?.write(byte),
@@ -285,7 +308,8 @@ export class Machine {
   /** Domain time in nanoseconds since power-on. */
   clockNs(): number {
     if (!this.#virtual) return (this.#pausedAtNs ?? Math.floor(this.#host.nowNs())) - this.#originNs;
-    return this.#anchorNs + this.#ticksToNs(this.vcpu.counters.instructions - this.#anchorInstructions);
+    const ticks = this.processors?.ticks ?? 0; // devices ask while the machine is being made
+    return this.#anchorNs + this.#ticksToNs(ticks - this.#anchorTicks);
   }
 
   /** The display adapter; null when there is none. */
@@ -295,7 +319,7 @@ export class Machine {
 
   get state(): StepResult['state'] {
     if (this.outcome !== null) return 'stopped';
-    return this.monitor.idle ? 'halted' : 'running';
+    return this.processors.idle ? 'halted' : 'running';
   }
 
   /** Runs the guest for at most `budgetNs` of domain time; `nowNs` is the caller's time, which must not go back. */
@@ -368,12 +392,12 @@ export class Machine {
   }
 
   stats(): MachineStats {
-    const exits = this.monitor.statistics.list();
+    const exits = this.processors.exits();
     const hostExitNs = exits.reduce((sum, e) => sum + (e.samples > 0 ? (e.sampledNs / e.samples) * e.count : 0), 0);
     return {
       state: this.state,
       clockNs: this.clockNs(),
-      instructions: this.vcpu.counters.instructions,
+      instructions: this.processors.instructions,
       exits,
       exitsTotal: exits.reduce((sum, e) => sum + e.count, 0),
       interrupts: this.#interrupts,
@@ -408,17 +432,13 @@ export class Machine {
     if (boot.kind === 'firmware') return resetState(this.#signature);
     this.#display?.setTextMode();
     const { memory } = this.vm;
-    const rsdpGpa = loadFirmwareTables(memory, machineBoard, 1, this.#signature);
+    const rsdpGpa = loadFirmwareTables(memory, machineBoard, this.config.cpus ?? 1, this.#signature);
     return entryCpuState(loadBoot(memory, this.map, boot, rsdpGpa));
   }
 
   /** Tables, guest image and entry state. */
   #load(): void {
-    const state = this.#entryState();
-    this.monitor.reset();
-    this.vcpu.writeState(state);
-    this.vcpu.requestInterruptWindow(false);
-    this.vcpu.writeTsc(0n);
+    this.processors.reset(this.#entryState());
   }
 
   /** Brings the domain's clock to the caller's time; in virtual time the TSC follows what others have used. */
@@ -431,21 +451,46 @@ export class Machine {
     if (!this.#virtual) return;
     const before = this.clockNs();
     const now = Math.max(before, nowNs - this.#originNs);
-    if (now > before) this.vcpu.writeTsc(this.vcpu.readTsc() + BigInt(this.#nsToTicks(now - before)));
+    if (now > before) this.processors.jump(this.#nsToTicks(now - before));
     this.#anchorNs = now;
-    this.#anchorInstructions = this.vcpu.counters.instructions;
+    this.#anchorTicks = this.processors.ticks;
   }
 
   #afterAccess(): void {
     const next = this.chipset.nextDeadlineNs();
     if ((next !== null && next < this.#runEndNs) || this.chipset.request !== null) {
-      this.#returnAsked = true;
-      this.monitor.requestReturn();
+      this.#return();
     }
   }
 
+  /** Lets the current run end after the exit being handled. */
+  #return(): void {
+    this.#returnAsked = true;
+    this.processors.current.monitor.requestReturn();
+  }
+
+  /** Something for processor `cpu` to take: another than the current one has its turn at once. */
+  #wake(cpu: number): void {
+    const { processors } = this;
+    if (processors === undefined) return; // the chip set is being made
+    if (processors.signalled(cpu)) this.#return();
+    if (processors.current.vcpu.index === cpu) return;
+    processors.yield();
+    this.#return();
+  }
+
+  /** The current processor waits for another: gives way, and lets time pass. */
+  #pause(): void {
+    const { processors } = this;
+    if (this.#virtual) processors.jump(PAUSE_TICKS);
+    if (processors.othersWant()) {
+      processors.yield();
+      this.#return();
+    } else if (this.clockNs() >= this.#runEndNs) this.#return();
+  }
+
   #runUntil(endNs: number): void {
-    const { chipset, monitor } = this;
+    const { chipset, processors } = this;
     for (let idleRuns = 0; this.outcome === null; ) {
       const now = this.clockNs();
       chipset.runDeadlines(now);
@@ -453,30 +498,33 @@ export class Machine {
         this.#handleRequest();
         continue;
       }
-      if (now >= endNs || monitor.idle) break;
+      processors.takeSignals();
+      if (chipset.request !== null) continue;
+      const processor = now >= endNs ? null : processors.next();
+      if (processor === null) break;
+      const { monitor, vcpu } = processor;
       const deadline = chipset.nextDeadlineNs() ?? Number.POSITIVE_INFINITY;
       this.#runEndNs = Math.min(endNs, deadline);
       this.#runs++;
-      const before = this.vcpu.counters.instructions;
-      const budget = Math.max(1, this.#nsToTicks(this.#runEndNs - now));
+      const before = vcpu.counters.instructions;
+      const budget = Math.max(1, Math.min(this.#nsToTicks(this.#runEndNs - now), processors.sliceLeft));
       this.#returnAsked = false;
+      processors.sync();
       const result = monitor.run(budget);
       this.#runEndNs = 0;
-      if (result.next === 'stop') this.#handleStop();
-      else if (result.next === 'halt' && this.#deaf()) {
-        const message = `halted at 0x${this.vcpu.readRip().toString(16)} with interrupts off`;
+      processors.used(result.ticksUsed);
+      if (result.next === 'stop') this.#handleStop(monitor);
+      // (No device of this board raises NMIs by itself.)
+      else if (result.next === 'halt' && processors.deaf) {
+        const message = `halted at 0x${vcpu.readRip().toString(16)} with interrupts off`;
         this.outcome = { kind: 'halted', message };
       }
-      idleRuns = this.vcpu.counters.instructions === before ? idleRuns + 1 : 0;
+      idleRuns = vcpu.counters.instructions === before ? idleRuns + 1 : 0;
       if (idleRuns > MAX_IDLE_RUNS) throw new BugError('MACHINE_STUCK', `'${this.config.name}' makes no progress`);
       // Ended early and not by a device: a kick. The caller has something to do.
       if (result.next === 'resume' && result.ticksUsed < budget && !this.#returnAsked) break;
+      if (processors.takeKick()) break;
     }
-  }
-
-  /** Halted with RFLAGS.IF clear. (No device of this board raises NMIs by itself.) */
-  #deaf(): boolean {
-    return this.monitor.halted && (this.vcpu.readState().rflags & 0x200n) === 0n;
   }
 
   #handleRequest(): void {
@@ -489,8 +537,8 @@ export class Machine {
     } else this.reset();
   }
 
-  #handleStop(): void {
-    const reason = this.monitor.stopReason;
+  #handleStop(monitor: VcpuMonitor): void {
+    const reason = monitor.stopReason;
     if (reason?.kind === 'tripleFault') {
       if (this.config.onTripleFault === 'reset') this.reset();
       else this.outcome = { kind: 'tripleFault', message: reason.message };
@@ -507,8 +555,10 @@ const featuresOf = (engine: Engine): ReadonlySet<CpuFeature> | undefined =>
 
 /** Builds a machine: memory and processor from the engine, the chip set, the guest loaded and ready to run. */
 export async function createMachine(config: MachineConfig, host: MachineHost): Promise<Machine> {
-  if ((config.cpus ?? 1) !== 1) {
-    throw new ConfigError('MACHINE_CPUS', `'${config.name}' has ${config.cpus} processors, expected 1`);
+  const cpus = config.cpus ?? 1;
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_PROCESSORS) {
+    const message = `'${config.name}' has ${cpus} processors, expected 1 to ${MAX_PROCESSORS}`;
+    throw new ConfigError('MACHINE_CPUS', message);
   }
   const tscHz = config.tscHz ?? DEFAULT_TSC_HZ;
   if (!Number.isSafeInteger(tscHz) || tscHz < 1_000_000 || tscHz > 100_000_000_000) {
@@ -522,7 +572,7 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     memoryBytes: config.memoryBytes,
     pciHoleStart: machineBoard.pciHole.gpa,
     extraBytes: extraBytesFor(romOf(config), videoBytesOf(config)),
-    vcpus: 1,
+    vcpus: cpus,
     time: config.time,
     tscHz,
     nowNs: () => link.machine?.clockNs() ?? 0,

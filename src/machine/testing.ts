@@ -6,15 +6,19 @@ import { machineBoard } from './board.js';
 import type { NamedBytes } from './boot.js';
 import { memoryMap } from './loaders/e820.js';
 
-/** An engine whose machines have plain memory and the vCPU that `makeVcpu` gives. */
-export function fakeEngine(makeVcpu: (options: EngineVmOptions, memory: GuestMemory) => Vcpu): Engine {
+/** An engine whose machines have plain memory and the vCPUs that `makeVcpu` gives. */
+export function fakeEngine(makeVcpu: (options: EngineVmOptions, memory: GuestMemory, index: number) => Vcpu): Engine {
   return {
     name: 'software',
     probe: async () => ({ usable: true, checks: [] }),
     createVm: async (options): Promise<EngineVm> => {
       const { slots, bufferBytes } = memoryMap(machineBoard, options.memoryBytes);
       const memory = new GuestMemory(new ArrayBuffer(bufferBytes), slots);
-      return { memory, vcpus: [makeVcpu(options, memory)], close: () => {} };
+      return {
+        memory,
+        vcpus: Array.from({ length: options.vcpus }, (_, i) => makeVcpu(options, memory, i)),
+        close: () => {},
+      };
     },
   };
 }

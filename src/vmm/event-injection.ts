@@ -20,6 +20,14 @@ export class EventInjector {
     this.#occupied = true;
   }
 
+  /** The processor was reset: no event is under way, no window is asked for. */
+  reset(): void {
+    this.#occupied = false;
+    if (this.#windowOn) this.vcpu.requestInterruptWindow(false);
+    this.#windowOn = false;
+    if (this.#nmiWindowOn) this.#setNmiWindow(false);
+  }
+
   /** True when an event could be delivered now: what wakes a halted processor. */
   deliverable(): boolean {
     if (this.source.nmiPending?.() && this.vcpu.nmiUnblocked()) return true;

@@ -12,6 +12,7 @@ import {
   type ExitName,
   type IoExit,
   type MsrExit,
+  Primary,
   type TimeMode,
   type Vcpu,
   type VmExit,
@@ -54,6 +55,8 @@ export interface VcpuMonitorOptions {
   readonly hostNs?: () => number;
   /** VMCALL; true when it was understood. Without it a guest gets #UD, as on a machine without a monitor. */
   readonly hypercall?: (vcpu: Vcpu) => boolean;
+  /** A PAUSE: whoever spins may give way to another. Without it PAUSE does not exit. */
+  readonly onPause?: () => void;
   /** Exceptions that the exception bitmap makes exit: hand them to the guest (default), drop them, or stop. */
   readonly onException?: (vcpu: Vcpu, exit: ExceptionExit) => 'reinject' | 'resume' | 'stop';
 }
@@ -116,6 +119,7 @@ export class VcpuMonitor {
     };
     this.#handlers = this.#makeHandlers();
     setDefaultControls(this.vcpu.controls);
+    if (options.onPause) this.vcpu.controls.primary += Primary.pauseExiting;
     this.#policy.applyTo(this.vcpu.controls);
     this.vcpu.applyControls();
   }
@@ -141,6 +145,12 @@ export class VcpuMonitor {
   /** The processor was reset: MSRs as after RESET, not halted. */
   reset(): void {
     this.loadState({ version: 1, halted: false, msrs: resetMsrState() });
+    this.#injector.reset();
+  }
+  /** INIT: not halted; the MSRs keep their values. */
+  init(): void {
+    this.halted = false;
+    this.#injector.reset();
   }
 
   /** Makes the current `run` return after the exit being handled, for instance because a nearer deadline was set. */
@@ -242,7 +252,11 @@ export class VcpuMonitor {
         this.vcpu.writeState(this.vcpu.readState());
         return this.#skip();
       },
-      pause: () => this.#skip(),
+      pause: () => {
+        this.vcpu.skipInstruction();
+        this.#o.onPause?.();
+        return 'resume';
+      },
       wbinvd: () => this.#skip(),
       xsetbv: (exit) => this.#xsetbv(Number(exit.qualification)),
       vmcall: () => (this.#o.hypercall?.(this.vcpu) ? this.#skip() : this.#fail(Exception.UD)),

@@ -78,6 +78,37 @@ export function resetState(signature = 0): CpuState {
   };
 }
 
+/** The processor after INIT: as after RESET but for what INIT leaves alone (caching mode, x87 and SSE, XCR0, MSRs). */
+export function initState(before: CpuState, signature = 0): CpuState {
+  const s = resetState(signature);
+  const { star, lstar, cstar, fmask, kernelGsBase, sysenterCs, sysenterEsp, sysenterEip, pat, tscAux, xcr0, fpu } =
+    before;
+  s.cr0 = BigInt(CR0.ET) | (before.cr0 & BigInt(CR0.CD + CR0.NW));
+  return {
+    ...s,
+    star,
+    lstar,
+    cstar,
+    fmask,
+    kernelGsBase,
+    sysenterCs,
+    sysenterEsp,
+    sysenterEip,
+    pat,
+    tscAux,
+    xcr0,
+    fpu,
+  };
+}
+
+/** A processor that waited for a start-up IPI begins in real mode at 000VV000H (SDM "Start-up IPI"). */
+export function startupState(before: CpuState, vector: number): CpuState {
+  const s = cloneState(before);
+  s.segments.cs = segment(vector << 8, BigInt(vector) << 12n, 0xffff, 0x009b);
+  s.rip = 0n;
+  return s;
+}
+
 /** Real mode with all segments at `base` (a multiple of 16 below 1 MiB) and IP = `ip`. */
 export function realModeState(base = 0, ip = 0): CpuState {
   const s = resetState();

@@ -33,7 +33,6 @@ export interface ScriptedExit {
 
 /** A Vcpu that plays a script of exits and records what the monitor does with them. */
 export class FakeVcpu implements Vcpu {
-  readonly index: number = 0;
   readonly controls = plainControls();
   readonly kickWord = null;
   readonly counters = { instructions: 0 };
@@ -50,7 +49,10 @@ export class FakeVcpu implements Vcpu {
   tsc = 0n;
 
   /** After the script every entry ends with the preemption timer. */
-  constructor(readonly script: ScriptedExit[] = []) {}
+  constructor(
+    readonly script: ScriptedExit[] = [],
+    readonly index = 0,
+  ) {}
 
   readState(): CpuState {
     return cloneState(this.state);

@@ -439,7 +439,12 @@ export const localApic = (
       fresh.lint = [...old.lint];
     },
     regions: { regs: { space: 'mmio', sizeBytes: 0x1000 } },
-    lines: { intr: (s) => pendingVector(s) >= 0, extInt: extIntPending, nmi: (s) => s.nmi },
+    lines: {
+      intr: (s) => pendingVector(s) >= 0,
+      extInt: extIntPending,
+      nmi: (s) => s.nmi,
+      start: (s) => s.init || s.sipi >= 0,
+    },
     // A masked one-shot would end without effect; its count is computed from the time.
     deadline: (s) => (s.timerNextNs === 0 || s.lvt[0]! & LVT_MASKED || !softwareEnabled(s) ? null : s.timerNextNs),
     elapse: (s, ctx) => syncTimer(s, ctx.nowNs),

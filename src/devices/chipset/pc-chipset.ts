@@ -68,7 +68,7 @@ export interface PcChipsetOptions {
   readonly onA20?: LineSink;
   /** The shadow memory registers of the host bridge were written or reset. */
   readonly onShadow?: () => void;
-  /** Called when some processor may have something new to take; `cpu` is -1 for "any". Optional hint for kicks. */
+  /** Processor `cpu` may have something new to take: an interrupt, NMI, INIT or SIPI. */
   readonly onInterrupt?: (cpu: number) => void;
 }
 
@@ -80,11 +80,17 @@ class LocalApicPage implements BusTarget {
   readonly name = 'local-apic';
   current = 0;
   constructor(readonly apics: readonly LocalApic[]) {}
+  /** The registers of the current processor's APIC; null while it is disabled or in x2APIC mode. */
+  #registers(): BusTarget | null {
+    const apic = this.apics[this.current]!;
+    const inMemory = (apic.queries.base() & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === APIC_BASE_ENABLE;
+    return inMemory ? apic.regions.regs! : null;
+  }
   read(offset: number, size: AccessSize): number {
-    return this.apics[this.current]!.regions.regs!.read(offset, size);
+    return this.#registers()?.read(offset, size) ?? (size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1);
   }
   write(offset: number, size: AccessSize, value: number): void {
-    this.apics[this.current]!.regions.regs!.write(offset, size, value);
+    this.#registers()?.write(offset, size, value);
   }
 }
 
@@ -226,7 +232,7 @@ export class PcChipset {
     };
     const placed = this.set.place(
       localApic(id),
-      { intr: wake, extInt: wake, nmi: wake },
+      { intr: wake, extInt: wake, nmi: wake, start: wake },
       {
         ipi: (from, command, destination) => void this.apicBus.ipi(from, command, destination),
         eoi: (vector) => this.apicBus.eoi(vector),
