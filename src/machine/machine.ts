@@ -18,7 +18,7 @@ import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineB
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
-import { checkMedia, type MachineMedia, placeIde } from './media.js';
+import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js';
 import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
@@ -248,6 +248,7 @@ export class Machine {
     const { chipset, config } = this;
     const host = this.#host;
     const cpu = vcpu.index;
+    placeFloppy(chipset, this.vm.memory, media ?? {});
     const after = (): void => this.#afterAccess();
     return new VcpuMonitor({
       vcpu,

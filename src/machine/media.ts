@@ -2,7 +2,16 @@
 // Source: IBM PC/AT Technical Reference "I/O Address Map"; Intel 82371SB (PIIX3) data sheet.
 
 import { ConfigError } from '../base/index.js';
-import { type IdeDrive, ideController, type PcChipset, PciPlace, pciAddress } from '../devices/index.js';
+import {
+  floppy,
+  floppyFormat,
+  type IdeDrive,
+  i8237,
+  ideController,
+  type PcChipset,
+  PciPlace,
+  pciAddress,
+} from '../devices/index.js';
 import type { BlockStore } from '../host/index.js';
 import type { GuestMemory } from '../memory/index.js';
 
@@ -42,6 +51,21 @@ export function checkMedia(media: MachineMedia): void {
   if (floppies > MAX_FLOPPIES) {
     throw new ConfigError('MEDIA_FLOPPIES', `${floppies} floppy disks, expected at most ${MAX_FLOPPIES}`);
   }
+  for (const store of media.floppies ?? []) {
+    const sizeBytes = store.sectors * store.sectorBytes;
+    if (floppyFormat(sizeBytes) === null) {
+      throw new ConfigError('MEDIA_FLOPPY_SIZE', `floppy disk image of ${sizeBytes} bytes, expected at most 2949120`);
+    }
+  }
+}
+
+/** Places the DMA controllers and, where there are drives, the floppy disk controller. */
+export function placeFloppy(chipset: PcChipset, memory: GuestMemory, media: MachineMedia): void {
+  const { set, lines } = chipset;
+  const dma = set.place(i8237, { low: 0x00, high: 0xc0, pages: 0x81 }, { memory });
+  const drives = media.floppies ?? [];
+  if (drives.length === 0) return;
+  set.place(floppy, { registers: 0x3f0, control: 0x3f7, irq: lines.irq(6) }, { drives, dma: dma.inputs });
 }
 
 /** Places the IDE controller with the drives. */
