@@ -1,7 +1,7 @@
 // The manager over inline physical CPUs and a scripted engine: lifecycle, consoles, scripts, isolation.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fakeEngine, tinyMultiboot } from '../machine/testing.js';
 import type { VmExit } from '../vmx/index.js';
@@ -81,7 +81,10 @@ function* thrower(): Guest {
 }
 const guests: Record<string, () => Guest> = { shell, babble, faulty, thrower };
 
-function host(): { pcanel: Pcanel; run: (config: Partial<DomainConfig> & { name: string }) => Promise<Domain> } {
+function host(t: TestContext): {
+  pcanel: Pcanel;
+  run: (config: Partial<DomainConfig> & { name: string }) => Promise<Domain>;
+} {
   const engine = fakeEngine((o) => new GuestVcpu((guests[kinds.get(o.memoryBytes) ?? 'shell'] ?? shell)()));
   const kinds = new Map<number, string>();
   const pcanel = new Pcanel({
@@ -92,6 +95,7 @@ function host(): { pcanel: Pcanel; run: (config: Partial<DomainConfig> & { name:
       delay: async (ms) => void (await (ms > 0 ? setTimeout(ms) : setImmediate())),
     }),
   });
+  t.after(() => pcanel.close()); // a failed test must not leave its loop running
   let size = 4;
   return {
     pcanel,
@@ -120,8 +124,8 @@ const collect = (d: Domain): { text: string } => {
   return seen;
 };
 
-test('a script types into a guest and stops the domain', async () => {
-  const { pcanel, run } = host();
+test('a script types into a guest and stops the domain', async (t) => {
+  const { pcanel, run } = host(t);
   const d = await run({
     name: 'shell',
     script: [
@@ -138,9 +142,9 @@ test('a script types into a guest and stops the domain', async () => {
   await pcanel.close();
 });
 
-test('a scripted run gives the same exits and bytes twice', async () => {
+test('a scripted run gives the same exits and bytes twice', async (t) => {
   const once = async (): Promise<unknown[]> => {
-    const { pcanel, run } = host();
+    const { pcanel, run } = host(t);
     const d = await run({
       name: 'shell',
       script: [
@@ -159,8 +163,8 @@ test('a scripted run gives the same exits and bytes twice', async () => {
   assert.deepEqual(await once(), await once());
 });
 
-test('a script that waits in vain fails the domain', async () => {
-  const { pcanel, run } = host();
+test('a script that waits in vain fails the domain', async (t) => {
+  const { pcanel, run } = host(t);
   const d = await run({ name: 'shell', script: [{ expect: 'never', timeoutS: 0.01 }] });
   await pcanel.start();
   await stopped(d);
@@ -169,8 +173,8 @@ test('a script that waits in vain fails the domain', async () => {
   await pcanel.close();
 });
 
-test('a triple fault and an engine that throws stop only their own domains', async () => {
-  const { pcanel, run } = host();
+test('a triple fault and an engine that throws stop only their own domains', async (t) => {
+  const { pcanel, run } = host(t);
   const bad = await run({ name: 'faulty' });
   const worse = await run({ name: 'thrower' });
   const good = await run({
@@ -188,8 +192,8 @@ test('a triple fault and an engine that throws stop only their own domains', asy
   await pcanel.close();
 });
 
-test('input from the manager reaches the guest; pause, resume, reset and stop work', async () => {
-  const { pcanel, run } = host();
+test('input from the manager reaches the guest; pause, resume, reset and stop work', async (t) => {
+  const { pcanel, run } = host(t);
   const d = await run({ name: 'shell' });
   const seen = collect(d);
   const says = async (text: RegExp): Promise<void> => {
@@ -213,8 +217,8 @@ test('input from the manager reaches the guest; pause, resume, reset and stop wo
   await pcanel.close();
 });
 
-test('a guest that floods its console loses no byte and is held back', async () => {
-  const { pcanel, run } = host();
+test('a guest that floods its console loses no byte and is held back', async (t) => {
+  const { pcanel, run } = host(t);
   const d = await run({ name: 'babble', limitS: 0.5 });
   const seen = collect(d);
   await pcanel.start();
@@ -227,8 +231,8 @@ test('a guest that floods its console loses no byte and is held back', async () 
   await pcanel.close();
 });
 
-test('a name twice, a bad name, mixed time and an overbooked cpu are refused', async () => {
-  const { pcanel, run } = host();
+test('a name twice, a bad name, mixed time and an overbooked cpu are refused', async (t) => {
+  const { pcanel, run } = host(t);
   await run({ name: 'a', realtime: { priority: 1, periodUs: 1000, budgetUs: 900 } });
   await assert.rejects(run({ name: 'a' }), { code: 'DOMAIN_EXISTS' });
   await assert.rejects(run({ name: 'no spaces' }), { code: 'DOMAIN_NAME' });

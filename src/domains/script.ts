@@ -4,6 +4,7 @@ import { DEFAULT_TIMEOUT_S, type ScriptStep } from './config.js';
 
 const KEEP_CHARS = 1 << 16;
 const NS = 1e9;
+const CARRIAGE_RETURN = 0x0d;
 
 export type ScriptAction =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
@@ -56,9 +57,9 @@ export class ScriptRunner {
     return { done: this.#index, of: this.#steps.length };
   }
 
-  /** A byte that the guest has sent. */
+  /** A byte that the guest has sent. Carriage returns are left out. */
   feed(byte: number): void {
-    if (this.#over) return;
+    if (this.#over || byte === CARRIAGE_RETURN) return; // so that `.` and `$` mean what they seem to
     this.#text += String.fromCharCode(byte);
     this.#fresh = true;
     if (this.#text.length > 2 * KEEP_CHARS) this.#text = this.#text.slice(-KEEP_CHARS);

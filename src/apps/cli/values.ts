@@ -44,7 +44,7 @@ function distance(a: string, b: string): number {
 /** The known name that `name` is most likely meant to be, or null. */
 export function nearest(name: string, known: readonly string[]): string | null {
   let best: string | null = null;
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let least = Math.floor(name.length / 3) + 1;
   for (const candidate of known) {
     const n = distance(name.toLowerCase(), candidate.toLowerCase());
     if (n < least) [best, least] = [candidate, n];
