@@ -175,7 +175,7 @@ export class RegionRunner {
     });
     const map = state.u32(at('codeMap')) + ((page - state.u32(at('ramHost'))) >> 12) * 8;
     memory.setU64(map, memory.u64(map) | region.lines);
-    const run = exports['region'] as (state: number) => number;
+    const run = exports.region as (state: number) => number;
     return { ...region, run, key, translateMs: (vcpu.nowNs() - start) / 1e6, entries: 0, misses: 0 };
   }
 }
