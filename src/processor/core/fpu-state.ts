@@ -54,10 +54,7 @@ export function mmx_check(): i32 {
   const c0 = cr0();
   if (c0 & CR0_EM) return raise(UD, 0);
   if (c0 & CR0_TS) return raise(NM, 0);
-  if (pending()) return 1;
-  store<u32>(ST, load<u32>(ST, S_FSW) & ~0x3800, S_FSW);
-  store<u32>(ST, 0xff, S_FTAGS);
-  return 0;
+  return pending();
 }
 export function sse_check(): i32 {
   const c0 = cr0();
