@@ -5,4 +5,5 @@ export * from './boot.js';
 export * from './loaders/index.js';
 export * from './machine.js';
 export * from './media.js';
+export * from './processors.js';
 export * from './screenshot.js';
