@@ -248,7 +248,6 @@ export class Machine {
     const { chipset, config } = this;
     const host = this.#host;
     const cpu = vcpu.index;
-    placeFloppy(chipset, this.vm.memory, media ?? {});
     const after = (): void => this.#afterAccess();
     return new VcpuMonitor({
       vcpu,
@@ -272,6 +271,7 @@ export class Machine {
     const boardMemory = this.#boardMemory;
     const { media } = this.#host;
     if (media !== undefined || config.boot.kind === 'firmware') placeIde(chipset, this.vm.memory, media ?? {});
+    placeFloppy(chipset, this.vm.memory, media ?? {});
     if (boardMemory === null) return;
     if (config.boot.kind === 'firmware') {
       placeFirmware(chipset, {
@@ -574,6 +574,7 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     pciHoleStart: machineBoard.pciHole.gpa,
     extraBytes: extraBytesFor(romOf(config), videoBytesOf(config)),
     vcpus: cpus,
+    features: new Set(cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL).features),
     time: config.time,
     tscHz,
     nowNs: () => link.machine?.clockNs() ?? 0,

@@ -3,6 +3,7 @@ import { BugError, ConfigError } from '../base/index.js';
 import { GuestMemory } from '../memory/index.js';
 import type { Engine, EngineProbe, EngineVm, EngineVmOptions, VcpuControls } from '../vmx/index.js';
 import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
+import { absentCr4, PROCESSOR_FEATURES, physicalBits } from './features.js';
 import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
 import { SoftwareVcpu } from './software-vcpu.js';
@@ -25,6 +26,8 @@ const up = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 export class SoftwareEngine implements Engine {
   readonly name = 'software';
+  /** What of CPUID's features it implements. */
+  readonly cpuFeatures = PROCESSOR_FEATURES;
   constructor(private readonly modules: ProcessorModules) {}
 
   async probe(): Promise<EngineProbe> {
@@ -104,7 +107,7 @@ export class SoftwareEngine implements Engine {
     const all: Procedures[] = [];
     const vcpus = areas.map((area, index) => {
       const s = new StateView(memory.buffer, area);
-      const builder = new RecordBuilder({ buffer: memory.buffer, state: area }, directory);
+      const builder = new RecordBuilder({ buffer: memory.buffer, state: area }, directory, options.features);
       const { procedures, interpreter } = instantiate(this.modules, memory, area, {
         hostClock: options.nowNs,
         buildBlock: (host, block, cross) => builder.build(host, block, cross),
@@ -122,7 +125,8 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('fusedHandlers'), directory.fused);
       s.setU32(at('stopHandler'), builder.handlerNumber('stop'));
       s.setU32(at('staleHandler'), builder.handlerNumber('stale'));
-      s.setU64(at('physicalMask'), (1n << 40n) - 1n);
+      s.setU64(at('physicalMask'), (1n << physicalBits(options.features)) - 1n);
+      s.setU64(at('cr4Absent'), options.features === undefined ? 0n : absentCr4(options.features));
       s.setU32(at('timeIsReal'), options.time === 'real' ? 1 : 0);
       s.setF64(at('tscScale'), options.tscHz / 1e9);
       loadSlots(s, guestMemory);

@@ -15,6 +15,8 @@ export interface EngineVmOptions {
   /** Bytes of buffer behind the RAM that are no RAM: the board maps ROMs and video memory there by slots. A multiple of 4096. */
   readonly extraBytes?: number;
   readonly vcpus: number;
+  /** CPUID features (names of `arch`) of the processor: instructions of others are undefined. All that the engine has when absent. */
+  readonly features?: ReadonlySet<string>;
   /** `virtual`: the TSC advances by one per retired instruction. `real`: it follows the host's monotonic clock. */
   readonly time: TimeMode;
   /** TSC frequency in Hz. */

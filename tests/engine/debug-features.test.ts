@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AccessRights, encodeDescriptor } from '../../src/arch/index.js';
+import { cpuModel } from '../../src/vmm/index.js';
 import { type CpuState, type EngineVm, flatProtectedState, type VmExit } from '../../src/vmx/index.js';
 import { describeExit, machineCode, plainControls } from '../../src/vmx/testing.js';
 import { softwareEngine } from '../support/engine.js';
@@ -185,6 +186,52 @@ const PROGRAMS = {
     'a304a00000             mov [0xa004], eax',
     'f4                     hlt',
   ],
+  cmov: ['0f44c3                 cmovz eax, ebx', 'f4                     hlt'],
+  cmpxchg8b: ['0fc70d00a00000         cmpxchg8b [0xa000]', 'f4                     hlt'],
+  rdtsc: ['0f31                   rdtsc', 'f4                     hlt'],
+  fld1: ['d9e8                   fld1', 'f4                     hlt'],
+  emms: ['0f77                   emms', 'f4                     hlt'],
+  addps: [
+    'b800060000             mov eax, 0x600',
+    '0f22e0                 mov cr4, eax',
+    '0f58c0                 addps xmm0, xmm0',
+    'f4                     hlt',
+  ],
+  addpd: [
+    'b800060000             mov eax, 0x600',
+    '0f22e0                 mov cr4, eax',
+    '660f58c0               addpd xmm0, xmm0',
+    'f4                     hlt',
+  ],
+  pshufb: [
+    'b800060000             mov eax, 0x600',
+    '0f22e0                 mov cr4, eax',
+    '660f3800c1             pshufb xmm0, xmm1',
+    'f4                     hlt',
+  ],
+  popcnt: ['f30fb8c3               popcnt eax, ebx', 'f4                     hlt'],
+  pcmpeqq: [
+    'b800060000             mov eax, 0x600',
+    '0f22e0                 mov cr4, eax',
+    '660f3829c1             pcmpeqq xmm0, xmm1',
+    'f4                     hlt',
+  ],
+  sysenter: ['b900000000             mov ecx,0', '0f34                   sysenter', 'f4                     hlt'],
+  wrmsr: [
+    '31c0                   xor eax,eax',
+    '31d2                   xor edx,edx',
+    'b974010000             mov ecx,0x174',
+    '0f30                   wrmsr',
+    'f4                     hlt',
+  ],
+  cr4pae: ['b820000000             mov eax, 0x20', '0f22e0                 mov cr4, eax', 'f4                     hlt'],
+  cr4pse: ['b810000000             mov eax, 0x10', '0f22e0                 mov cr4, eax', 'f4                     hlt'],
+  cmpxchg: [
+    '0fc8                   bswap eax',
+    '0fb11d00a00000         cmpxchg [0xa000], ebx',
+    '0fc10500a00000         xadd [0xa000], eax',
+    'f4                     hlt',
+  ],
 } as const;
 
 interface Prepared {
@@ -363,4 +410,38 @@ test('CR4.VME: VIF in place of IF, software interrupts redirected by the TSS', a
 });
 test('without CR4.VME, STI, PUSHF and INT n fault below IOPL 3', async () => {
   assert.deepEqual((await run('vme', virtual8086)).exits, ['ec 0', 'ed 1000']);
+});
+
+/** What a program does on a model: 'runs', '#UD' or '#GP'. */
+async function on(model: string, name: keyof typeof PROGRAMS): Promise<string> {
+  const ran = await run(name, () => {}, new Set(cpuModel(model).features));
+  const [first] = ran.exits;
+  return first === undefined ? 'runs' : first === 'ec 0' ? '#GP' : '#UD';
+}
+test('a processor model has its instructions and no others', async () => {
+  const MODELS = ['486', 'pentium', 'i686', 'core2', 'x86-64-v2'];
+  const rows: readonly (readonly [keyof typeof PROGRAMS, number, string?, string?])[] = [
+    // program, first model that has it, otherwise, and there
+    ['cmpxchg', 0],
+    ['fld1', 0],
+    ['cmpxchg8b', 1],
+    ['rdtsc', 1],
+    ['cr4pse', 1, '#GP'],
+    ['cmov', 2],
+    ['emms', 2],
+    ['sysenter', 2, '#UD', '#GP'],
+    ['cr4pae', 2, '#GP'],
+    ['addps', 2, '#GP'], // by CR4
+    ['addpd', 3, '#GP/#UD'],
+    ['pshufb', 3, '#GP/#UD'],
+    ['pcmpeqq', 4, '#GP/#UD'],
+    ['popcnt', 4],
+  ];
+  for (const [name, from, otherwise = '#UD', there = 'runs'] of rows) {
+    for (const [n, model] of MODELS.entries()) {
+      const found = await on(model, name);
+      if (n >= from) assert.equal(found, there, `${name} on ${model}`);
+      else assert.ok(otherwise.split('/').includes(found), `${name} on ${model}: ${found}, expected ${otherwise}`);
+    }
+  }
 });

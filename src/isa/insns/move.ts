@@ -92,7 +92,7 @@ const CMOV = CONDITIONS.map((condition, n) =>
   insn(`cmov${condition}`, {
     sdm: 'SDM 2A "CMOVcc—Conditional Move"',
     hot: true,
-    encodings: [enc(`0f ${hex2(0x40 + n)} /r`, [Gv, Ev])],
+    encodings: [enc(`0f ${hex2(0x40 + n)} /r`, [Gv, Ev], { feature: 'cmov' })],
     execute(s, dst, src) {
       const value = s.read(src);
       s.write(dst, s.select(s.cond(condition), value, s.read(dst)));
