@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { ConfigError } from '../../base/index.js';
 import type { PcpuStat } from '../../domains/index.js';
+import { MAX_PROCESSORS } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
 import { askConsole, askStat } from './control-socket.js';
 import { type DomainEntry, domainSchema, parseDomainFile } from './domain-file.js';
@@ -95,9 +96,6 @@ export async function run(flags: RunOneFlags): Promise<number> {
       `${got} given, expected exactly one of --kernel FILE, --multiboot FILE, --image NAME`,
     );
   }
-  if (flags.smp !== undefined && flags.smp !== '1') {
-    throw new ConfigError('RUN_SMP', `--smp is '${flags.smp}', expected 1: several processors are not there yet`);
-  }
   const source = flags.image ?? flags.kernel ?? flags.multiboot ?? '';
   const name =
     flags.name ??
@@ -117,13 +115,15 @@ export async function run(flags: RunOneFlags): Promise<number> {
     ...(flags.module !== undefined && { modules: flags.module.map(moduleOf) }),
     ...(flags.engine !== undefined && { engine: flags.engine }),
     ...(flags.time !== undefined && { time: flags.time }),
+    ...(flags.smp !== undefined && { cpus: parseNumber(flags.smp, '--smp', 1, MAX_PROCESSORS) }),
     ...(flags.cpu !== undefined && { cpu: parseNumber(flags.cpu, '--cpu', 0, 63) }),
     exitDevice: flags.exitDevice ?? 'isa-debug-exit',
     onReset: flags.reboot === false ? 'stop' : 'reset',
   });
   if (!entry.success) {
     const issue = entry.error.issues[0];
-    throw new ConfigError('RUN_OPTION', `--${String(issue?.path[0] ?? 'option')}: ${issue?.message ?? 'not valid'}`);
+    const key = String(issue?.path[0] ?? 'option');
+    throw new ConfigError('RUN_OPTION', `--${key === 'cpus' ? 'smp' : key}: ${issue?.message ?? 'not valid'}`);
   }
   const config = await resolveDomain(entry.data, { folder: process.cwd(), progress });
   const interactive = onTerminal() && !flags.plain;

@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from '../../base/index.js';
 import { DOMAIN_NAME } from '../../domains/index.js';
+import { MAX_PROCESSORS } from '../../machine/index.js';
 import { hint, parseSize } from './values.js';
 
 const seconds = z.number().min(0).max(1e6);
@@ -42,6 +43,9 @@ export const domainSchema = z.strictObject({
   time: z.enum(['virtual', 'real']).default('virtual'),
   engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
   cpuModel: z.string().optional(),
+  /** Processors of the guest. */
+  cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(1),
+  /** Physical CPU. */
   cpu: z.number().int().min(0).max(63).default(0),
   realtime: realtime.optional(),
   weight: z.number().min(1).max(10_000).optional(),

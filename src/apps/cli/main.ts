@@ -55,7 +55,7 @@ function program(finish: (code: Promise<number>) => void): Command {
     .addOption(engine())
     .addOption(new Option('--time <mode>', 'clock of the guest').choices(['virtual', 'real']))
     .option('--cpu <n>', 'physical CPU')
-    .option('--smp <n>', 'processors of the guest (1)')
+    .option('--smp <n>', 'processors of the guest, 1 to 16 (1)')
     .addOption(
       new Option('--exit-device <name>', "port 0xf4 ends the run with the guest's status").choices([
         'isa-debug-exit',

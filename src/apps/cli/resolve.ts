@@ -113,6 +113,7 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
     boot: await bootOf(entry, options),
     time: entry.time,
     engine: entry.engine,
+    cpus: entry.cpus,
     cpu: entry.cpu,
     onReset: entry.onReset,
     onTripleFault: entry.onTripleFault,
