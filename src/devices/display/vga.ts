@@ -142,7 +142,7 @@ function status1(s: S, ctx: C): number {
 function readPort(s: S, at: number, ctx: C): number {
   switch (selected(s, at)) {
     case ATTRIBUTE:
-      return s.attributeData ? 0 : s.attributeIndex;
+      return s.attributeIndex;
     case ATTRIBUTE_READ:
       return s.attribute[s.attributeIndex & 0x1f] ?? 0;
     case MISC_WRITE:
