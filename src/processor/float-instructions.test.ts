@@ -17,9 +17,10 @@ import {
   type Operand,
   parseOpcode,
 } from '../isa/index.js';
+import type { Binding, StaticFacts, Value } from './emit/binding.js';
 import { addConditionFunctions } from './emit/conditions.js';
 import { ModuleBuilder } from './emit/wasm.js';
-import { type Binding, type StaticFacts, type Value, WasmSem } from './emit/wasm-sem.js';
+import { WasmSem } from './emit/wasm-sem.js';
 import { importProcedures } from './generate-interpreter.js';
 import { AREA, at, fprOffset, gprOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from './state-layout.js';
 

@@ -1,13 +1,14 @@
 // Builds interpreter.wasm: for every operand form of every declared instruction one handler, emitted from its semantics
 // with operands bound at run time to a decoded record, and the loop that runs records. Hot handlers are cases of the loop's
 // switch, the others functions in a table. The list of handlers travels in the custom section named in handlers.ts.
-import { ALL_INSTRUCTIONS, Decoder, type Form, type Operand } from '../isa/index.js';
-import { PROCEDURES, type ProcedureType } from '../isa/index.js';
+
 import type { Bits } from '../isa/index.js';
+import { ALL_INSTRUCTIONS, Decoder, type Form, type Operand, PROCEDURES, type ProcedureType } from '../isa/index.js';
+import type { Binding, StaticFacts, Value } from './emit/binding.js';
 import { addConditionFunctions } from './emit/conditions.js';
 import { factsOf, probe } from './emit/probe-sem.js';
 import { type FunctionBuilder, type Label, ModuleBuilder } from './emit/wasm.js';
-import { type Binding, type StaticFacts, type Value, WasmSem } from './emit/wasm-sem.js';
+import { WasmSem } from './emit/wasm-sem.js';
 import { fusedName, HANDLER_SECTION, type HandlerDirectory, handlerName } from './handlers.js';
 import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD } from './state-layout.js';
 
@@ -37,7 +38,10 @@ class RecordBinding implements Binding {
   private register(s: WasmSem, operand: Operand): void {
     const field = SLOT_FIELD[operand.index];
     if (field === undefined) throw new RangeError(`register operand ${operand.index} has no place in a record`);
-    s.state().get(U).memory('i32.load16_u', field + this.shift).op('i32.add');
+    s.state()
+      .get(U)
+      .memory('i32.load16_u', field + this.shift)
+      .op('i32.add');
   }
   readGpr(s: WasmSem, operand: Operand): Value {
     this.register(s, operand);
@@ -56,7 +60,10 @@ class RecordBinding implements Binding {
     this.storeRegister(s, v, gprOffset(index));
   }
   private loadRegister(s: WasmSem, bits: Bits, offset: number): Value {
-    s.f.memory(bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load', offset);
+    s.f.memory(
+      bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load',
+      offset,
+    );
     return s.take(bits);
   }
   private storeRegister(s: WasmSem, v: Value, offset: number): void {
@@ -73,23 +80,51 @@ class RecordBinding implements Binding {
     const bits = operand.bits as Bits;
     const before = (this.form as Form).operands.filter((o) => o.kind === 'imm' && o.index < operand.index).length;
     const offset = RECORD.imm + before * 4 + this.shift;
-    s.f.get(U).memory(bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load', offset);
+    s.f
+      .get(U)
+      .memory(
+        bits === 8 ? 'i32.load8_u' : bits === 16 ? 'i32.load16_u' : bits === 32 ? 'i32.load' : 'i64.load',
+        offset,
+      );
     return s.take(bits);
   }
   address(s: WasmSem, _operand: Operand, withSegment: boolean): Value {
     const { f } = s;
     const { shift } = this;
-    s.state().get(U).memory('i32.load16_u', RECORD.base + shift).op('i32.add').memory('i64.load');
-    s.state().get(U).memory('i32.load16_u', RECORD.index + shift).op('i32.add').memory('i64.load');
-    f.get(U).memory('i64.load8_u', RECORD.scale + shift).op('i64.shl').op('i64.add');
-    f.get(U).memory('i64.load32_s', RECORD.disp + shift).op('i64.add');
-    if (withSegment) s.state().get(U).memory('i32.load16_u', RECORD.segBase + shift).op('i32.add').memory('i64.load').op('i64.add');
+    s.state()
+      .get(U)
+      .memory('i32.load16_u', RECORD.base + shift)
+      .op('i32.add')
+      .memory('i64.load');
+    s.state()
+      .get(U)
+      .memory('i32.load16_u', RECORD.index + shift)
+      .op('i32.add')
+      .memory('i64.load');
+    f.get(U)
+      .memory('i64.load8_u', RECORD.scale + shift)
+      .op('i64.shl')
+      .op('i64.add');
+    f.get(U)
+      .memory('i64.load32_s', RECORD.disp + shift)
+      .op('i64.add');
+    if (withSegment)
+      s.state()
+        .get(U)
+        .memory('i32.load16_u', RECORD.segBase + shift)
+        .op('i32.add')
+        .memory('i64.load')
+        .op('i64.add');
     const computed = s.take(64);
     if (withSegment || this.form?.row.encoding.noAccess === true) return computed;
     // Behind an address record the base is its result; the offset is kept beside it.
     s.state().memory('i64.load', at('eaOffset'));
     s.push_(computed);
-    f.get(U).memory('i32.load16_u', RECORD.base + shift).i32(at('eaTmp')).op('i32.eq').op('select');
+    f.get(U)
+      .memory('i32.load16_u', RECORD.base + shift)
+      .i32(at('eaTmp'))
+      .op('i32.eq')
+      .op('select');
     return s.take(64);
   }
   /** x87, segment, control and debug registers: `extra`; the selector of a far pointer follows its offset. */
@@ -103,7 +138,11 @@ class RecordBinding implements Binding {
     return s.take(32);
   }
   nextRip(s: WasmSem): Value {
-    s.state().memory('i64.load', at('codePage')).get(U).memory('i64.load16_u', RECORD.next + this.shift).op('i64.add');
+    s.state()
+      .memory('i64.load', at('codePage'))
+      .get(U)
+      .memory('i64.load16_u', RECORD.next + this.shift)
+      .op('i64.add');
     if (!this.facts.long) s.f.i64(0xffffffffn).op('i64.and');
     return s.take(64);
   }
@@ -118,7 +157,13 @@ class RecordBinding implements Binding {
   /** Counts the block's instructions up to and including this one; leaves the new budget in a local. */
   retire(s: WasmSem): Value {
     s.state();
-    s.state().memory('i32.load', at('budget')).get(U).memory('i32.load8_u', RECORD.order + this.shift).op('i32.sub').i32(1).op('i32.sub');
+    s.state()
+      .memory('i32.load', at('budget'))
+      .get(U)
+      .memory('i32.load8_u', RECORD.order + this.shift)
+      .op('i32.sub')
+      .i32(1)
+      .op('i32.sub');
     const budget = s.take(32);
     s.push_(budget);
     s.f.memory('i32.store', at('budget'));
@@ -135,12 +180,21 @@ class RecordBinding implements Binding {
     s.push_(budget);
     f.i32(NEAR_END).op('i32.lt_s').if(false);
     this.pushRecord(s);
-    f.i32(taken ? 0 : 1).call(s.imports.get('leave_at') as number).op('drop').i32(0);
+    f.i32(taken ? 0 : 1)
+      .call(s.imports.get('leave_at') as number)
+      .op('drop')
+      .i32(0);
     this.leaving.next(f);
     f.end();
-    f.get(U).memory('i32.load', RECORD.imm + (taken ? 0 : 4) + this.shift).tee(target).op('i32.eqz').if(false);
+    f.get(U)
+      .memory('i32.load', RECORD.imm + (taken ? 0 : 4) + this.shift)
+      .tee(target)
+      .op('i32.eqz')
+      .if(false);
     this.pushRecord(s);
-    f.i32(taken ? 0 : 1).call(s.imports.get('link') as number).set(target);
+    f.i32(taken ? 0 : 1)
+      .call(s.imports.get('link') as number)
+      .set(target);
     f.end();
     f.get(target);
     this.leaving.next(f);
@@ -185,7 +239,12 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   const seen = new Map<string, { form: Form; facts: StaticFacts }>();
   const isHot = (form: Form, facts: StaticFacts): boolean =>
-    form.instruction.hot === true && form.operands.every((o) => o.bits !== 16) && facts.opBits !== 16 && facts.addrBits !== 16 && facts.flat && facts.stackBits !== 16;
+    form.instruction.hot === true &&
+    form.operands.every((o) => o.bits !== 16) &&
+    facts.opBits !== 16 &&
+    facts.addrBits !== 16 &&
+    facts.flat &&
+    facts.stackBits !== 16;
   for (const form of decoder.forms) {
     for (const facts of factsOf(form)) {
       const name = handlerName(numbers.get(form.instruction) as number, probe(form, facts).key);
@@ -216,7 +275,8 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
   const fused: HandlerPlan[] = [];
   for (const first of compares) {
     for (const second of branches) {
-      if (first.facts.long !== second.facts.long && first.name.includes('long=') && second.name.includes('long=')) continue;
+      if (first.facts.long !== second.facts.long && first.name.includes('long=') && second.name.includes('long='))
+        continue;
       if (first.form.instruction.name === 'test' && !TEST_BRANCHES.has(second.form.instruction.name)) continue;
       fused.push({
         name: fusedName(first.name, second.name),
@@ -232,7 +292,15 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
       });
     }
   }
-  const facts: StaticFacts = { opBits: 64, addrBits: 64, long: true, stackBits: 64, rep: 'none', flat: true, aligned: false };
+  const facts: StaticFacts = {
+    opBits: 64,
+    addrBits: 64,
+    long: true,
+    stackBits: 64,
+    rep: 'none',
+    flat: true,
+    aligned: false,
+  };
   hot.push({
     name: 'chain',
     hot: true,
@@ -268,7 +336,9 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       s.state().get(U).memory('i32.store', at('record'));
-      f.get(U).call(s.imports.get('address_record') as number).if(false);
+      f.get(U)
+        .call(s.imports.get('address_record') as number)
+        .if(false);
       leaving.unwind(f);
       f.end();
       f.get(U).i32(RECORD.sizeBytes).op('i32.add');
@@ -281,7 +351,9 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       s.state().get(U).memory('i32.store', at('record'));
-      f.get(U).call(s.imports.get('breakpoint_at') as number).if(false);
+      f.get(U)
+        .call(s.imports.get('breakpoint_at') as number)
+        .if(false);
       leaving.unwind(f);
       f.end();
       f.get(U).i32(RECORD.sizeBytes).op('i32.add');
@@ -301,9 +373,22 @@ export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<strin
   const imports = new Map<string, number>();
   const add = (name: string, params: readonly ProcedureType[], results: readonly ProcedureType[]): void => {
     if (only !== undefined && !only.has(name)) return;
-    imports.set(name, module.importFunction('procedures', name, params.map((p) => TYPES[p]), results.map((r) => TYPES[r])));
+    imports.set(
+      name,
+      module.importFunction(
+        'procedures',
+        name,
+        params.map((p) => TYPES[p]),
+        results.map((r) => TYPES[r]),
+      ),
+    );
   };
-  for (const [name, p] of Object.entries(PROCEDURES)) add(name, p.params, p.result !== undefined ? [p.result] : p.effect === 'pure' || p.effect === 'state' ? [] : ['i32']);
+  for (const [name, p] of Object.entries(PROCEDURES))
+    add(
+      name,
+      p.params,
+      p.result !== undefined ? [p.result] : p.effect === 'pure' || p.effect === 'state' ? [] : ['i32'],
+    );
   add('mem_read_slow', ['i64', 'i32'], ['i32']);
   add('mem_write_slow', ['i64', 'i32'], ['i32']);
   add('mem_rmw_slow', ['i64', 'i32'], ['i32']);
@@ -327,13 +412,38 @@ function addLookup(module: ModuleBuilder, imports: Map<string, number>, stale: n
   const entry = f.newLocal('i32');
   const record = f.newLocal('i32');
   f.get(0).memory('i32.load', at('jumpCache'));
-  f.get(2).op('i32.wrap_i64').get(2).i64(12n).op('i64.shr_u').op('i32.wrap_i64').op('i32.xor').i32(JUMP_ENTRIES - 1).op('i32.and').i32(4).op('i32.shl').op('i32.add').tee(entry);
+  f.get(2)
+    .op('i32.wrap_i64')
+    .get(2)
+    .i64(12n)
+    .op('i64.shr_u')
+    .op('i32.wrap_i64')
+    .op('i32.xor')
+    .i32(JUMP_ENTRIES - 1)
+    .op('i32.and')
+    .i32(4)
+    .op('i32.shl')
+    .op('i32.add')
+    .tee(entry);
   f.memory('i64.load', JUMP_ENTRY.rip).get(2).op('i64.eq').if(true);
-  f.get(entry).memory('i32.load', JUMP_ENTRY.record).tee(record).memory('i32.load16_u', RECORD.handler).i32(stale).op('i32.ne').if(true);
-  f.get(0).get(2).get(entry).memory('i64.load32_u', JUMP_ENTRY.pageOffset).op('i64.sub').memory('i64.store', at('codePage'));
+  f.get(entry)
+    .memory('i32.load', JUMP_ENTRY.record)
+    .tee(record)
+    .memory('i32.load16_u', RECORD.handler)
+    .i32(stale)
+    .op('i32.ne')
+    .if(true);
+  f.get(0)
+    .get(2)
+    .get(entry)
+    .memory('i64.load32_u', JUMP_ENTRY.pageOffset)
+    .op('i64.sub')
+    .memory('i64.store', at('codePage'));
   f.get(record).return();
   f.end().end();
-  f.get(1).get(2).call(imports.get('lookup_slow') as number);
+  f.get(1)
+    .get(2)
+    .call(imports.get('lookup_slow') as number);
   return f.index;
 }
 
@@ -343,13 +453,21 @@ export function generateInterpreter(): Uint8Array {
   const imports = importProcedures(module);
   const { fused, hot, cold } = plan();
   const inLoop = [...fused, ...hot];
-  const directory: HandlerDirectory = { names: [...inLoop, ...cold].map((h) => h.name), fused: fused.length, hot: inLoop.length };
+  const directory: HandlerDirectory = {
+    names: [...inLoop, ...cold].map((h) => h.name),
+    fused: fused.length,
+    hot: inLoop.length,
+  };
   const lookup = addLookup(module, imports, directory.names.indexOf('stale'));
   const conditions = addConditionFunctions(module);
   const coldType = module.type(['i32', 'i32'], ['i32']);
   const table: number[] = [];
   const asFunction: Leaving = {
-    unwind: (f) => f.get(U).call(imports.get('resolve') as number).return(),
+    unwind: (f) =>
+      f
+        .get(U)
+        .call(imports.get('resolve') as number)
+        .return(),
     next: (f) => f.return(),
   };
   for (const handler of cold) {
@@ -386,15 +504,27 @@ export function generateInterpreter(): Uint8Array {
     }
   }
   f.end(); // cold: a function from the table
-  f.get(STATE).get(U).get(U).memory('i32.load16_u', RECORD.handler).i32(inLoop.length).op('i32.sub').callIndirect(coldType).set(U);
+  f.get(STATE)
+    .get(U)
+    .get(U)
+    .memory('i32.load16_u', RECORD.handler)
+    .i32(inLoop.length)
+    .op('i32.sub')
+    .callIndirect(coldType)
+    .set(U);
   f.get(U).brIf(loop);
   f.i32(0).return();
   f.end(); // unwind
-  f.get(U).call(imports.get('resolve') as number).set(U);
+  f.get(U)
+    .call(imports.get('resolve') as number)
+    .set(U);
   f.get(U).brIf(loop);
   f.end(); // loop
   f.i32(0);
-  module.custom(HANDLER_SECTION, Uint8Array.from(JSON.stringify(directory), (c) => c.charCodeAt(0)));
+  module.custom(
+    HANDLER_SECTION,
+    Uint8Array.from(JSON.stringify(directory), (c) => c.charCodeAt(0)),
+  );
   return module.finish();
 }
 const describe = (name: string): string => ALL_INSTRUCTIONS[Number.parseInt(name, 10)]?.name ?? name;

@@ -41,8 +41,14 @@ export interface ProcessorImports {
 }
 
 /** Compiles the bytes of procedures.wasm and interpreter.wasm. */
-export async function compileModules(bytes: { procedures: Uint8Array; interpreter: Uint8Array }): Promise<ProcessorModules> {
-  const [procedures, interpreter] = await Promise.all([WebAssembly.compile(bytes.procedures), WebAssembly.compile(bytes.interpreter)]);
+export async function compileModules(bytes: {
+  procedures: Uint8Array;
+  interpreter: Uint8Array;
+}): Promise<ProcessorModules> {
+  const [procedures, interpreter] = await Promise.all([
+    WebAssembly.compile(bytes.procedures),
+    WebAssembly.compile(bytes.interpreter),
+  ]);
   return { procedures, interpreter };
 }
 

@@ -1,7 +1,7 @@
 // Turns code bytes into blocks of decoded records in the arena. See README.md "Records", state-layout.ts RECORD and BLOCK.
 import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPERAND_KIND } from '../isa/index.js';
+import type { StaticFacts } from './emit/binding.js';
 import { probe } from './emit/probe-sem.js';
-import type { StaticFacts } from './emit/wasm-sem.js';
 import { fusedName, type HandlerDirectory, handlerName } from './handlers.js';
 import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
 
@@ -80,7 +80,8 @@ export class RecordBuilder {
   }
 
   private formInfo(form: Form, d: Decoded, stack32: boolean, flat: boolean): FormInfo {
-    const code = (d.addrBits === 16 ? 0 : d.addrBits === 32 ? 1 : 2) | (stack32 ? 4 : 0) | (flat ? 8 : 0) | (d.rep << 4);
+    const code =
+      (d.addrBits === 16 ? 0 : d.addrBits === 32 ? 1 : 2) | (stack32 ? 4 : 0) | (flat ? 8 : 0) | (d.rep << 4);
     let list = this.info[form.number];
     if (list === undefined) {
       list = [];
@@ -99,7 +100,15 @@ export class RecordBuilder {
     };
     const found = probe(form, facts);
     const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));
-    const info: FormInfo = { handler, endsBlock: found.endsBlock, writesMemory: found.writesMemory, usesLinear: found.usesLinear, movesAddress: found.movesAddress, precheck: PRECHECK.indexOf(found.firstCall ?? ''), linearBytes: found.linearBytes };
+    const info: FormInfo = {
+      handler,
+      endsBlock: found.endsBlock,
+      writesMemory: found.writesMemory,
+      usesLinear: found.usesLinear,
+      movesAddress: found.movesAddress,
+      precheck: PRECHECK.indexOf(found.firstCall ?? ''),
+      linearBytes: found.linearBytes,
+    };
     list[code] = info;
     return info;
   }
@@ -153,7 +162,14 @@ export class RecordBuilder {
   }
 
   private readonly result = { next: 0, bytes: 0 };
-  private decodeBlock(host: number, start: number, available: number, header: number, modeKey: number, single: boolean): { next: number; bytes: number } {
+  private decodeBlock(
+    host: number,
+    start: number,
+    available: number,
+    header: number,
+    modeKey: number,
+    single: boolean,
+  ): { next: number; bytes: number } {
     const { decoded, decoder, u8, u16, i32 } = this;
     const codeBits = (modeKey & 3) === 2 ? 64 : (modeKey & 3) === 1 ? 32 : 16;
     const mode = { codeBits } as const;
@@ -210,7 +226,8 @@ export class RecordBuilder {
             i32[(u + RECORD.imm + 4) >> 2] = decoded.dispHi;
           }
           u8[u + RECORD.extra] = decoded.segment | (info.writesMemory ? 8 : 0) | (ADDRESS_CODE[decoded.addrBits] << 4);
-          u16[(u + RECORD.c) >> 1] = form.row.encoding.noAccess === true ? 0 : Math.max(this.memoryBytes(form), info.linearBytes);
+          u16[(u + RECORD.c) >> 1] =
+            form.row.encoding.noAccess === true ? 0 : Math.max(this.memoryBytes(form), info.linearBytes);
           u += RECORD.sizeBytes;
           previous = -1;
         }

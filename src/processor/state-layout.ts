@@ -215,12 +215,21 @@ const SPEC: readonly FieldSpec[] = [
   ),
   field('jumpKeys', 'u32', 'mode key that the supervisor and the user jump cache hold entries for', 2),
   field('jumpBases', 'u64', 'CS base likewise', 2),
-  field('debugHits', 'u32', 'DR6 bits of data and I/O breakpoints met by the current instruction or held off by MOV SS'),
+  field(
+    'debugHits',
+    'u32',
+    'DR6 bits of data and I/O breakpoints met by the current instruction or held off by MOV SS',
+  ),
   field('alignment', 'u32', '1: alignment checking is on at CPL 3; then the user TLB holds no read or write tags'),
   field('cr4Absent', 'u64', 'CR4 bits that the processor model lacks'),
   field('eaOffset', 'u64', 'offset in its segment of the operand of an address record'),
   field('segmentTmp', 'u64', 'linear address computed by segment_address'),
-  field('position', 'bytes', 'record of translated code: what procedures read of the instruction being executed', RECORD.sizeBytes),
+  field(
+    'position',
+    'bytes',
+    'record of translated code: what procedures read of the instruction being executed',
+    RECORD.sizeBytes,
+  ),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -3,7 +3,7 @@
 
 import type { Form, Operand, Sem } from '../../isa/index.js';
 import { PROCEDURES } from '../../isa/index.js';
-import type { StaticFacts } from './wasm-sem.js';
+import type { StaticFacts } from './binding.js';
 
 export interface ProbeResult {
   /** Identity of the handler among those of its instruction. */

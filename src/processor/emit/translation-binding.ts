@@ -4,8 +4,9 @@ import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/ind
 import { keepsFlags, keepsRegisters } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
 import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from '../state-layout.js';
+import type { Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
 import type { FunctionBuilder, Label } from './wasm.js';
-import type { Binding, StaticFacts, TranslationHooks, Value, WasmSem } from './wasm-sem.js';
+import type { WasmSem } from './wasm-sem.js';
 
 /** Locals of a region function; its one parameter (local 0) is the host address of the state area. */
 export interface RegionLocals {

@@ -1,10 +1,8 @@
 // Sem<V> as a WebAssembly emitter: V is a typed local or a constant. The same code serves the interpreter (operands bound
 // at run time to a decoded record) and translated code (operands bound at translation time): that is the Binding.
 import {
-  type BinaryOp,
   type Bits,
   CONDITIONS,
-  type CompareOp,
   type Condition,
   type FlagsKind,
   type GprName,
@@ -15,83 +13,11 @@ import {
   type StatusFlag,
 } from '../../isa/index.js';
 import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../state-layout.js';
-import type { FunctionBuilder, Label, MemoryOpName, OpName, WasmType } from './wasm.js';
-
-/** A value: in a local, or a constant known now. Integers up to 32 bits are i32, zero-extended; 64 i64; 128 v128. */
-export interface Value {
-  readonly bits: Bits;
-  readonly type: WasmType;
-  /** Local index, or -1 for a constant. */
-  readonly local: number;
-  readonly constant: bigint;
-}
-
-/** What is fixed for one specialisation of an instruction. */
-export interface StaticFacts {
-  readonly opBits: 16 | 32 | 64;
-  readonly addrBits: 16 | 32 | 64;
-  readonly long: boolean;
-  readonly stackBits: 16 | 32 | 64;
-  readonly rep: 'none' | 'rep' | 'repne';
-  /** CS, DS, ES and SS are flat (always in 64-bit mode). */
-  readonly flat: boolean;
-  /** 16-byte memory operands must be aligned. */
-  readonly aligned: boolean;
-}
-
-/** Where operands live and how control leaves: the difference between interpreter and translated code. */
-export interface Binding {
-  readonly facts: StaticFacts;
-  /** GPR operand (any width). */
-  readGpr(s: WasmSem, operand: Operand): Value;
-  writeGpr(s: WasmSem, operand: Operand, v: Value): void;
-  /** GPR by number, low `bits`. */
-  readFixed(s: WasmSem, index: number, bits: Bits): Value;
-  writeFixed(s: WasmSem, index: number, v: Value): void;
-  /** Host address of the XMM or MMX register's 16-byte slot. */
-  slotAddress(s: WasmSem, operand: Operand): Value;
-  immediate(s: WasmSem, operand: Operand): Value;
-  /** base + index * scale + displacement + segment base for directly addressable operands, 64 wide, not masked. */
-  address(s: WasmSem, operand: Operand, withSegment: boolean): Value;
-  registerNumber(s: WasmSem, operand: Operand): Value;
-  /** Segment number of the override or the default. */
-  segmentNumber(s: WasmSem): Value;
-  nextRip(s: WasmSem): Value;
-  /** Stores the position for procedures that need it. */
-  notePosition(s: WasmSem): void;
-  /** Leaves the instruction because a procedure said so. */
-  unwind(s: WasmSem): void;
-  jumpDirect(s: WasmSem, taken: boolean): void;
-  jumpIndirect(s: WasmSem, rip: Value): void;
-  /** Only translated code: what it keeps in locals, and when that has to be in the state area. */
-  readonly translation?: TranslationHooks;
-}
-
-/** The part of a binding that only translated code has. */
-export interface TranslationHooks {
-  /** Status flags (EFLAGS positions) that something may still look at after the current instruction. */
-  readonly liveFlags: number;
-  /** Pushes the host address of the TLB. */
-  pushTlb(s: WasmSem): void;
-  /** Replaces the lazy flags: `code` as in the state field flagsKind. */
-  storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
-  /** Brings the lazy flags into the state area. */
-  flagsToState(s: WasmSem): void;
-  /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */
-  beforeProcedure(s: WasmSem, name: string): void;
-  afterProcedure(s: WasmSem, name: string): void;
-  /** The procedure is known to do nothing here. */
-  omits(name: string): boolean;
-  /** A write took the slow path: it may have hit translated code. */
-  afterSlowWrite(s: WasmSem): void;
-}
-
-/** Functions that emitted code may call, by name. */
-export type ImportTable = ReadonlyMap<string, number>;
+import type { Binding, ImportTable, KnownFlags, MovedOperand, Value } from './binding.js';
+import type { FunctionBuilder, MemoryOpName } from './wasm.js';
+import { WasmValues } from './wasm-values.js';
 
 const GPR: Record<GprName, number> = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 };
-const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
-const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 const log2Bytes = (bits: number): number => Math.log2(bits / 8);
 const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
   8: 'i32.load8_u',
@@ -108,69 +34,7 @@ const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
 const ALL_FLAGS = 0x8d5;
 const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
 
-/** The operation on constants. */
-function foldBinary(op: BinaryOp, a: bigint, b: bigint, bits: Bits): bigint {
-  const width = BigInt(bits);
-  const count = bits === 64 ? 63n : 31n; // as WebAssembly counts
-  switch (op) {
-    case 'add':
-      return a + b;
-    case 'sub':
-      return a - b;
-    case 'mul':
-      return a * b;
-    case 'and':
-      return a & b;
-    case 'or':
-      return a | b;
-    case 'xor':
-      return a ^ b;
-    case 'shl':
-      return a << (b & count);
-    case 'shr':
-      return a >> (b & count);
-    case 'sar':
-      return BigInt.asIntN(bits, a) >> (b & count);
-    case 'rotl':
-    case 'rotr': {
-      const left = op === 'rotl' ? b % width : (width - (b % width)) % width;
-      return (a << left) | (a >> (width - left));
-    }
-  }
-}
-function foldCompare(op: CompareOp, a: bigint, b: bigint, bits: Bits): boolean {
-  const [x, y] = op.endsWith('s') ? [BigInt.asIntN(bits, a), BigInt.asIntN(bits, b)] : [a, b];
-  switch (op.slice(0, 2)) {
-    case 'eq':
-      return x === y;
-    case 'ne':
-      return x !== y;
-    case 'lt':
-      return x < y;
-    case 'le':
-      return x <= y;
-    case 'gt':
-      return x > y;
-    default:
-      return x >= y;
-  }
-}
-
-/** A memory operand seen some bytes further on. */
-interface MovedOperand extends Operand {
-  readonly offset?: Value | number;
-}
-export interface KnownFlags {
-  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. */
-  readonly kind: FlagsKind | 'result';
-  readonly a: Value;
-  readonly b: Value;
-  readonly r: Value;
-}
-
-export class WasmSem implements Sem<Value> {
-  private readonly pools: Record<WasmType, number[]> = { i32: [], i64: [], v128: [] };
-  private readonly used: Record<WasmType, number> = { i32: 0, i64: 0, v128: 0 };
+export class WasmSem extends WasmValues implements Sem<Value> {
   /** The operation that made the flags, where it is known. */
   known: KnownFlags | null = null;
   private deferred: (() => void)[] | null = null;
@@ -180,13 +44,14 @@ export class WasmSem implements Sem<Value> {
   branched = false;
 
   constructor(
-    readonly f: FunctionBuilder,
-    readonly imports: ImportTable,
+    f: FunctionBuilder,
+    imports: ImportTable,
     public binding: Binding,
-    /** Local that holds the host address of the vCPU's state area. */
-    readonly stateLocal: number,
+    stateLocal: number,
     private readonly conditionFunctions: readonly number[],
-  ) {}
+  ) {
+    super(f, imports, stateLocal);
+  }
 
   /** Starts another instruction in the same function: temporaries are free again. */
   begin(binding: Binding, keepFlags = false): void {
@@ -194,9 +59,7 @@ export class WasmSem implements Sem<Value> {
     this.terminated = false;
     this.branched = false;
     if (!keepFlags) {
-      this.used.i32 = 0;
-      this.used.i64 = 0;
-      this.used.v128 = 0;
+      this.releaseTemporaries();
       this.known = null;
     }
   }
@@ -214,218 +77,6 @@ export class WasmSem implements Sem<Value> {
   }
   get rep(): 'none' | 'rep' | 'repne' {
     return this.binding.facts.rep;
-  }
-
-  // --- plumbing ---
-  temp(type: WasmType): number {
-    const pool = this.pools[type];
-    const n = this.used[type]++;
-    let local = pool[n];
-    if (local === undefined) {
-      local = this.f.newLocal(type);
-      pool.push(local);
-    }
-    return local;
-  }
-  /** Takes the value on the wasm stack into a fresh local. */
-  take(bits: Bits): Value {
-    const type = typeOf(bits);
-    const local = this.temp(type);
-    this.f.set(local);
-    return { bits, type, local, constant: 0n };
-  }
-  push_(v: Value): void {
-    if (v.local >= 0) this.f.get(v.local);
-    else if (v.type === 'i32') this.f.i32(Number(BigInt.asIntN(32, v.constant)));
-    else if (v.type === 'i64') this.f.i64(v.constant);
-    else this.f.simdConst(v.constant);
-  }
-  state(): FunctionBuilder {
-    return this.f.get(this.stateLocal);
-  }
-  private call_(name: string): void {
-    const index = this.imports.get(name);
-    if (index === undefined) throw new RangeError(`no procedure named ${name}`);
-    this.f.call(index);
-  }
-  private op2(name: OpName, a: Value, b: Value, bits: Bits): Value {
-    this.push_(a);
-    this.push_(b);
-    this.f.op(name);
-    return this.take(bits);
-  }
-  private masked(bits: Bits): Value {
-    if (bits < 32) this.f.i32((1 << bits) - 1).op('i32.and');
-    return this.take(bits);
-  }
-
-  // --- values ---
-  const(value: bigint | number, bits: Bits): Value {
-    return { bits, type: typeOf(bits), local: -1, constant: BigInt(value) & maskOf(bits) };
-  }
-  widthOf(v: Value): Bits {
-    return v.bits;
-  }
-  binary(op: BinaryOp, a: Value, b: Value): Value {
-    const { bits, type } = a;
-    if (a.local < 0 && b.local < 0 && bits === b.bits)
-      return this.const(foldBinary(op, a.constant, b.constant, bits), bits);
-    if (b.bits !== bits) throw new RangeError(`${op}: widths ${bits} and ${b.bits} differ`);
-    const w = type === 'i64' ? 'i64' : 'i32';
-    switch (op) {
-      case 'add':
-      case 'sub':
-      case 'mul':
-      case 'shl':
-        this.push_(a);
-        this.push_(b);
-        this.f.op(`${w}.${op}`);
-        return this.masked(bits);
-      case 'and':
-      case 'or':
-      case 'xor':
-        return this.op2(`${w}.${op}`, a, b, bits);
-      case 'shr':
-        return this.op2(`${w}.shr_u`, a, b, bits);
-      case 'sar':
-        this.pushSigned(a);
-        this.push_(b);
-        this.f.op(`${w}.shr_s`);
-        return this.masked(bits);
-      case 'rotl':
-      case 'rotr': {
-        if (bits >= 32) return this.op2(`${w}.${op}`, a, b, bits);
-        const back = this.binary('sub', this.const(bits, bits), b);
-        const [left, right] = op === 'rotl' ? [b, back] : [back, b];
-        return this.binary('or', this.binary('shl', a, left), this.binary('shr', a, right));
-      }
-    }
-  }
-  /** Pushes an i32 value of 8 or 16 bits sign-extended to 32, others as they are. */
-  private pushSigned(v: Value): void {
-    this.push_(v);
-    if (v.bits === 8) this.f.op('i32.extend8_s');
-    else if (v.bits === 16) this.f.op('i32.extend16_s');
-  }
-  add(a: Value, b: Value): Value {
-    return this.binary('add', a, b);
-  }
-  sub(a: Value, b: Value): Value {
-    return this.binary('sub', a, b);
-  }
-  and(a: Value, b: Value): Value {
-    return this.binary('and', a, b);
-  }
-  or(a: Value, b: Value): Value {
-    return this.binary('or', a, b);
-  }
-  xor(a: Value, b: Value): Value {
-    return this.binary('xor', a, b);
-  }
-  not(a: Value): Value {
-    return this.binary('xor', a, this.const(maskOf(a.bits), a.bits));
-  }
-  neg(a: Value): Value {
-    return this.binary('sub', this.const(0, a.bits), a);
-  }
-  shl(a: Value, count: Value): Value {
-    return this.binary('shl', a, count);
-  }
-  shr(a: Value, count: Value): Value {
-    return this.binary('shr', a, count);
-  }
-  sar(a: Value, count: Value): Value {
-    return this.binary('sar', a, count);
-  }
-  mul(a: Value, b: Value): Value {
-    return this.binary('mul', a, b);
-  }
-  compare(op: CompareOp, a: Value, b: Value): Value {
-    const w = a.type === 'i64' ? 'i64' : 'i32';
-    if (a.local < 0 && b.local < 0) return this.const(foldCompare(op, a.constant, b.constant, a.bits) ? 1 : 0, 1);
-    if (op === 'eq' || op === 'ne') return this.op2(`${w}.${op}`, a, b, 1);
-    const name = `${w}.${op.slice(0, 2)}_${op.slice(2)}` as OpName;
-    if (op.endsWith('s')) {
-      this.pushSigned(a);
-      this.pushSigned(b);
-    } else {
-      this.push_(a);
-      this.push_(b);
-    }
-    this.f.op(name);
-    return this.take(1);
-  }
-  isZero(a: Value): Value {
-    if (a.local < 0) return this.const(a.constant === 0n ? 1 : 0, 1);
-    this.push_(a);
-    this.f.op(a.type === 'i64' ? 'i64.eqz' : 'i32.eqz');
-    return this.take(1);
-  }
-  select(condition: Value, ifTrue: Value, ifFalse: Value): Value {
-    if (condition.local < 0) return condition.constant !== 0n ? ifTrue : ifFalse;
-    this.push_(ifTrue);
-    this.push_(ifFalse);
-    this.push_(condition);
-    this.f.op('select');
-    return this.take(ifTrue.bits);
-  }
-  zext(v: Value, bits: Bits): Value {
-    if (v.bits === bits) return v;
-    if (v.local < 0) return this.const(v.constant, bits);
-    if (bits === 128) {
-      this.f.simdConst(0n);
-      this.push_(this.zext(v, 64));
-      this.f.simdLane('i64x2.replace_lane', 0);
-      return this.take(128);
-    }
-    if (bits === 64) {
-      this.push_(v);
-      this.f.op('i64.extend_i32_u');
-      return this.take(64);
-    }
-    return { ...v, bits };
-  }
-  sext(v: Value, bits: Bits): Value {
-    if (v.bits === bits) return v;
-    if (v.local < 0) return this.const(BigInt.asIntN(v.bits, v.constant), bits);
-    if (v.bits === 1) return this.binary('sub', this.const(0, bits), this.zext(v, bits));
-    if (bits === 64) {
-      this.push_(v);
-      this.f.op('i64.extend_i32_u');
-      this.f.op(v.bits === 8 ? 'i64.extend8_s' : v.bits === 16 ? 'i64.extend16_s' : 'i64.extend32_s');
-      return this.take(64);
-    }
-    this.pushSigned(v);
-    return this.masked(bits);
-  }
-  trunc(v: Value, bits: Bits): Value {
-    if (v.bits === bits) return v;
-    if (v.local < 0) return this.const(v.constant, bits);
-    if (v.bits === 128) {
-      this.push_(v);
-      this.f.simdLane('i64x2.extract_lane', 0);
-      return this.trunc(this.take(64), bits);
-    }
-    this.push_(v);
-    if (v.type === 'i64') this.f.op('i32.wrap_i64');
-    return this.masked(bits);
-  }
-  clz(v: Value): Value {
-    this.push_(v);
-    this.f.op(v.type === 'i64' ? 'i64.clz' : 'i32.clz');
-    if (v.bits < 32) this.f.i32(32 - v.bits).op('i32.sub');
-    return this.take(v.bits);
-  }
-  ctz(v: Value): Value {
-    this.push_(v);
-    if (v.bits < 32) this.f.i32(1 << v.bits).op('i32.or');
-    this.f.op(v.type === 'i64' ? 'i64.ctz' : 'i32.ctz');
-    return this.take(v.bits);
-  }
-  popcnt(v: Value): Value {
-    this.push_(v);
-    this.f.op(v.type === 'i64' ? 'i64.popcnt' : 'i32.popcnt');
-    return this.take(v.bits);
   }
 
   // --- operands ---
@@ -1046,52 +697,4 @@ export class WasmSem implements Sem<Value> {
     translation?.afterProcedure(this, name);
     return this.const(0, 32);
   }
-
-  // --- SIMD ---
-  simd(op: string, ...args: Value[]): Value {
-    for (const v of args) this.push_(v);
-    this.f.simd(op);
-    return this.take(op.endsWith('bitmask') || op.endsWith('_true') ? 32 : 128);
-  }
-  shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
-    this.push_(a);
-    this.push_(b);
-    this.f.shuffle(lanes);
-    return this.take(128);
-  }
-  extractLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number): Value {
-    this.push_(v);
-    const name = {
-      8: 'i8x16.extract_lane_u',
-      16: 'i16x8.extract_lane_u',
-      32: 'i32x4.extract_lane',
-      64: 'i64x2.extract_lane',
-    }[laneBits];
-    this.f.simdLane(name, lane);
-    return this.take(laneBits);
-  }
-  replaceLane(v: Value, laneBits: 8 | 16 | 32 | 64, lane: number, x: Value): Value {
-    this.push_(v);
-    this.push_(x);
-    this.f.simdLane(
-      { 8: 'i8x16.replace_lane', 16: 'i16x8.replace_lane', 32: 'i32x4.replace_lane', 64: 'i64x2.replace_lane' }[
-        laneBits
-      ],
-      lane,
-    );
-    return this.take(128);
-  }
-  splat(x: Value): Value {
-    this.push_(x);
-    this.f.simd({ 8: 'i8x16.splat', 16: 'i16x8.splat', 32: 'i32x4.splat', 64: 'i64x2.splat' }[x.bits as 8]);
-    return this.take(128);
-  }
-  simdShift(op: string, v: Value, count: Value): Value {
-    this.push_(v);
-    this.push_(this.trunc(count, 32));
-    this.f.simd(op);
-    return this.take(128);
-  }
 }
-
-export type { Label };

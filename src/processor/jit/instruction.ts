@@ -1,6 +1,6 @@
 // A decoded instruction kept for translation: the decoder's result object is reused, this is what a region needs of it.
 import { type Decoded, type DecodedOperand, type Form, OPERAND_KIND } from '../../isa/index.js';
-import type { StaticFacts } from '../emit/wasm-sem.js';
+import type { StaticFacts } from '../emit/binding.js';
 
 /** Mode bits that translation depends on, as in the state field modeKey. */
 export interface RegionMode {

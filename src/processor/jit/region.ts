@@ -4,6 +4,7 @@
 // region(state) -> record: runs from the state's RIP (which must be the entry) and leaves with the whole state in the area.
 // Returns 0 when RIP is to be looked up (or an exit is pending), else the record at which the interpreter goes on.
 import { Decoded, type Decoder } from '../../isa/index.js';
+import type { Binding, KnownFlags, Value } from '../emit/binding.js';
 import { addConditionFunctions } from '../emit/conditions.js';
 import {
   emitNote,
@@ -14,7 +15,7 @@ import {
   TranslationBinding,
 } from '../emit/translation-binding.js';
 import { type FunctionBuilder, type Label, ModuleBuilder } from '../emit/wasm.js';
-import { type Binding, type KnownFlags, type Value, WasmSem } from '../emit/wasm-sem.js';
+import { WasmSem } from '../emit/wasm-sem.js';
 import { importProcedures } from '../generate-interpreter.js';
 import { at, FLAGS_KIND, RECORD } from '../state-layout.js';
 import { type Effects, effectsOf, STATUS_FLAGS } from './effects.js';

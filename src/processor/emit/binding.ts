@@ -1,0 +1,89 @@
+// What the emitter works with: values, the static facts of a specialisation, and the Binding, which is the difference
+// between the interpreter (operands from a decoded record) and translated code (operands known).
+import type { Bits, FlagsKind, Operand } from '../../isa/index.js';
+import type { WasmType } from './wasm.js';
+import type { WasmSem } from './wasm-sem.js';
+
+/** A value: in a local, or a constant known now. Integers up to 32 bits are i32, zero-extended; 64 i64; 128 v128. */
+export interface Value {
+  readonly bits: Bits;
+  readonly type: WasmType;
+  /** Local index, or -1 for a constant. */
+  readonly local: number;
+  readonly constant: bigint;
+}
+
+/** What is fixed for one specialisation of an instruction. */
+export interface StaticFacts {
+  readonly opBits: 16 | 32 | 64;
+  readonly addrBits: 16 | 32 | 64;
+  readonly long: boolean;
+  readonly stackBits: 16 | 32 | 64;
+  readonly rep: 'none' | 'rep' | 'repne';
+  /** CS, DS, ES and SS are flat (always in 64-bit mode). */
+  readonly flat: boolean;
+  /** 16-byte memory operands must be aligned. */
+  readonly aligned: boolean;
+}
+
+/** Where operands live and how control leaves: the difference between interpreter and translated code. */
+export interface Binding {
+  readonly facts: StaticFacts;
+  /** GPR operand (any width). */
+  readGpr(s: WasmSem, operand: Operand): Value;
+  writeGpr(s: WasmSem, operand: Operand, v: Value): void;
+  /** GPR by number, low `bits`. */
+  readFixed(s: WasmSem, index: number, bits: Bits): Value;
+  writeFixed(s: WasmSem, index: number, v: Value): void;
+  /** Host address of the XMM or MMX register's 16-byte slot. */
+  slotAddress(s: WasmSem, operand: Operand): Value;
+  immediate(s: WasmSem, operand: Operand): Value;
+  /** base + index * scale + displacement + segment base for directly addressable operands, 64 wide, not masked. */
+  address(s: WasmSem, operand: Operand, withSegment: boolean): Value;
+  registerNumber(s: WasmSem, operand: Operand): Value;
+  /** Segment number of the override or the default. */
+  segmentNumber(s: WasmSem): Value;
+  nextRip(s: WasmSem): Value;
+  /** Stores the position for procedures that need it. */
+  notePosition(s: WasmSem): void;
+  /** Leaves the instruction because a procedure said so. */
+  unwind(s: WasmSem): void;
+  jumpDirect(s: WasmSem, taken: boolean): void;
+  jumpIndirect(s: WasmSem, rip: Value): void;
+  /** Only translated code: what it keeps in locals, and when that has to be in the state area. */
+  readonly translation?: TranslationHooks;
+}
+
+/** The part of a binding that only translated code has. */
+export interface TranslationHooks {
+  /** Status flags (EFLAGS positions) that something may still look at after the current instruction. */
+  readonly liveFlags: number;
+  /** Pushes the host address of the TLB. */
+  pushTlb(s: WasmSem): void;
+  /** Replaces the lazy flags: `code` as in the state field flagsKind. */
+  storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
+  /** Brings the lazy flags into the state area. */
+  flagsToState(s: WasmSem): void;
+  /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */
+  beforeProcedure(s: WasmSem, name: string): void;
+  afterProcedure(s: WasmSem, name: string): void;
+  /** The procedure is known to do nothing here. */
+  omits(name: string): boolean;
+  /** A write took the slow path: it may have hit translated code. */
+  afterSlowWrite(s: WasmSem): void;
+}
+
+/** Functions that emitted code may call, by name. */
+export type ImportTable = ReadonlyMap<string, number>;
+
+/** A memory operand seen some bytes further on. */
+export interface MovedOperand extends Operand {
+  readonly offset?: Value | number;
+}
+export interface KnownFlags {
+  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. */
+  readonly kind: FlagsKind | 'result';
+  readonly a: Value;
+  readonly b: Value;
+  readonly r: Value;
+}
