@@ -107,6 +107,9 @@ class PcpuDomain implements Schedulable {
   /** Hands typed bytes and the manager's input to the guest; true when it got some. */
   receive(): boolean {
     let got = false;
+    if (this.typed.length === 0 && this.input.length === 0) return false;
+    // Before the guest listens, what is typed waits here: setting up the port, it would throw it away.
+    if (!this.machine.chipset.com[0]?.queries.listens()) return false;
     const room = this.machine.consoleRoom();
     if (this.typed.length > 0 && room > 0) {
       this.typed.splice(0, this.machine.receiveConsole(this.typed.slice(0, room)));

@@ -175,3 +175,22 @@ test('clearing the receive FIFO drops its bytes', () => {
   u.put(FCR, 0x03);
   assert.equal(u.get(LSR) & 1, 0);
 });
+
+test('a guest listens when it takes receive interrupts or keeps looking for a byte, not while it sets the port up', () => {
+  const u = uart();
+  const listens = () => u.device.queries.listens();
+  assert.equal(listens(), false);
+  u.put(IER, 1);
+  assert.equal(listens(), true);
+  u.put(IER, 2);
+  assert.equal(listens(), false);
+  for (let i = 0; i < 20; i++) {
+    u.get(LSR); // waits for room before each byte, as a polled transmitter does
+    u.put(RBR, 0x41);
+  }
+  assert.equal(listens(), false);
+  for (let i = 0; i < 8; i++) u.get(LSR);
+  assert.equal(listens(), true);
+  u.put(FCR, 7);
+  assert.equal(listens(), false);
+});

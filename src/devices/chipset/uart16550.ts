@@ -39,6 +39,8 @@ const TRIGGER_LEVELS = [1, 4, 8, 14] as const;
 const FIFO_BYTES = 16;
 /** Bytes that may wait on the line before `receive` refuses more. */
 export const UART_QUEUE_BYTES = 1024;
+/** So many looks at LSR with nothing sent in between are those of a guest that polls for input. */
+const POLLS = 8;
 const CLOCK_HZ = 1_843_200;
 /** A byte in the queue with its error bits of LSR. */
 type Received = number;
@@ -65,6 +67,8 @@ const reset = () => ({
   /** Time of the last character or read, for the character timeout. */
   lastRxNs: 0,
   timeout: false,
+  /** Reads of LSR since the guest last sent a byte or set up the FIFOs, at most POLLS. */
+  polls: 0,
 });
 /** State of one port. */
 export type Uart16550State = ReturnType<typeof reset>;
@@ -89,6 +93,8 @@ export interface Uart16550Inputs {
 export interface Uart16550Queries {
   /** Bytes that `receive` would take now. */
   room(): number;
+  /** The guest takes input: by interrupts, or it polls. Before that it may clear the receiver, and bytes would be lost. */
+  listens(): boolean;
   baud(): number;
 }
 
@@ -173,6 +179,7 @@ function readRbr(s: S, nowNs: number, rxRoom?: () => void): number {
 }
 
 function writeFcr(s: S, v: number, nowNs: number): void {
+  s.polls = 0;
   if ((v ^ s.fcr) & FCR_ENABLE) v |= FCR_CLEAR_RX | FCR_CLEAR_TX;
   if ((v & FCR_ENABLE) === 0) {
     s.fcr = 0;
@@ -219,6 +226,7 @@ export const uart16550 = device<Uart16550State, Uart16550Ports, Uart16550Inputs,
   },
   queries: {
     room: (s) => room(s),
+    listens: (s) => (s.ier & IER_RX) !== 0 || s.polls >= POLLS,
     baud: (s) => Math.round(CLOCK_HZ / 16 / Math.max(1, s.divisor)),
   },
   registers: {
@@ -246,6 +254,7 @@ export const uart16550 = device<Uart16550State, Uart16550Ports, Uart16550Inputs,
         at: 0,
         name: 'THR',
         write: (s, v, ctx) => {
+          s.polls = 0;
           s.thre = true; // the byte leaves at once, so the holding register is empty again
           if (s.mcr & MCR_LOOP) arrive(s, v, ctx.nowNs);
           else ctx.tx(v);
@@ -302,6 +311,7 @@ export const uart16550 = device<Uart16550State, Uart16550Ports, Uart16550Inputs,
             (s.lsrErrors & LSR_ERRORS) |
             (fifoOn(s) && (behind || s.lsrErrors & ~LSR_OE) ? LSR_FIFO_ERROR : 0);
           s.lsrErrors = 0;
+          s.polls = Math.min(POLLS, s.polls + 1);
           return v;
         },
         write: () => {}, // factory test only
