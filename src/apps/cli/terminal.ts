@@ -110,6 +110,9 @@ export class Switcher {
   }
 }
 
+/** Plain text, the cursor shown, a new line: whatever the guest was at. */
+const LEAVE = '\x1b[0m\x1b[?25h\r\n';
+
 /** Puts the terminal into raw mode; returns the function that restores it. */
 export function rawTerminal(onBytes: (bytes: Uint8Array) => void): () => void {
   const { stdin } = process;
@@ -123,6 +126,7 @@ export function rawTerminal(onBytes: (bytes: Uint8Array) => void): () => void {
     stdin.off('data', onBytes);
     stdin.setRawMode(false);
     stdin.pause();
+    process.stdout.write(LEAVE);
     process.off('exit', restore);
   };
   process.on('exit', restore);
