@@ -275,6 +275,7 @@ export class SoftwareVcpu implements Vcpu {
       if (state.u32(AT.exitReason) !== EXIT_NONE) break;
       // single-step trap after an instruction that began with RFLAGS.TF set (a faulting one has not retired)
       if (stepping && state.i32(AT.budget) < left && procedures.single_step_end() !== 0) break;
+      if (state.u32(AT.debugHits) !== 0 && procedures.debug_trap() !== 0) break;
     }
     // `retired` may have been moved by a procedure that shortened the budget
     const done = state.i32(AT.budgetLoaded) - state.i32(AT.budget);

@@ -290,15 +290,18 @@ function exit_for_exception(vector: u32, type: u32, hasCode: bool, errorCode: u3
   return 1;
 }
 
+/** Exceptions within the delivery of exceptions. */
+const MOST_NESTED = 64;
 /** Delivers the pending exception (exceptionVector ...) with `rip` as return address; 0 delivered, 1 VM exit filled. `earlier`: class of the event whose delivery raised it, or -1. */
 function deliver_pending(earlierVector: i32): i32 {
   let vector = load<u32>(ST, S_EXCEPTION_VECTOR);
   let first = earlierVector;
-  while (true) {
+  for (let nested = 0; ; nested++) {
     if (first >= 0) {
       const a = class_of(first as u32);
       const b = class_of(vector);
-      if (first == (DF as i32)) {
+      // DEVIATION: a processor whose #AC or #DB delivery raises the same again hangs; here that is a shutdown
+      if (first == (DF as i32) || nested == MOST_NESTED) {
         replay_clear();
         return vm_exit(EXIT_TRIPLE_FAULT, 0);
       }
