@@ -7,7 +7,7 @@ export interface CatalogEntry {
   readonly name: string;
   readonly description: string;
   /** How the machine loads it. */
-  readonly kind: 'linux' | 'multiboot' | 'firmware' | 'program';
+  readonly kind: 'linux' | 'multiboot' | 'firmware' | 'program' | 'cdrom' | 'floppy';
   /** Package names to try in order. */
   readonly packages: readonly string[];
   /** The package is empty; the file is in the dependency whose name starts with this. */
@@ -106,6 +106,78 @@ export const catalog: readonly CatalogEntry[] = [
     packages: ['seabios'],
     architecture: 'all',
     file: 'usr/share/seabios/bios-256k.bin',
+    aboutBytes: MIB,
+  },
+  {
+    name: 'vgabios',
+    description: 'SeaVGABIOS for the display adapter, run by SeaBIOS',
+    kind: 'firmware',
+    packages: ['seabios'],
+    architecture: 'all',
+    file: 'usr/share/seabios/vgabios-stdvga.bin',
+    aboutBytes: MIB,
+  },
+  {
+    name: 'u-boot',
+    description: 'U-Boot for virtual PCs, 32-bit, in place of SeaBIOS',
+    kind: 'firmware',
+    packages: ['u-boot-qemu'],
+    architecture: 'all',
+    file: 'usr/lib/u-boot/qemu-x86/u-boot.rom',
+    aboutBytes: MIB,
+  },
+  {
+    name: 'grub-cdrom',
+    description: 'GRUB rescue CD-ROM',
+    kind: 'cdrom',
+    packages: ['grub-rescue-pc'],
+    architecture: 'amd64',
+    file: 'usr/lib/grub-rescue/grub-rescue-cdrom.iso',
+    aboutBytes: 5 * MIB,
+  },
+  {
+    name: 'grub-floppy',
+    description: 'GRUB rescue floppy disk',
+    kind: 'floppy',
+    packages: ['grub-rescue-pc'],
+    architecture: 'amd64',
+    file: 'usr/lib/grub-rescue/grub-rescue-floppy.img',
+    aboutBytes: 2 * MIB,
+  },
+  {
+    name: 'memtest86+cdrom',
+    description: 'Memtest86+ CD-ROM, 64-bit',
+    kind: 'cdrom',
+    packages: ['memtest86+'],
+    architecture: 'amd64',
+    file: 'usr/lib/memtest86+/memtest86+x64.iso',
+    aboutBytes: 7 * MIB,
+  },
+  {
+    name: 'memtest86+cdrom32',
+    description: 'Memtest86+ CD-ROM, 32-bit',
+    kind: 'cdrom',
+    packages: ['memtest86+'],
+    architecture: 'amd64',
+    file: 'usr/lib/memtest86+/memtest86+ia32.iso',
+    aboutBytes: 7 * MIB,
+  },
+  {
+    name: 'isolinux',
+    description: 'ISOLINUX, the CD-ROM boot loader, for images made of it',
+    kind: 'program',
+    packages: ['isolinux'],
+    architecture: 'all',
+    file: 'usr/lib/ISOLINUX/isolinux.bin',
+    aboutBytes: MIB,
+  },
+  {
+    name: 'ldlinux',
+    description: 'The core module of SYSLINUX',
+    kind: 'program',
+    packages: ['syslinux-common'],
+    architecture: 'all',
+    file: 'usr/lib/syslinux/modules/bios/ldlinux.c32',
     aboutBytes: MIB,
   },
 ];

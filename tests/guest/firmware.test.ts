@@ -1,0 +1,237 @@
+// Machines that start at the reset vector: SeaBIOS and what it boots from CD-ROM, floppy disk and hard disk, judged by
+// the text of the screen; U-Boot by its console. In real time: boot loaders wait for the 8254, which takes long when an
+// instruction is a nanosecond.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createSoftwareEngine, ensureImage } from '../../src/apps/testing.js';
+import { ConfigError } from '../../src/base/index.js';
+import type { BlockStore } from '../../src/host/index.js';
+import {
+  createMachine,
+  type Machine,
+  type MachineConfig,
+  type MachineMedia,
+  screenLines,
+  screenshot,
+} from '../../src/machine/index.js';
+import { MIB } from '../support/guests.js';
+
+const STEP_NS = 10_000_000;
+const LIMIT_S = 240;
+
+/** The bytes of an image, or null with the reason for skipping. */
+let skip: string | false = false;
+async function image(name: string): Promise<{ name: string; data: Uint8Array }> {
+  try {
+    return { name, data: new Uint8Array(readFileSync((await ensureImage(name)).path)) };
+  } catch (error) {
+    if (error instanceof ConfigError && error.code === 'IMAGE_UNKNOWN') throw error;
+    skip ||= error instanceof Error ? error.message : String(error);
+    return { name, data: new Uint8Array(0) };
+  }
+}
+const bios = await image('seabios');
+const vgaBios = await image('vgabios');
+const withBios = skip;
+
+function store(data: Uint8Array, sectorBytes = 512): BlockStore & { written: number } {
+  const copy = data.slice();
+  const s = {
+    sectorBytes,
+    sectors: copy.length / sectorBytes,
+    readOnly: false,
+    written: 0,
+    read: (sector: number, into: Uint8Array) =>
+      into.set(copy.subarray(sector * sectorBytes, sector * sectorBytes + into.length)),
+    write(sector: number, from: Uint8Array) {
+      s.written++;
+      copy.set(from, sector * sectorBytes);
+    },
+    flush: () => {},
+  };
+  return s;
+}
+
+/** A firmware machine, its debug port and console as text. */
+class Pc {
+  debug = '';
+  console = '';
+  #now = 0;
+  private constructor(readonly machine: Machine) {}
+
+  static async make(media: MachineMedia, config: Partial<MachineConfig> = {}): Promise<Pc> {
+    let pc: Pc | null = null;
+    const machine = await createMachine(
+      {
+        name: 'firmware',
+        memoryBytes: 64 * MIB,
+        boot: { kind: 'firmware', bios, vgaBios },
+        time: 'real',
+        ...config,
+      },
+      {
+        engine: await createSoftwareEngine(),
+        nowNs: () => performance.now() * 1e6,
+        wallClockMs: Date.UTC(2026, 0, 1),
+        console: {
+          write: (byte) => {
+            if (pc) pc.console += String.fromCharCode(byte);
+          },
+        },
+        firmwareDebug: {
+          write: (byte) => {
+            if (pc) pc.debug += String.fromCharCode(byte);
+          },
+        },
+        media,
+      },
+    );
+    pc = new Pc(machine);
+    return pc;
+  }
+
+  /** Runs until `done`; fails with the screen after the limit. */
+  async until(what: string, done: () => boolean, limitS = LIMIT_S): Promise<void> {
+    const end = performance.now() + limitS * 1000;
+    while (!done()) {
+      assert.equal(this.machine.outcome, null, `the machine ended before ${what}`);
+      if (performance.now() > end) {
+        const screen = this.machine.display === null ? [] : screenLines(this.machine);
+        assert.fail(`no ${what} in ${limitS} s:\n${screen.join('\n')}\n${this.debug}`);
+      }
+      const real = this.machine.config.time === 'real';
+      if (real) this.#now = performance.now() * 1e6;
+      const r = this.machine.step(this.#now, STEP_NS);
+      if (!real) this.#now += r.usedNs;
+      if (r.state === 'halted' && r.nextDeadlineNs !== null) {
+        if (!real) this.#now = Math.max(this.#now, r.nextDeadlineNs);
+        else await new Promise((resolve) => setTimeout(resolve, Math.max(0, (r.nextDeadlineNs! - this.#now) / 1e6)));
+      }
+    }
+  }
+  onScreen(what: RegExp, limitS?: number): Promise<void> {
+    return this.until(`screen with ${what}`, () => what.test(screenLines(this.machine).join('\n')), limitS);
+  }
+}
+
+test('SeaBIOS finds the board, shows its banner and has nothing to boot', { skip: withBios }, async () => {
+  const pc = await Pc.make({}, { time: 'virtual' });
+  await pc.onScreen(/No bootable device/);
+  assert.match(screenLines(pc.machine)[0] ?? '', /^SeaBIOS \(version /);
+  for (const line of [
+    /Found QEMU fw_cfg/,
+    /qemu\/e820: addr 0x0+ len 0x0*4000000 \[RAM\]/,
+    /ATA controller 1 at 1f0/,
+    /Found 1 cpu\(s\)/,
+    /table\(50434146\)=0x[0-9a-f]+ \(via xsdt\)/, // the FADT, installed from our files
+    /VBE DISPI: lfb_addr=fd000000/,
+    /PS2 keyboard initialized/,
+  ])
+    assert.match(pc.debug, line);
+  const png = screenshot(pc.machine);
+  assert.deepEqual([...png.subarray(1, 4)], [0x50, 0x4e, 0x47]);
+  assert.equal(new DataView(png.buffer).getUint32(16), 720);
+});
+
+test('SeaBIOS finds all processors', { skip: withBios }, async () => {
+  const pc = await Pc.make({}, { time: 'virtual', cpus: 2 });
+  await pc.onScreen(/No bootable device/);
+  assert.match(pc.debug, /Found 2 cpu\(s\) max supported 2 cpu\(s\)/);
+});
+
+test('SeaBIOS in virtual time takes the same instructions each time', { skip: withBios }, async () => {
+  const run = async (): Promise<number> => {
+    const pc = await Pc.make({}, { time: 'virtual' });
+    await pc.onScreen(/No bootable device/);
+    return pc.machine.stats().instructions;
+  };
+  assert.equal(await run(), await run());
+});
+
+test('without a display SeaBIOS is on the serial line', { skip: withBios }, async () => {
+  const pc = await Pc.make({}, { time: 'virtual', display: 'none', boot: { kind: 'firmware', bios } });
+  await pc.until('banner on COM1', () => pc.console.includes('SeaBIOS (version '));
+});
+
+test('a boot sector on a hard disk runs, writes to the disk and ends the machine', { skip: withBios }, async () => {
+  // mov ax,0301; mov cx,0002; mov dx,0080; xor bx,bx; mov es,bx; mov bx,7c00; int 13; mov al,21; out f4,al; hlt
+  const code = [
+    0xb8, 1, 3, 0xb9, 2, 0, 0xba, 0x80, 0, 0x31, 0xdb, 0x8e, 0xc3, 0xbb, 0, 0x7c, 0xcd, 0x13, 0xb0, 0x21, 0xe6, 0xf4,
+    0xf4,
+  ];
+  const disk = new Uint8Array(4 * MIB);
+  disk.set(code);
+  disk.set([0x55, 0xaa], 510);
+  const drive = store(disk);
+  const pc = await Pc.make({ disks: [drive] }, { time: 'virtual' });
+  const { machine } = pc;
+  let now = 0;
+  for (let i = 0; i < 10_000 && machine.outcome === null; i++) {
+    const r = machine.step(now, STEP_NS);
+    now = Math.max(now + r.usedNs, r.state === 'halted' ? (r.nextDeadlineNs ?? 0) : 0);
+  }
+  assert.deepEqual(machine.outcome, { kind: 'exit', status: 0x43 });
+  assert.equal(drive.written, 1);
+  const sector = new Uint8Array(512);
+  drive.read(1, sector);
+  assert.deepEqual([...sector.subarray(0, 4)], code.slice(0, 4));
+});
+
+const grubCd = await image('grub-cdrom');
+const grubFloppy = await image('grub-floppy');
+const memtest = await image('memtest86+cdrom32');
+const uBoot = await image('u-boot');
+const isolinux = await image('isolinux');
+const ldlinux = await image('ldlinux');
+const withImages = skip;
+
+test('GRUB shows its menu from a CD-ROM', { skip: withImages }, async () => {
+  const pc = await Pc.make({ cdrom: store(grubCd.data, 2048) });
+  await pc.onScreen(/GNU GRUB {2}version.*Memtest86\+.*Press enter to boot/s);
+});
+
+test('GRUB shows its menu from a floppy disk', { skip: withImages }, async () => {
+  const pc = await Pc.make({ floppies: [store(grubFloppy.data)] });
+  await pc.onScreen(/GNU GRUB {2}version.*Memtest86\+.*Press enter to boot/s);
+});
+
+test('GRUB shows its menu from the same image as a hard disk', { skip: withImages }, async () => {
+  const pc = await Pc.make({ disks: [store(grubCd.data)] });
+  await pc.onScreen(/GNU GRUB {2}version.*Memtest86\+.*Press enter to boot/s);
+});
+
+test('Memtest86+ starts from its CD-ROM and tests', { skip: withImages }, async () => {
+  const pc = await Pc.make({ cdrom: store(memtest.data, 2048) }, { memoryBytes: 16 * MIB });
+  await pc.onScreen(/Memtest86\+ v.*Test #.*Status: Testing/s);
+  assert.match(screenLines(pc.machine).join('\n'), /Errors: 0/);
+});
+
+test('U-Boot in place of SeaBIOS comes to its prompt', { skip: withImages }, async () => {
+  const pc = await Pc.make({}, { boot: { kind: 'firmware', bios: uBoot }, memoryBytes: 128 * MIB });
+  await pc.until('prompt', () => /U-Boot 20.*\n=> $/s.test(pc.console));
+});
+
+const xorriso = spawnSync('xorriso', ['--version']).status === 0;
+const noIso = withImages || (xorriso ? false : "no 'xorriso' found: apt-get install xorriso");
+test('ISOLINUX shows its prompt and its text from a CD-ROM', { skip: noIso }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pcanel-iso-'));
+  try {
+    const root = join(folder, 'root');
+    mkdirSync(root);
+    writeFileSync(join(root, 'isolinux.bin'), isolinux.data);
+    writeFileSync(join(root, 'ldlinux.c32'), ldlinux.data);
+    writeFileSync(join(root, 'isolinux.cfg'), 'PROMPT 1\nTIMEOUT 0\nSAY welcome from the CD\nLABEL a\nKERNEL a\n');
+    const iso = join(folder, 'cd.iso');
+    const args = ['-as', 'mkisofs', '-quiet', '-o', iso, '-b', 'isolinux.bin', '-c', 'boot.cat'];
+    const made = spawnSync('xorriso', [...args, '-no-emul-boot', '-boot-load-size', '4', '-boot-info-table', root]);
+    assert.equal(made.status, 0, String(made.stderr));
+    const pc = await Pc.make({ cdrom: store(new Uint8Array(readFileSync(iso)), 2048) });
+    await pc.onScreen(/ISOLINUX .*welcome from the CD.*boot:/s);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
