@@ -15,6 +15,7 @@ import {
 } from '../vmm/index.js';
 import { type CpuState, type Engine, type EngineVm, resetState, type TimeMode, type Vcpu } from '../vmx/index.js';
 import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineBoard } from './board.js';
+import type { BoardMap } from './board-map.js';
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
@@ -265,6 +266,12 @@ export class Machine {
     });
   }
 
+  /** The board as its tables describe it. */
+  #board(): BoardMap {
+    const present = videoBytesOf(this.config) > 0;
+    return { ...machineBoard, vga: { ...machineBoard.vga, present } };
+  }
+
   /** Devices that depend on the configuration. */
   #placeOptional(): void {
     const { chipset, config } = this;
@@ -276,7 +283,7 @@ export class Machine {
     if (config.boot.kind === 'firmware') {
       placeFirmware(chipset, {
         boot: config.boot,
-        board: machineBoard,
+        board: this.#board(),
         map: this.map,
         memory: this.vm.memory,
         cpus: config.cpus ?? 1,
@@ -433,7 +440,7 @@ export class Machine {
     if (boot.kind === 'firmware') return resetState(this.#signature);
     this.#display?.setTextMode();
     const { memory } = this.vm;
-    const rsdpGpa = loadFirmwareTables(memory, machineBoard, this.config.cpus ?? 1, this.#signature);
+    const rsdpGpa = loadFirmwareTables(memory, this.#board(), this.config.cpus ?? 1, this.#signature);
     return entryCpuState(loadBoot(memory, this.map, boot, rsdpGpa));
   }
 

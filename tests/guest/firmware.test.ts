@@ -181,6 +181,17 @@ test('a boot sector on a hard disk runs, writes to the disk and ends the machine
   assert.deepEqual([...sector.subarray(0, 4)], code.slice(0, 4));
 });
 
+test('a guest started without firmware finds the display in text mode', async () => {
+  // mov ax,b800; mov es,ax; mov word [es:0],1f48; mov word [es:2],1f69; hlt
+  const code = [0xb8, 0, 0xb8, 0x8e, 0xc0, 0x26, 0xc7, 6, 0, 0, 0x48, 0x1f, 0x26, 0xc7, 6, 2, 0, 0x69, 0x1f, 0xf4];
+  const kernel = { name: 'hi', data: Uint8Array.from(code) };
+  const boot = { kind: 'flat', kernel, gpa: 0x7c00, mode: 'real' } as const;
+  const pc = await Pc.make({}, { boot, display: 'vga', time: 'virtual' });
+  pc.machine.step(0, STEP_NS);
+  assert.equal(pc.machine.outcome?.kind, 'halted');
+  assert.equal(screenLines(pc.machine)[0], 'Hi');
+});
+
 const grubCd = await image('grub-cdrom');
 const grubFloppy = await image('grub-floppy');
 const memtest = await image('memtest86+cdrom32');
