@@ -1,12 +1,18 @@
 // Builds, then runs every test file with node's own test runner.
-//   node scripts/test.mjs [name-part ...]    only files whose path contains one of the parts
+//   node scripts/test.mjs [--deep] [name-part ...]    only files whose path contains one of the parts
+// --deep (npm run test:deep): the random comparisons with evaluator and host processor, and the fuzzer, at length.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 if (build.status !== 0) process.exit(build.status ?? 1);
-const parts = process.argv.slice(2);
+const deep = process.argv.includes('--deep');
+const DEEP_FILES = ['tests/differential', 'tests/native', 'tests/fuzz', 'core-numerics', 'float-instructions', 'isa/native'];
+const named = process.argv.slice(2).filter((a) => a !== '--deep');
+const parts = deep && named.length === 0 ? DEEP_FILES : named;
+/** What the random tests read; a variable that is set already wins. */
+const DEEP = { PCANEL_DEEP: '1', PCANEL_FLOAT_CASES: '2000', PCANEL_NATIVE_ROUNDS: '600' };
 const dist = process.env.PCANEL_DIST ?? 'dist';
 const found = [`${dist}/src`, `${dist}/tests`].flatMap((folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -20,5 +26,6 @@ if (chosen.length === 0) {
 }
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--enable-source-maps', ...chosen], {
   stdio: 'inherit',
+  ...(deep && { env: { ...DEEP, ...process.env } }),
 });
 process.exit(run.status ?? 1);
