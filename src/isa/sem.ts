@@ -1,29 +1,14 @@
 // Sem<V>: the whole vocabulary an instruction's semantics may use. Its users bind V differently: the reference evaluator
 // (bigint), the WebAssembly emitter behind interpreter and JIT (typed locals), analyses. See docs/decisions/0003.
 
+import { CONDITION_NAMES, type ConditionName } from '../arch/index.js';
+
 /** Width of a value in bits. Values are unsigned and always zero-extended to their width. 1 is a truth value. */
 export type Bits = 1 | 8 | 16 | 32 | 64 | 128;
 
-/** Condition codes in their encoding order. SDM Vol. 1 Appendix B "EFLAGS Condition Codes". */
-export const CONDITIONS = [
-  'o',
-  'no',
-  'b',
-  'nb',
-  'z',
-  'nz',
-  'be',
-  'nbe',
-  's',
-  'ns',
-  'p',
-  'np',
-  'l',
-  'nl',
-  'le',
-  'nle',
-] as const;
-export type Condition = (typeof CONDITIONS)[number];
+/** Condition codes in their encoding order. */
+export const CONDITIONS = CONDITION_NAMES;
+export type Condition = ConditionName;
 export type StatusFlag = 'c' | 'p' | 'a' | 'z' | 's' | 'o';
 
 /** What an operand is in this specialisation: known when semantics run, so JavaScript may branch on it. */
