@@ -9,7 +9,8 @@ import { guest, MIB } from '../support/guests.js';
 const DEEP = process.env.PCANEL_DEEP === '1';
 
 /** A control sequence, its parameters captured, or a character. */
-const PIECES = /\u001b\[([0-9;?]*)[A-Za-z]|[^\u001b]/g;
+const ESCAPE = String.fromCharCode(27);
+const PIECES = new RegExp(`${ESCAPE}\\[([0-9;?]*)[A-Za-z]|[^${ESCAPE}]`, 'g');
 /** The 25 x 80 screen that a stream of text and cursor addresses paints. */
 function paint(stream: string): string[] {
   const rows = Array.from({ length: 25 }, () => Array<string>(80).fill(' '));
