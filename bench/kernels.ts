@@ -158,16 +158,19 @@ async function regionRuns(
   };
 }
 
+/** Rounds before the measured ones: V8 replaces the code of its first tier meanwhile, on another thread. */
+const WARM_ROUNDS = 6;
+
 export async function kernelSection(rounds: number): Promise<Section> {
   const reason = buildKernels();
   if (reason !== null) return { name: 'kernels (64-bit)', figures: [], notes: [reason] };
   const figures: Figure[] = [];
   const notes: string[] = [];
-  const native = nativeRuns(rounds + 1);
-  const interpreted = await interpreterRuns(rounds + 1);
-  const region = await regionRuns(rounds + 1);
-  /** The first round warms up. */
-  const of = (runs: readonly KernelRun[], k: number): KernelRun[] => runs.filter((r) => r.kernel === k).slice(1);
+  const native = nativeRuns(rounds + WARM_ROUNDS);
+  const interpreted = await interpreterRuns(rounds + WARM_ROUNDS);
+  const region = await regionRuns(rounds + WARM_ROUNDS);
+  const of = (runs: readonly KernelRun[], k: number): KernelRun[] =>
+    runs.filter((r) => r.kernel === k).slice(WARM_ROUNDS);
   KERNELS.forEach((name, k) => {
     const expected = of(native, k)[0]?.result;
     const lists = { interpreter: of(interpreted, k), regions: of(region.runs, k) };
