@@ -32,7 +32,7 @@ const NOT_PROVIDED: readonly { readonly names: RegExp; readonly why: string }[] 
   },
   {
     names:
-      /^(andn|bextr|bls|blc|t1mskc|tzmsk|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|adcx|adox|sha|gf2p8|lwpins|llwpcb|slwpcb|lwpval|cmp[a-z]+xadd)/,
+      /^(andn|bextr|bls|blc|t1mskc|tzmsk|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|adcx|adox|gf2p8|lwpins|llwpcb|slwpcb|lwpval|cmp[a-z]+xadd)/,
     why: 'beyond x86-64-v2',
   },
   { names: /^(syscall|sysretq?)$/, why: 'iced knows AMD: 64-bit mode only on Intel' },
@@ -49,7 +49,7 @@ const NOT_PROVIDED: readonly { readonly names: RegExp; readonly why: string }[] 
   { names: /^(movntss|movntsd|extrq|insertq)$/, why: 'AMD SSE4A' },
   {
     names:
-      /^(rdpid|ptwrite|rdpkru|wrpkru|clwb|cldemote|umonitor|umwait|tpause|xbegin|xend|xabort|xtest|xresldtrk|xsusldtrk|movdiri|movdir64b|enqcmds?|aadd|aand|aor|axor|invvpid|invept|prefetch)/,
+      /^(rdpid|ptwrite|rdpkru|wrpkru|cldemote|umonitor|umwait|tpause|xbegin|xend|xabort|xtest|xresldtrk|xsusldtrk|movdiri|movdir64b|enqcmds?|aadd|aand|aor|axor|invvpid|invept|prefetch)/,
     why: 'not announced',
   },
   { names: /^(xsavec|xsaves|xrstors)(64)?$/, why: 'compacted XSAVE is not announced' },

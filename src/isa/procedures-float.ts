@@ -109,6 +109,13 @@ export const FLOAT_PROCEDURES: Record<string, Procedure> = {
   sse_aesimc: state(['i32', 'i32']),
   sse_aeskeygenassist: state(['i32', 'i32', 'i32']),
   sse_pclmulqdq: state(['i32', 'i32', 'i32']),
+  sse_sha1rnds4: state(['i32', 'i32', 'i32']),
+  sse_sha1nexte: state(['i32', 'i32']),
+  sse_sha1msg1: state(['i32', 'i32']),
+  sse_sha1msg2: state(['i32', 'i32']),
+  sse_sha256rnds2: state(['i32', 'i32', 'i64']), // XMM0's low quadword
+  sse_sha256msg1: state(['i32', 'i32']),
+  sse_sha256msg2: state(['i32', 'i32']),
   mmx_enter: state([]), // TOP 0, all registers valid
   mmx_empty: state([]),
   // x87 arithmetic: operation (0 add, 1 mul, 4 sub, 5 subr, 6 div, 7 divr), destination and source register, pop

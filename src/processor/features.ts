@@ -5,9 +5,9 @@ import type { CpuFeature } from '../arch/index.js';
 /** Features of the processor itself; those of the board and the monitor are theirs to announce. */
 export const PROCESSOR_FEATURES: ReadonlySet<CpuFeature> = new Set<CpuFeature>([
   ...(['fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'cx8', 'sep', 'pge', 'cmov', 'pat', 'pse36', 'clfsh'] as const),
-  ...(['mmx', 'fxsr', 'sse', 'sse2', 'sse3', 'ssse3', 'sse4_1', 'sse4_2', 'pclmulqdq', 'aes'] as const),
+  ...(['mmx', 'fxsr', 'sse', 'sse2', 'sse3', 'ssse3', 'sse4_1', 'sse4_2', 'pclmulqdq', 'aes', 'sha'] as const),
   ...(['monitor', 'cmpxchg16b', 'pcid', 'movbe', 'popcnt', 'xsave', 'xsaveopt', 'rdrand', 'rdseed', 'rdtscp'] as const),
-  ...(['fsgsbase', 'smep', 'smap', 'umip', 'erms', 'fsrm', 'invpcid', 'clflushopt', 'prefetchw'] as const),
+  ...(['fsgsbase', 'smep', 'smap', 'umip', 'erms', 'fsrm', 'invpcid', 'clflushopt', 'clwb', 'prefetchw'] as const),
   ...(['lahf', 'syscall', 'nx', 'page1gb', 'lm'] as const),
 ]);
 

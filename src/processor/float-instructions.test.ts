@@ -330,7 +330,8 @@ function makeCase(form: Form, round: number): Case {
   code.forEach((byte, n) => {
     record.setUint8(n, byte);
   });
-  const only128 = form.operands.some((o) => o.kind === 'mem' && o.bits === 128);
+  // AMD processors take SHA operands at any address, the SDM's type 4 exceptions do not.
+  const only128 = form.row.encoding.feature !== 'sha' && form.operands.some((o) => o.kind === 'mem' && o.bits === 128);
   record.setUint32(24, only128 && round % 8 === 7 ? pick([1, 4, 8]) : 0, true);
   for (let r = 0; r < 4; r++)
     record.setBigUint64(32 + r * 8, chance(30) ? BigInt.asUintN(64, BigInt(random(41) - 20)) : random64(), true);
@@ -553,6 +554,9 @@ function compileHarness(): string | null {
   return program;
 }
 const harness = compileHarness();
+/** SHA extensions are rarer than the rest; without them the known answers in tests/cpuid remain. */
+const hostHasSha = harness !== null && / sha_ni\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+const onHost = (form: Form): boolean => hostHasSha || form.row.encoding.feature !== 'sha';
 
 /** State that does not change from case to case. */
 function setUp(): void {
@@ -578,7 +582,9 @@ describe('float instructions on the host processor', { skip: harness === null &&
   ] as const) {
     test(title, () => {
       setUp();
-      const forms = formsOf(instructions).filter((f) => only === undefined || only === f.instruction.name);
+      const forms = formsOf(instructions).filter(
+        (f) => onHost(f) && (only === undefined || only === f.instruction.name),
+      );
       const module = new ModuleBuilder();
       const imports = importProcedures(module);
       const conditions = addConditionFunctions(module);

@@ -147,6 +147,13 @@ const CLFLUSHOPT = insn('clflushopt', {
     s.read(line);
   },
 });
+const CLWB = insn('clwb', {
+  sdm: 'SDM 2A "CLWB—Cache Line Write Back"',
+  encodings: [enc('66 0f ae /6', [Mb], { ...ANY, feature: 'clwb' })],
+  execute(s, line) {
+    s.read(line);
+  },
+});
 const FWAIT = insn('fwait', {
   sdm: 'SDM 2C "WAIT/FWAIT—Wait"',
   encodings: [enc('9b', [], ANY)],
@@ -198,5 +205,6 @@ export const SYSTEM: readonly Instruction[] = [
   image('xrstor', 5, false, 'xsave', 'SDM 2C "XRSTOR—Restore Processor Extended States"'),
   image('xsaveopt', 6, true, 'xsaveopt', 'SDM 2C "XSAVEOPT—Save Processor Extended States Optimized"', 'xsave'),
   CLFLUSHOPT,
+  CLWB,
   FWAIT,
 ];

@@ -389,3 +389,4 @@ export function sse_cvttsd2si64(src: usize): i32 {
 
 export * from './sse-crypto';
 export * from './sse-packed';
+export * from './sse-sha';

@@ -1,5 +1,5 @@
-// SSE, SSE2, SSE3, SSSE3, SSE4.1, SSE4.2, AES-NI and PCLMULQDQ on XMM registers. Intel SDM Vol. 1, ch. 10 to 12;
-// Vol. 2, "Instruction Set Reference".
+// SSE, SSE2, SSE3, SSSE3, SSE4.1, SSE4.2, AES-NI, PCLMULQDQ and SHA on XMM registers. Intel SDM Vol. 1, ch. 10 to
+// 12; Vol. 2, "Instruction Set Reference".
 import type { Instruction } from '../../declare.js';
 import { CONVERSIONS } from './convert.js';
 import { FLOAT } from './float.js';

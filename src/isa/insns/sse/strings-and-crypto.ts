@@ -1,5 +1,5 @@
-// SSE4.2 string comparison, AES-NI and carry-less multiplication. Intel SDM Vol. 1, "SSE4.2 Programming"; Vol. 2,
-// PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM, AES*, PCLMULQDQ.
+// SSE4.2 string comparison, AES-NI, carry-less multiplication and SHA extensions. Intel SDM Vol. 1, "SSE4.2 Programming";
+// Vol. 2, PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM, AES*, PCLMULQDQ, SHA*.
 import type { Instruction } from '../../declare.js';
 import { Ib, Vdq, Wdq } from '../../operands.js';
 import type { Sem } from '../../sem.js';
@@ -91,4 +91,37 @@ const crypto: readonly Instruction[] = [
   ),
 ];
 
-export const STRINGS_AND_CRYPTO: readonly Instruction[] = [...strings, ...crypto];
+const SHA: readonly (readonly [name: string, opcode: string, title: string])[] = [
+  ['sha1nexte', 'c8', 'Calculate SHA1 State Variable E After Four Rounds'],
+  ['sha1msg1', 'c9', 'Perform an Intermediate Calculation for the Next Four SHA1 Message Dwords'],
+  ['sha1msg2', 'ca', 'Perform a Final Calculation for the Next Four SHA1 Message Dwords'],
+  ['sha256msg1', 'cc', 'Perform an Intermediate Calculation for the Next Four SHA256 Message Dwords'],
+  ['sha256msg2', 'cd', 'Perform a Final Calculation for the Next Four SHA256 Message Dwords'],
+];
+const sha: readonly Instruction[] = [
+  ...SHA.map(([name, opcode, title]) =>
+    sse(
+      name,
+      `SDM 2B "${name.toUpperCase()}—${title}"`,
+      [alignedBy('sha', `np 0f 38 ${opcode} /r`, [Vdq, Wdq])],
+      numeric(`sse_${name}`),
+    ),
+  ),
+  sse(
+    'sha256rnds2',
+    'SDM 2B "SHA256RNDS2—Perform Two Rounds of SHA256 Operation"',
+    [alignedBy('sha', 'np 0f 38 cb /r', [Vdq, Wdq])],
+    (s, dst, src) => {
+      const [to, from] = [s.pointer(dst), s.pointer(src)];
+      s.call('sse_sha256rnds2', to, from, s.trunc(s.xmm(0), 64));
+    },
+  ),
+  sse(
+    'sha1rnds4',
+    'SDM 2B "SHA1RNDS4—Perform Four Rounds of SHA1 Operation"',
+    [alignedBy('sha', 'np 0f 3a cc /r', operands)],
+    numericImmediate('sse_sha1rnds4'),
+  ),
+];
+
+export const STRINGS_AND_CRYPTO: readonly Instruction[] = [...strings, ...crypto, ...sha];
