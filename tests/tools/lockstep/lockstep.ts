@@ -152,15 +152,18 @@ async function load(): Promise<void> {
 const decoder = new Decoder(ALL_INSTRUCTIONS);
 const decoded = new Decoded();
 /** Name, text and kind of the instruction at the state's RIP; read through the engine's own page tables when they map it. */
-function instructionAt(s: CpuState, bytes: Uint8Array): { name: string; text: string; repeats: boolean } {
+function instructionAt(
+  s: CpuState,
+  bytes: Uint8Array,
+): { name: string; text: string; repeats: boolean; length: number } {
   const access = s.segments.cs.accessRights;
   const codeBits = (s.efer & 0x400n) !== 0n && access & 0x2000 ? 64 : access & 0x4000 ? 32 : 16;
   const length = decoder.decode(bytes, 0, bytes.length, { codeBits }, decoded);
   if (length === 0 || decoded.form === undefined)
-    return { name: '(bad)', text: `(bad) ${Buffer.from(bytes).toString('hex')}`, repeats: false };
+    return { name: '(bad)', text: `(bad) ${Buffer.from(bytes).toString('hex')}`, repeats: false, length: 0 };
   const { name } = decoded.form.instruction;
   const repeats = decoded.rep !== 0 && /^(movs|stos|lods|cmps|scas|ins|outs)/.test(name);
-  return { name, text: disassemble(decoded, s.rip), repeats };
+  return { name, text: disassemble(decoded, s.rip), repeats, length };
 }
 async function codeBytes(s: CpuState): Promise<Uint8Array> {
   const linear = s.rip + (s.efer & 0x400n && s.segments.cs.accessRights & 0x2000 ? 0n : s.segments.cs.base);
@@ -207,11 +210,17 @@ function stepOurs(repeats: boolean): boolean {
   }
   throw new Error('no progress');
 }
-async function stepQemu(repeats: boolean, rip: bigint): Promise<Map<string, bigint>> {
+/** QEMU steps a repeated instruction by its iterations: a long one runs to a breakpoint behind it. */
+async function stepQemu(repeats: boolean, before: CpuState, length: number): Promise<Map<string, bigint>> {
+  if (repeats && (before.gpr[1] as bigint) > 16n) {
+    const base = before.efer & 0x400n && before.segments.cs.accessRights & 0x2000 ? 0n : before.segments.cs.base;
+    await qemu.runTo(base + before.rip + BigInt(length));
+    return qemu.readRegisters();
+  }
   for (;;) {
     await qemu.step();
     const now = await qemu.readRegisters();
-    if (!repeats || now.get('rip') !== rip) return now;
+    if (!repeats || now.get('rip') !== before.rip) return now;
   }
 }
 
@@ -266,7 +275,7 @@ try {
       say(`the guest stops after ${n} instructions at ${trail.at(-1)}`);
       break;
     }
-    const q = await stepQemu(i.repeats, state.rip);
+    const q = await stepQemu(i.repeats, state, i.length);
     state = vcpu.readState();
     if (FOLLOWED.test(i.name)) {
       for (const r of [0, 1, 2, 3]) vcpu.writeGpr(r, q.get(GPR_NAMES[r] as string) as bigint);
