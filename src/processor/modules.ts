@@ -28,6 +28,8 @@ export interface Procedures {
   /** After an instruction: delivers the trap of data and I/O breakpoints; 1: exit filled. */
   debug_trap(): number;
   replay_clear(): void;
+  /** Another state was loaded: exceptions in a row are counted anew. */
+  deliveries_clear(): void;
   instruction_count(): bigint;
   load_pdptes(): number;
   [name: string]: unknown;

@@ -111,6 +111,7 @@ export class SoftwareVcpu implements Vcpu {
     this.state.setU32(AT.shadowKind, s.interruptibility & 3);
     this.state.setCounter(AT.shadowRetired, this.retired());
     this.procedures.replay_clear();
+    this.procedures.deliveries_clear();
     this.procedures.update_mode();
     this.procedures.tlb_flush_all();
     if ((s.cr0 & 0x80000000n) !== 0n && (s.cr4 & 0x20n) !== 0n && (s.efer & 0x400n) === 0n)

@@ -4,7 +4,7 @@ import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
   AREA_SIZE_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
@@ -17,7 +17,7 @@ const WINDOWS: u32 = 0x40_0004;
 const HASH_MASK: u32 = 16383;
 const MAX_BLOCK_RECORDS: usize = 80;
 /** Exceptions in a row without an instruction between them that cost no budget. */
-const FREE_DELIVERIES = 8;
+const FREE_DELIVERIES: u32 = 8;
 const NO_KEY: u64 = 0xffff_ffff_ffff_ffff;
 const CS: usize = 1;
 
@@ -143,16 +143,16 @@ export function physical_written(gpa: f64, size: f64): void {
   }
 }
 
-let delivered_at: u64 = 0;
-let deliveries = 0;
 /** A handler that faults itself faults for ever: that must use up the budget. True: it cost an instruction. */
 function spend_on_delivery(): bool {
   const count = load<u64>(ST, S_RETIRED) + <u64>(<i64>load<i32>(ST, S_BUDGET_LOADED) - <i64>load<i32>(ST, S_BUDGET));
-  if (count != delivered_at) {
-    delivered_at = count;
-    deliveries = 0;
+  if (count != load<u64>(ST, S_DELIVERED_AT)) {
+    store<u64>(ST, count, S_DELIVERED_AT);
+    store<u32>(ST, 0, S_DELIVERIES);
   }
-  if (++deliveries < FREE_DELIVERIES) return false;
+  const deliveries = load<u32>(ST, S_DELIVERIES) + 1;
+  store<u32>(ST, deliveries, S_DELIVERIES);
+  if (deliveries < FREE_DELIVERIES) return false;
   charge(1);
   return true;
 }
