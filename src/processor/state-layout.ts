@@ -193,6 +193,8 @@ const SPEC: readonly FieldSpec[] = [
   field('arena', 'u32', 'host address of the record arena'),
   field('arenaEnd', 'u32', ''),
   field('arenaNext', 'u32', ''),
+  field('deliveredAt', 'u64', 'instruction count at the last delivery of an exception'),
+  field('deliveries', 'u32', 'exceptions delivered in a row at that count'),
   field('firstArea', 'u32', 'host address of the state area of vCPU 0; the others follow'),
   field('vcpuCount', 'u32', 'vCPUs of the domain'),
   // exceptions, TLB bookkeeping, time

@@ -157,6 +157,11 @@ function spend_on_delivery(): bool {
   return true;
 }
 
+/** Another state was loaded: exceptions in a row are counted anew. */
+export function deliveries_clear(): void {
+  store<u32>(ST, 0, S_DELIVERIES);
+}
+
 /** Single-instruction block for an instruction that crosses a page border, or 0 when its second page faults. */
 function crossing_block(rip: u64, host: usize): usize {
   const buffer = <usize>load<u32>(ST, S_CROSSING);
