@@ -27,7 +27,23 @@ export interface ScriptStep {
   readonly ended?: boolean;
 }
 
+/** An image file on the host that is a medium of a domain. */
+export interface MediaFile {
+  readonly path: string;
+  /** The guest finds it write-protected. CD-ROMs always are. */
+  readonly readOnly?: boolean;
+}
+/** What is in a domain's drives, as files: the thread of the physical CPU opens them. */
+export interface MediaFiles {
+  readonly disks?: readonly MediaFile[];
+  readonly cdrom?: MediaFile;
+  readonly floppies?: readonly MediaFile[];
+}
+
 export interface DomainConfig extends MachineConfig {
+  readonly media?: MediaFiles;
+  /** Reports what firmware writes to its debug port, line by line. */
+  readonly debugPort?: boolean;
   /** Engine by name; `auto` takes the first usable one. */
   readonly engine?: 'software' | 'kvm' | 'auto';
   /** Physical CPU, from 0. */

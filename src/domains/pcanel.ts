@@ -11,9 +11,11 @@ import {
   fromPlainError,
   type PcpuEvent,
   type PcpuLink,
+  type PcpuReply,
   type PcpuRequest,
   type PcpuSpawner,
   type PcpuStat,
+  type Screenshot,
 } from './protocol.js';
 
 type Listener<A extends unknown[]> = (...args: A) => void;
@@ -36,7 +38,7 @@ const MAX_PENDING_INPUT = 1 << 20;
 interface Cpu {
   readonly index: number;
   readonly link: PcpuLink;
-  readonly pending: Map<number, { resolve(value: PcpuStat | CreatedDomain | null): void; reject(error: Error): void }>;
+  readonly pending: Map<number, { resolve(value: PcpuReply): void; reject(error: Error): void }>;
   crashed: Error | null;
 }
 
@@ -46,13 +48,14 @@ export class Domain {
   outcome: DomainOutcome | null = null;
   scriptDone = false;
   readonly #cpu: Cpu;
-  readonly #send: (request: PcpuRequest) => Promise<PcpuStat | CreatedDomain | null>;
+  readonly #send: (request: PcpuRequest) => Promise<PcpuReply>;
   readonly #output = ConsoleRing.create();
   readonly #input = ConsoleRing.create();
   readonly #onOutput = new Listeners<[bytes: Uint8Array]>();
   readonly #onState = new Listeners<[state: DomainState, outcome: DomainOutcome | null]>();
   readonly #onScript = new Listeners<[]>();
   readonly #onLog = new Listeners<[text: string]>();
+  readonly #onDebug = new Listeners<[text: string]>();
   #pendingInput: number[] = [];
   #held = false;
   #kickWord: Int32Array | null = null;
@@ -64,7 +67,7 @@ export class Domain {
     readonly name: string,
     readonly cpuIndex: number,
     cpu: Cpu,
-    send: (request: PcpuRequest) => Promise<PcpuStat | CreatedDomain | null>,
+    send: (request: PcpuRequest) => Promise<PcpuReply>,
   ) {
     this.#cpu = cpu;
     this.#send = send;
@@ -123,6 +126,15 @@ export class Domain {
     return this.#onLog.add(listener);
   }
 
+  /** Lines that firmware writes to its debug port; needs `debugPort`. */
+  onDebug(listener: (text: string) => void): () => void {
+    return this.#onDebug.add(listener);
+  }
+
+  /** The screen as a PNG file, also of a domain that has stopped. */
+  async screenshot(): Promise<Uint8Array> {
+    return ((await this.#send({ kind: 'screenshot', id: this.id })) as Screenshot).png;
+  }
   async stat(): Promise<DomainStat> {
     const all = (await this.#send({ kind: 'stat' })) as PcpuStat;
     const mine = all.domains.find((d) => d.name === this.name);
@@ -149,6 +161,7 @@ export class Domain {
   hear(event: PcpuEvent): void {
     if (event.kind === 'output') this.#drain();
     else if (event.kind === 'log') this.#onLog.tell(event.text);
+    else if (event.kind === 'debug') this.#onDebug.tell(event.text);
     else if (event.kind === 'scriptDone') {
       this.scriptDone = true;
       this.#onScript.tell();
@@ -269,7 +282,7 @@ export class Pcanel {
     return cpu;
   }
 
-  #request(cpu: Cpu, request: PcpuRequest): Promise<PcpuStat | CreatedDomain | null> {
+  #request(cpu: Cpu, request: PcpuRequest): Promise<PcpuReply> {
     if (cpu.crashed !== null) return Promise.reject(cpu.crashed);
     const requestId = this.#nextRequest++;
     return new Promise((resolve, reject) => {

@@ -1,9 +1,10 @@
 // One physical CPU: its domains, their clock, the loop that runs them. Runs on a thread of its own or on the caller's.
 
 import { BugError, ConfigError, VmError } from '../base/index.js';
-import { createMachine, type Machine, type StepResult } from '../machine/index.js';
+import type { BlockStore } from '../host/index.js';
+import { createMachine, type Machine, type MachineMedia, type StepResult, screenshot } from '../machine/index.js';
 import type { Engine } from '../vmx/index.js';
-import { checkDomainConfig, type DomainConfig, VIRTUAL_WALL_CLOCK_MS } from './config.js';
+import { checkDomainConfig, type DomainConfig, type MediaFiles, VIRTUAL_WALL_CLOCK_MS } from './config.js';
 import { ConsoleRing } from './console-ring.js';
 import type {
   CreatedDomain,
@@ -12,6 +13,7 @@ import type {
   DomainState,
   PcpuCommand,
   PcpuEvent,
+  PcpuReply,
   PcpuRequest,
   PcpuStat,
 } from './protocol.js';
@@ -30,7 +32,17 @@ import { type ScriptAction, ScriptRunner } from './script.js';
 /** Makes engines; the only thing that `apps` must hand in. */
 export type EngineFactories = Readonly<Partial<Record<'software' | 'kvm', () => Promise<Engine>>>>;
 
-export interface PcpuOptions {
+/** An open image file. */
+export type OpenDisk = BlockStore & { close(): void };
+/** What a physical CPU needs of its host for media and pictures. */
+export interface PcpuServices {
+  /** Opens an image file; without it there are no media. */
+  readonly openDisk?: (path: string, readOnly: boolean) => OpenDisk;
+  /** Makes a zlib stream, for PNG files. */
+  readonly deflate?: (data: Uint8Array) => Uint8Array;
+}
+
+export interface PcpuOptions extends PcpuServices {
   readonly cpu: number;
   readonly engines: EngineFactories;
   /** Host monotonic clock, nanoseconds. */
@@ -56,6 +68,9 @@ const S = 1e9;
 
 const NO_SCHEDULING: SchedulingStats = { ranNs: 0, dispatches: 0, misses: 0, overruns: 0, maxLatencyNs: 0 };
 
+/** A line of the debug port is cut here. */
+const MAX_DEBUG_LINE = 1024;
+
 /** A domain on its physical CPU. */
 class PcpuDomain implements Schedulable {
   state_: DomainState = 'created';
@@ -66,6 +81,9 @@ class PcpuDomain implements Schedulable {
   /** Output that did not fit into the ring. */
   readonly overflow: number[] = [];
   typed: number[] = [];
+  /** Its open image files. */
+  disks: readonly OpenDisk[] = [];
+  debugLine = '';
   lastScheduling: SchedulingStats = NO_SCHEDULING;
   machine!: Machine;
 
@@ -88,6 +106,14 @@ class PcpuDomain implements Schedulable {
   put(byte: number): void {
     if (this.overflow.length > 0 || !this.output.push(byte)) this.overflow.push(byte);
     this.script?.feed(byte);
+  }
+  /** A byte from the firmware's debug port; the whole line at its end, else null. */
+  debug(byte: number): string | null {
+    if (byte !== 0x0a) this.debugLine += String.fromCharCode(byte);
+    if (byte !== 0x0a && this.debugLine.length < MAX_DEBUG_LINE) return null;
+    const line = this.debugLine;
+    this.debugLine = '';
+    return line;
   }
   /** Moves what did not fit into the ring; true when the domain may run. */
   drain(): boolean {
@@ -323,12 +349,14 @@ export class PcpuRuntime {
     return d;
   }
 
-  async #carryOut(request: PcpuRequest): Promise<PcpuStat | CreatedDomain | null> {
+  async #carryOut(request: PcpuRequest): Promise<PcpuReply> {
     switch (request.kind) {
       case 'create':
         return this.#create(request);
       case 'stat':
         return this.#stat();
+      case 'screenshot':
+        return { png: screenshot(this.#find(request.id).machine, this.#o.deflate) };
       case 'start':
         for (const id of request.ids) this.#start(this.#find(id));
         return null;
@@ -350,21 +378,65 @@ export class PcpuRuntime {
       new ConsoleRing(rings.input),
       (d) => this.#o.emit({ kind: 'scriptDone', id: d.id }),
     );
-    domain.machine = await createMachine(config, {
+    const { disks, media } = this.#openMedia(config);
+    domain.disks = disks;
+    const machine = createMachine(config, {
       engine,
       nowNs: this.#o.nowNs,
       wallClockMs: config.wallClockMs ?? (config.time === 'virtual' ? VIRTUAL_WALL_CLOCK_MS : this.#o.wallClockMs()),
       console: { write: (byte) => domain.put(byte) },
       log: (text) => this.#o.emit({ kind: 'log', id, text }),
+      ...(media && { media }),
+      ...(config.debugPort && {
+        firmwareDebug: {
+          write: (byte: number) => {
+            const text = domain.debug(byte);
+            if (text !== null) this.#o.emit({ kind: 'debug', id, text });
+          },
+        },
+      }),
     });
+    try {
+      domain.machine = await machine;
+    } catch (error) {
+      for (const disk of disks) disk.close();
+      throw error;
+    }
     try {
       domain.entity = this.#admit(scheduler, domain);
     } catch (error) {
       domain.machine.close();
+      for (const disk of disks) disk.close();
       throw error;
     }
     this.#domains.set(id, domain);
     return { engine: engine.name, kickWord: domain.machine.vcpu.kickWord };
+  }
+
+  /** Opens the media of a domain; all or none. */
+  #openMedia({ name, media }: DomainConfig): { disks: OpenDisk[]; media: MachineMedia | null } {
+    const disks: OpenDisk[] = [];
+    if (media === undefined) return { disks, media: null };
+    const { openDisk } = this.#o;
+    if (openDisk === undefined) {
+      throw new ConfigError('DOMAIN_MEDIA', `domain '${name}' has media, expected none: this host opens no files`);
+    }
+    const open = ({ path, readOnly }: NonNullable<MediaFiles['cdrom']>, always = false): OpenDisk => {
+      const disk = openDisk(path, always || (readOnly ?? false));
+      disks.push(disk);
+      return disk;
+    };
+    try {
+      const opened = {
+        disks: (media.disks ?? []).map((m) => open(m)),
+        ...(media.cdrom && { cdrom: open(media.cdrom, true) }),
+        floppies: (media.floppies ?? []).map((m) => open(m)),
+      };
+      return { disks, media: opened };
+    } catch (error) {
+      for (const disk of disks) disk.close();
+      throw error;
+    }
   }
 
   #admit(scheduler: Scheduler<PcpuDomain>, domain: PcpuDomain): Entity<PcpuDomain> {
@@ -471,6 +543,7 @@ export class PcpuRuntime {
       case 'destroy':
         if (d.entity !== null) clock.scheduler.remove(d.entity);
         d.machine.close();
+        for (const disk of d.disks) disk.close();
         this.#domains.delete(d.id);
     }
   }

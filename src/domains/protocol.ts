@@ -58,6 +58,7 @@ export type PcpuRequest =
     }
   | { readonly kind: 'start'; readonly ids: readonly number[] }
   | { readonly kind: 'pause' | 'resume' | 'stop' | 'reset' | 'powerButton' | 'destroy'; readonly id: number }
+  | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stat' };
 export interface PcpuCommand {
   readonly requestId: number;
@@ -76,8 +77,13 @@ export interface CreatedDomain {
   /** The vCPU's kick word, where threads can share it. */
   readonly kickWord: Int32Array | null;
 }
+/** The screen of a domain. */
+export interface Screenshot {
+  readonly png: Uint8Array;
+}
+export type PcpuReply = PcpuStat | CreatedDomain | Screenshot | null;
 export type PcpuEvent =
-  | { readonly kind: 'reply'; readonly requestId: number; readonly value: PcpuStat | CreatedDomain | null }
+  | { readonly kind: 'reply'; readonly requestId: number; readonly value: PcpuReply }
   | { readonly kind: 'refused'; readonly requestId: number; readonly error: PlainError }
   | {
       readonly kind: 'state';
@@ -88,6 +94,8 @@ export type PcpuEvent =
   /** The output ring of a domain has new bytes. */
   | { readonly kind: 'output'; readonly id: number }
   | { readonly kind: 'log'; readonly id: number; readonly text: string }
+  /** A line from the firmware's debug port. */
+  | { readonly kind: 'debug'; readonly id: number; readonly text: string }
   | { readonly kind: 'scriptDone'; readonly id: number };
 
 /** A thread that is a physical CPU, as the manager sees it. */

@@ -5,8 +5,9 @@ import { ConfigError } from '../../base/index.js';
 import type { PcpuStat } from '../../domains/index.js';
 import { MAX_PROCESSORS } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
-import { askConsole, askStat } from './control-socket.js';
-import { type DomainEntry, domainSchema, parseDomainFile } from './domain-file.js';
+import { askConsole, askScreenshot, askStat } from './control-socket.js';
+import { type DomainEntry, domainSchema, hasMedia, parseDomainFile } from './domain-file.js';
+import { writeOutput } from './output.js';
 import { ExitCode, statLine, statReport } from './report.js';
 import { readDomainFile, resolveDomain } from './resolve.js';
 import { runSession } from './session.js';
@@ -68,6 +69,14 @@ export interface RunOneFlags extends RunFlags {
   readonly kernel?: string;
   readonly multiboot?: string;
   readonly initrd?: string;
+  readonly bios?: string;
+  readonly cdrom?: string;
+  readonly disk?: string[];
+  readonly floppy?: string[];
+  readonly boot?: string;
+  readonly display?: DomainEntry['display'];
+  readonly screenshot?: string;
+  readonly debugPort?: boolean;
   readonly cmdline?: string;
   readonly memory?: string;
   readonly module?: string[];
@@ -88,15 +97,18 @@ function moduleOf(text: string): { file: string; cmdline?: string } {
 
 /** `pcanel run` */
 export async function run(flags: RunOneFlags): Promise<number> {
-  const given = (['image', 'kernel', 'multiboot'] as const).filter((k) => flags[k] !== undefined);
-  if (given.length !== 1) {
+  const given = (['image', 'kernel', 'multiboot', 'bios'] as const).filter((k) => flags[k] !== undefined);
+  const { cdrom, disk, floppy } = flags;
+  const media = { cdrom, disk, floppy };
+  if (given.length > 1 || (given.length === 0 && !hasMedia(media))) {
     const got = given.length === 0 ? 'none' : given.map((g) => `--${g}`).join(' and ');
     throw new ConfigError(
       'RUN_BOOT',
-      `${got} given, expected exactly one of --kernel FILE, --multiboot FILE, --image NAME`,
+      `${got} given, expected exactly one of --kernel FILE, --multiboot FILE, --image NAME, --bios FILE, or --cdrom, --disk, --floppy to boot from`,
     );
   }
-  const source = flags.image ?? flags.kernel ?? flags.multiboot ?? '';
+  const source =
+    flags.image ?? flags.kernel ?? flags.multiboot ?? cdrom ?? disk?.[0] ?? floppy?.[0] ?? flags.bios ?? '';
   const name =
     flags.name ??
     (basename(source)
@@ -109,6 +121,12 @@ export async function run(flags: RunOneFlags): Promise<number> {
     ...(flags.image !== undefined && { image: flags.image }),
     ...(flags.kernel !== undefined && { kernel: flags.kernel }),
     ...(flags.multiboot !== undefined && { multiboot: flags.multiboot }),
+    ...(flags.bios !== undefined && { bios: flags.bios }),
+    ...(cdrom !== undefined && { cdrom }),
+    ...(disk !== undefined && { disk }),
+    ...(floppy !== undefined && { floppy }),
+    ...(flags.boot !== undefined && { boot: flags.boot.split(',') }),
+    ...(flags.display !== undefined && { display: flags.display }),
     ...(flags.initrd !== undefined && { initrd: flags.initrd }),
     ...(flags.cmdline !== undefined && { cmdline: flags.cmdline }),
     ...(flags.memory !== undefined && { memory: flags.memory }),
@@ -125,7 +143,15 @@ export async function run(flags: RunOneFlags): Promise<number> {
     const key = String(issue?.path[0] ?? 'option');
     throw new ConfigError('RUN_OPTION', `--${key === 'cpus' ? 'smp' : key}: ${issue?.message ?? 'not valid'}`);
   }
-  const config = await resolveDomain(entry.data, { folder: process.cwd(), progress });
+  if (flags.boot !== undefined && given.length === 1 && flags.bios === undefined) {
+    throw new ConfigError('RUN_BOOT', `--boot goes with firmware, expected no --${given[0]}`);
+  }
+  const resolved = await resolveDomain(entry.data, { folder: process.cwd(), progress });
+  const config = flags.debugPort ? { ...resolved, debugPort: true } : resolved;
+  const shown = config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none');
+  if (flags.screenshot !== undefined && shown === 'none') {
+    throw new ConfigError('NO_DISPLAY', `--screenshot: '${name}' has no display, expected --display vga`);
+  }
   const interactive = onTerminal() && !flags.plain;
   return runSession({
     configs: [config],
@@ -138,6 +164,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     inline: flags.inline ?? false,
     control: true,
     guestStatus: true,
+    ...(flags.screenshot !== undefined && { screenshot: flags.screenshot }),
     verbose: flags.verbose ?? false,
   });
 }
@@ -182,6 +209,12 @@ export async function stat(name: string | undefined, json: boolean): Promise<num
   for (const { cpu, domain } of chosen) {
     process.stdout.write(`${name === undefined ? statLine(domain, cpu) : statReport(domain, cpu)}\n`);
   }
+  return ExitCode.OK;
+}
+
+/** `pcanel screenshot NAME FILE` */
+export async function screenshot(name: string, file: string): Promise<number> {
+  await writeOutput(file, await askScreenshot(name));
   return ExitCode.OK;
 }
 

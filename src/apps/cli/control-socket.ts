@@ -4,14 +4,14 @@ import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, HostError } from '../../base/index.js';
+import { ConfigError, HostError, VmError } from '../../base/index.js';
 import type { Domain, Pcanel, PcpuStat } from '../../domains/index.js';
 import { hint } from './values.js';
 
-export type ControlRequest = { readonly op: 'stat' } | { readonly op: 'console'; readonly name: string };
+export type ControlRequest = { readonly op: 'stat' } | { readonly op: 'console' | 'screenshot'; readonly name: string };
 type ControlReply =
-  | { readonly ok: true; readonly names: readonly string[]; readonly stat?: readonly PcpuStat[] }
-  | { readonly ok: false; readonly names: readonly string[]; readonly message: string };
+  | { readonly ok: true; readonly names: readonly string[]; readonly stat?: readonly PcpuStat[]; readonly png?: string }
+  | { readonly ok: false; readonly names: readonly string[]; readonly message: string; readonly code?: string };
 
 /** $XDG_RUNTIME_DIR/pcanel, else ~/.cache/pcanel/run. */
 export const runFolder = (): string =>
@@ -20,7 +20,8 @@ export const runFolder = (): string =>
     : join(homedir(), '.cache', 'pcanel', 'run');
 
 const SUFFIX = '.sock';
-const MAX_LINE = 4096;
+/** Of an answer: a picture in base 64. */
+const MAX_LINE = 64 << 20;
 const MAX_BACKLOG = 1 << 20;
 const ANSWER_TIMEOUT_MS = 3000;
 
@@ -31,7 +32,7 @@ function firstLine(socket: Socket, take: (line: string, rest: Buffer) => void): 
     seen = Buffer.concat([seen, data]);
     const end = seen.indexOf(0x0a);
     if (end < 0) {
-      if (seen.length > MAX_LINE * 1024) socket.destroy();
+      if (seen.length > MAX_LINE) socket.destroy();
       return;
     }
     socket.off('data', onData);
@@ -93,10 +94,16 @@ async function answer(pcanel: Pcanel, socket: Socket, line: string, rest: Buffer
       socket.end();
       return;
     }
+    if (request.op === 'screenshot') {
+      reply({ ok: true, names, png: Buffer.from(await domain.screenshot()).toString('base64') });
+      socket.end();
+      return;
+    }
     reply({ ok: true, names });
     attach(domain, socket, rest);
   } catch (error) {
-    reply({ ok: false, names, message: error instanceof Error ? error.message : String(error) });
+    const message = error instanceof Error ? error.message : String(error);
+    reply({ ok: false, names, message, ...(error instanceof VmError && { code: error.code }) });
     socket.end();
   }
 }
@@ -168,18 +175,36 @@ export async function askStat(folder = runFolder()): Promise<PcpuStat[]> {
   return found.flatMap((a) => (a.reply.ok ? (a.reply.stat ?? []) : []));
 }
 
-/** Attaches to the console of a running domain. */
-export async function askConsole(name: string, folder = runFolder()): Promise<{ socket: Socket; first: Buffer }> {
+/** Asks the host that runs a domain. */
+async function askDomain(
+  op: 'console' | 'screenshot',
+  name: string,
+  folder: string,
+): Promise<{ socket: Socket; first: Buffer; png: string }> {
   const names: string[] = [];
   for (const path of await sockets(folder)) {
-    const answer = await ask(path, { op: 'console', name });
+    const answer = await ask(path, { op, name });
     if (answer === null) continue;
-    if (answer.reply.ok) return { socket: answer.socket, first: answer.rest };
+    if (answer.reply.ok) return { socket: answer.socket, first: answer.rest, png: answer.reply.png ?? '' };
     names.push(...answer.reply.names);
     answer.socket.end();
+    const { code, message } = answer.reply;
+    if (code !== undefined) throw new ConfigError(code, message, { domain: name });
   }
   if (names.length === 0) throw nothingRuns();
   throw new ConfigError('DOMAIN_UNKNOWN', `no running domain is named '${name}', ${hint(name, names)}`, {
     domain: name,
   });
+}
+
+/** Attaches to the console of a running domain. */
+export async function askConsole(name: string, folder = runFolder()): Promise<{ socket: Socket; first: Buffer }> {
+  return askDomain('console', name, folder);
+}
+
+/** The screen of a running domain as a PNG file. */
+export async function askScreenshot(name: string, folder = runFolder()): Promise<Uint8Array> {
+  const { socket, png } = await askDomain('screenshot', name, folder);
+  socket.end();
+  return Buffer.from(png, 'base64');
 }

@@ -104,7 +104,7 @@ test('what is missing is told', () => {
 test('contradictions are refused', () => {
   assert.match(refused(one('    multiboot: m\n')), /'kernel' and 'multiboot' 'image'|'kernel' and 'multiboot'/);
   assert.match(refused(one('    weight: 1\n    realtime: { priority: 1, periodUs: 1000 }\n')), /^CONFIG_SCHEDULING/);
-  assert.match(refused('domains:\n  - name: a\n    multiboot: m\n    initrd: i\n'), /expected 'modules'/);
+  assert.match(refused('domains:\n  - name: a\n    multiboot: m\n    boot: [disk]\n'), /'boot' goes with firmware/);
   assert.match(refused(one('') + one('').replace('domains:\n', '')), /^DOMAIN_EXISTS: .*'a' is used twice/);
 });
 

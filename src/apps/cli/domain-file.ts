@@ -27,6 +27,8 @@ const realtime = z.strictObject({
 });
 const moduleEntry = z.union([z.string(), z.strictObject({ file: z.string(), cmdline: z.string().optional() })]);
 
+const files = z.union([z.string().min(1), z.array(z.string().min(1)).min(1, 'is empty, expected at least one file')]);
+
 export const domainSchema = z.strictObject({
   name: z.string().regex(DOMAIN_NAME, "expected a letter or digit, then at most 31 letters, digits, '_', '.', '-'"),
   /** A named image (`pcanel images`). */
@@ -35,12 +37,29 @@ export const domainSchema = z.strictObject({
   kernel: z.string().optional(),
   /** A multiboot image. */
   multiboot: z.string().optional(),
+  /** Firmware in which the processor starts, by default SeaBIOS where nothing else boots. */
+  bios: z.string().min(1).optional(),
+  /** CD-ROM image, read-only. */
+  cdrom: z.string().min(1).optional(),
+  /** Hard disk images, written to. */
+  disk: files.optional(),
+  /** Floppy disk images of drives A and B, written to. */
+  floppy: files.optional(),
+  /** Order in which firmware looks for something to boot. */
+  boot: z
+    .array(z.enum(['cdrom', 'disk', 'floppy']))
+    .min(1, 'is empty, expected at least one of cdrom, disk, floppy')
+    .refine((order) => new Set(order).size === order.length, { message: 'expected every device at most once' })
+    .optional(),
+  /** A VGA display, by default where firmware boots. */
+  display: z.enum(['vga', 'none']).optional(),
   modules: z.array(moduleEntry).optional(),
   /** A file, or `busybox` for the default initial RAM disk. */
   initrd: z.string().optional(),
   cmdline: z.string().optional(),
   memory: z.union([z.string(), z.number()]).default('256M'),
-  time: z.enum(['virtual', 'real']).default('virtual'),
+  /** By default real where firmware boots (it waits in loops), else virtual. */
+  time: z.enum(['virtual', 'real']).optional(),
   engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
   cpuModel: z.string().optional(),
   /** Processors of the guest. */
@@ -115,19 +134,24 @@ function complain(path: string, root: unknown, issue: z.core.$ZodIssue): never {
   throw new ConfigError('CONFIG_VALUE', message, { file: path });
 }
 
+/** Whether there is a medium that firmware can boot from. */
+export const hasMedia = (d: Pick<DomainEntry, 'cdrom' | 'disk' | 'floppy'>): boolean =>
+  d.cdrom !== undefined || d.disk !== undefined || d.floppy !== undefined;
+
 /** Checks what the schema cannot say. */
 function checkDomain(path: string, d: DomainEntry, i: number): void {
   const where = `${path}: domains[${i}] (${d.name})`;
-  const sources = (['image', 'kernel', 'multiboot'] as const).filter((k) => d[k] !== undefined);
-  if (sources.length !== 1) {
-    const got = sources.length === 0 ? 'none of' : sources.map((s) => `'${s}'`).join(' and ');
-    throw new ConfigError('CONFIG_BOOT', `${where}: ${got} 'image', 'kernel', 'multiboot' given, expected exactly one`);
+  const sources = (['image', 'kernel', 'multiboot', 'bios'] as const).filter((k) => d[k] !== undefined);
+  if (sources.length > 1 || (sources.length === 0 && !hasMedia(d))) {
+    const got = sources.length === 0 ? 'none of' : `${sources.map((s) => `'${s}'`).join(' and ')} of`;
+    const message = `${where}: ${got} 'image', 'kernel', 'multiboot', 'bios' given, expected exactly one, or 'cdrom', 'disk', 'floppy' to boot from`;
+    throw new ConfigError('CONFIG_BOOT', message);
+  }
+  if (d.boot !== undefined && (d.kernel !== undefined || d.multiboot !== undefined)) {
+    throw new ConfigError('CONFIG_BOOT', `${where}: 'boot' goes with firmware, expected no '${sources[0]}'`);
   }
   if (d.realtime !== undefined && d.weight !== undefined) {
     throw new ConfigError('CONFIG_SCHEDULING', `${where}: both 'realtime' and 'weight' given, expected one of them`);
-  }
-  if (d.multiboot !== undefined && d.initrd !== undefined) {
-    throw new ConfigError('CONFIG_BOOT', `${where}: 'initrd' does not go with 'multiboot', expected 'modules'`);
   }
   parseSize(d.memory, `${where}: memory`);
 }

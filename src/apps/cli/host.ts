@@ -2,7 +2,7 @@
 
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { inlinePcpus, Pcanel } from '../../domains/index.js';
-import { nodePcpus } from '../../domains/node/index.js';
+import { nodePcpus, nodeServices } from '../../domains/node/index.js';
 import { engines } from './engines.js';
 
 export interface HostOptions {
@@ -25,6 +25,7 @@ export function openPcanel(options: HostOptions): Pcanel {
     });
   }
   const spawn = inlinePcpus({
+    ...nodeServices,
     engines,
     nowNs: () => performance.now() * 1e6,
     wallClockMs: Date.now,

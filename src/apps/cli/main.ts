@@ -47,7 +47,15 @@ function program(finish: (code: Promise<number>) => void): Command {
     .option('--kernel <file>', 'Linux bzImage or multiboot image')
     .option('--multiboot <file>', 'multiboot image')
     .option('--image <name>', "named image, see 'pcanel images'")
-    .option('--initrd <file>', "initial RAM disk; 'busybox' for the default one")
+    .option('--bios <file>', 'firmware to start in; by default SeaBIOS where a medium boots')
+    .option('--cdrom <file>', 'CD-ROM image, read-only')
+    .option('--disk <file>', 'hard disk image, written to; may be repeated', collect)
+    .option('--floppy <file>', 'floppy disk image, written to; may be repeated', collect)
+    .option('--boot <list>', 'order in which firmware looks for a system (cdrom,disk,floppy)')
+    .addOption(new Option('--display <kind>', 'display adapter (vga where firmware boots)').choices(['vga', 'none']))
+    .option('--screenshot <file>', 'write the screen as PNG when the run ends')
+    .option('--debug-port', 'print what firmware writes to port 0x402 on standard error')
+    .option('--initrd <file>', "initial RAM disk, 'busybox' for the default one; the first module of a multiboot image")
     .option('--cmdline <text>', "the kernel's command line")
     .option('--memory <size>', 'RAM, such as 256M')
     .option('--module <file>', 'multiboot module; may be repeated', collect)
@@ -80,6 +88,9 @@ function program(finish: (code: Promise<number>) => void): Command {
   p.command('stat [name]')
     .description('statistics of running domains')
     .action((name: string | undefined) => finish(commands.stat(name, json())));
+  p.command('screenshot <name> <file>')
+    .description('write the screen of a running domain as PNG')
+    .action((name: string, file: string) => finish(commands.screenshot(name, file)));
   p.command('console <name>')
     .description('attach to the console of a running domain; Ctrl-A x leaves')
     .action((name: string) => finish(commands.console_(name)));

@@ -1,5 +1,7 @@
 // Console output without a terminal: whole lines with the domain's name before them.
 
+import { writeFile } from 'node:fs/promises';
+import { HostError } from '../../base/index.js';
 import type { Domain } from '../../domains/index.js';
 
 /** Cuts a stream into lines; CR LF and lone LF end one. */
@@ -51,4 +53,14 @@ export function prefixedOutput(domains: readonly Domain[], out: HeldOutput): () 
   return () => {
     for (const c of cutters) c.flush();
   };
+}
+
+/** Writes a file that the user named. */
+export async function writeOutput(path: string, data: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, data);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    throw new HostError('FILE_WRITE', `'${path}' cannot be written (${code})`, { file: path, errno: code }, { cause });
+  }
 }

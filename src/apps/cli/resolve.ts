@@ -1,12 +1,12 @@
 // From a domain's entry to its configuration: reads files, fetches images, builds the initial RAM disk.
 
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../base/index.js';
-import type { DomainConfig, ScriptStep } from '../../domains/index.js';
+import type { DomainConfig, MediaFile, MediaFiles, ScriptStep } from '../../domains/index.js';
 import { type BootSource, kernelKind, machineBoard, type NamedBytes } from '../../machine/index.js';
 import { busyboxInitramfs, ensureImage } from '../images/index.js';
-import type { DomainEntry } from './domain-file.js';
+import { type DomainEntry, hasMedia } from './domain-file.js';
 import { parseSize } from './values.js';
 
 /** `cryptomgr.notests` leaves the kernel's tests of its own ciphers out, which take as long as the rest of the boot. */
@@ -58,19 +58,91 @@ async function initrdOf(entry: DomainEntry, options: ResolveOptions): Promise<Na
   return { name: 'busybox initial RAM disk', data };
 }
 
+/** A medium that must be there, of whole sectors; the thread of the physical CPU opens it. */
+async function mediumOf(
+  path: string,
+  what: string,
+  sectorBytes: number,
+  options: ResolveOptions,
+  write: boolean,
+): Promise<MediaFile> {
+  const full = resolve(options.folder, path);
+  let size: number;
+  try {
+    const s = await stat(full);
+    if (s.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+    size = s.size;
+    await access(full, write ? constants.R_OK | constants.W_OK : constants.R_OK);
+  } catch (cause) {
+    const code = errno(cause);
+    const why =
+      code === 'ENOENT'
+        ? 'does not exist'
+        : code === 'EISDIR'
+          ? 'is a folder'
+          : `cannot be ${write ? 'written' : 'read'} (${code})`;
+    throw new ConfigError('FILE_MISSING', `'${path}' ${why}, expected ${what}`, { file: full, errno: code }, { cause });
+  }
+  if (size === 0 || size % sectorBytes !== 0) {
+    const message = `${what} '${path}' has ${size} bytes, expected a positive multiple of ${sectorBytes}`;
+    throw new ConfigError('MEDIA_SIZE', message, { file: full, sizeBytes: size });
+  }
+  return { path: full, readOnly: !write };
+}
+const listOf = (value: string | readonly string[] | undefined): readonly string[] =>
+  value === undefined ? [] : typeof value === 'string' ? [value] : value;
+
+const SECTOR_BYTES = 512;
+const CD_SECTOR_BYTES = 2048;
+
+async function mediaOf(entry: DomainEntry, options: ResolveOptions): Promise<MediaFiles | null> {
+  if (!hasMedia(entry)) return null;
+  const disks = [];
+  for (const f of listOf(entry.disk)) disks.push(await mediumOf(f, 'hard disk image', SECTOR_BYTES, options, true));
+  const floppies = [];
+  for (const f of listOf(entry.floppy))
+    floppies.push(await mediumOf(f, 'floppy disk image', SECTOR_BYTES, options, true));
+  const cdrom =
+    entry.cdrom === undefined ? null : await mediumOf(entry.cdrom, 'CD-ROM image', CD_SECTOR_BYTES, options, false);
+  return { disks, floppies, ...(cdrom && { cdrom }) };
+}
+
+const isFirmware = (entry: DomainEntry): boolean =>
+  entry.image === undefined && entry.kernel === undefined && entry.multiboot === undefined;
+
+/** Named images are fetched; SeaBIOS shows its screen on COM1 too, for that is where the keys come from. */
+async function firmwareOf(entry: DomainEntry, options: ResolveOptions): Promise<BootSource> {
+  const named = async (name: string): Promise<NamedBytes> => {
+    const image = await once(`image ${name}`, () => ensureImage(name, { progress: options.progress }));
+    return { name, data: await readFile(image.path) };
+  };
+  const order = entry.boot !== undefined ? { bootOrder: entry.boot } : {};
+  const kind = 'firmware';
+  if (entry.bios !== undefined) {
+    const bios = await readInput(entry.bios, 'a firmware image', options.folder);
+    // Firmware of another make needs no video BIOS: without the named one there is just no picture.
+    const vgaBios = entry.display === 'none' ? null : await named('vgabios').catch(() => null);
+    return { kind, bios, ...(vgaBios && { vgaBios }), serialConsole: true, ...order };
+  }
+  const bios = await named('seabios');
+  if (entry.display === 'none') return { kind, bios, serialConsole: true, ...order };
+  return { kind, bios, vgaBios: await named('vgabios'), serialConsole: true, ...order };
+}
+
 async function kernelOf(entry: DomainEntry, options: ResolveOptions): Promise<NamedBytes> {
   if (entry.kernel !== undefined)
     return readInput(entry.kernel, 'a Linux bzImage or a multiboot image', options.folder);
   if (entry.multiboot !== undefined) return readInput(entry.multiboot, 'a multiboot image', options.folder);
   const name = entry.image ?? '';
   const image = await once(`image ${name}`, () => ensureImage(name, { progress: options.progress }));
-  if (image.kind === 'program' || image.kind === 'firmware') {
+  if (image.kind !== 'linux' && image.kind !== 'multiboot') {
     throw new ConfigError('IMAGE_KIND', `image '${name}' is a ${image.kind}, expected a kernel`, { image: name });
   }
   return { name, data: await readFile(image.path) };
 }
 
 async function bootOf(entry: DomainEntry, options: ResolveOptions): Promise<BootSource> {
+  if (isFirmware(entry)) return firmwareOf(entry, options);
   const kernel = await kernelOf(entry, options);
   const kind = entry.multiboot !== undefined ? 'multiboot' : kernelKind(kernel);
   const { cmdline } = entry;
@@ -91,6 +163,8 @@ async function bootOf(entry: DomainEntry, options: ResolveOptions): Promise<Boot
       return { ...data, ...(words !== undefined && { cmdline: words }) };
     }),
   );
+  const first = await initrdOf(entry, options);
+  if (first !== null) modules.unshift(first);
   return { kind, kernel, modules, ...(cmdline !== undefined && { cmdline }) };
 }
 
@@ -107,11 +181,14 @@ const scriptOf = (steps: NonNullable<DomainEntry['script']>): ScriptStep[] =>
 /** Gathers everything a domain needs. */
 export async function resolveDomain(entry: DomainEntry, options: ResolveOptions): Promise<DomainConfig> {
   const { realtime: r } = entry;
+  const media = await mediaOf(entry, options);
   return {
     name: entry.name,
     memoryBytes: parseSize(entry.memory, `memory of '${entry.name}'`),
     boot: await bootOf(entry, options),
-    time: entry.time,
+    time: entry.time ?? (isFirmware(entry) ? 'real' : 'virtual'),
+    ...(media && { media }),
+    ...(entry.display !== undefined && { display: entry.display }),
     engine: entry.engine,
     cpus: entry.cpus,
     cpu: entry.cpu,

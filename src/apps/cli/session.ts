@@ -5,7 +5,7 @@ import { VmError } from '../../base/index.js';
 import type { Domain, DomainConfig, Pcanel } from '../../domains/index.js';
 import { type ControlServer, serveControl } from './control-socket.js';
 import { openPcanel } from './host.js';
-import { HeldOutput, prefixedOutput } from './output.js';
+import { HeldOutput, prefixedOutput, writeOutput } from './output.js';
 import { describeOutcome, ExitCode, outcomeCode, outcomeOk, statReport } from './report.js';
 import { pipeInput, rawTerminal, Switcher } from './terminal.js';
 
@@ -27,6 +27,8 @@ export interface SessionOptions {
   /** The exit code is the status of the guest's debug-exit device. */
   readonly guestStatus: boolean;
   readonly verbose: boolean;
+  /** File for the screen of the first domain, written when the run ends. */
+  readonly screenshot?: string;
 }
 
 const say = (line: string): void => void process.stderr.write(`pcanel: ${line}\n`);
@@ -45,6 +47,7 @@ export async function runSession(o: SessionOptions): Promise<number> {
     await pcanel.start();
     const code = await end.code;
     if (o.stats) await printStats(pcanel);
+    if (o.screenshot !== undefined) await saveScreen(o.screenshot, domains[0]);
     return code;
   } finally {
     for (const f of undo.reverse()) f();
@@ -141,6 +144,7 @@ function connectConsoles(
   };
   process.stdout.on('error', onPipe);
   undo.push(() => process.stdout.off('error', onPipe));
+  for (const d of domains) d.onDebug((text) => process.stderr.write(`${text}\n`));
   if (o.verbose) for (const d of domains) d.onLog((text) => say(`${d.name}: ${text}`));
   if (o.interactive) {
     const switcher = new Switcher({ pcanel, domains, out, onExit: () => end.finish(ExitCode.OK) });
@@ -157,6 +161,14 @@ function connectConsoles(
 
 /** A thread that hangs does not answer; the run ends all the same. */
 const STAT_TIMEOUT_MS = 2000;
+
+async function saveScreen(file: string, domain: Domain | undefined): Promise<void> {
+  if (domain === undefined) return;
+  const late = setTimeout(STAT_TIMEOUT_MS * 5, null, { ref: false });
+  const png = await Promise.race([domain.screenshot(), late]);
+  if (png === null) say('SCREENSHOT_TIMEOUT: the physical CPU does not answer');
+  else await writeOutput(file, png);
+}
 
 async function printStats(pcanel: Pcanel): Promise<void> {
   const late = setTimeout(STAT_TIMEOUT_MS, null, { ref: false });

@@ -2,7 +2,9 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
-import { type EngineFactories, PcpuRuntime } from '../pcpu.js';
+import { deflateSync } from 'node:zlib';
+import { fileBlockStore } from '../../host/node/index.js';
+import { type EngineFactories, PcpuRuntime, type PcpuServices } from '../pcpu.js';
 import type { PcpuCommand, PcpuEvent, PcpuLink, PcpuSpawner } from '../protocol.js';
 
 interface WorkerStart {
@@ -14,6 +16,9 @@ interface WorkerStart {
   readonly holdAfterScripts: boolean;
 }
 type ToWorker = { readonly kind: 'command'; readonly command: PcpuCommand } | { readonly kind: 'close' };
+
+/** Image files of this computer, zlib. */
+export const nodeServices: PcpuServices = { openDisk: fileBlockStore, deflate: (data) => deflateSync(data) };
 
 const nowNs = (): number => performance.now() * 1e6;
 /** Host time between two looks at the commands while domains run. */
@@ -82,7 +87,8 @@ export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
   const { cpu, port, doorbell, pace, holdAfterScripts } = workerData as WorkerStart;
   const bell = new Int32Array(doorbell);
   const emit = (event: PcpuEvent): void => port.postMessage(event);
-  const runtime = new PcpuRuntime({ cpu, engines, nowNs, wallClockMs: Date.now, emit, pace, holdAfterScripts });
+  const own = { cpu, engines, nowNs, wallClockMs: Date.now, emit, pace, holdAfterScripts };
+  const runtime = new PcpuRuntime({ ...nodeServices, ...own });
   for (;;) {
     const seen = Atomics.load(bell, 0);
     for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
