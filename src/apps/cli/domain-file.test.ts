@@ -22,7 +22,7 @@ test('a small file gets the defaults', () => {
   const [d] = parse(one('')).domains;
   assert.deepEqual(
     [d?.memory, d?.time, d?.engine, d?.cpu, d?.onReset, d?.onTripleFault],
-    ['256M', 'virtual', 'auto', 0, 'reset', 'stop'],
+    ['256M', undefined, 'auto', 0, 'reset', 'stop'],
   );
 });
 
@@ -98,7 +98,7 @@ test('what is missing is told', () => {
     refused('domains:\n  - kernel: k\n'),
     'CONFIG_MISSING: x.yaml: domains[0].name is missing, expected string',
   );
-  assert.match(refused('domains:\n  - name: a\n'), /domains\[0\] \(a\): none of 'image', 'kernel', 'multiboot' given/);
+  assert.match(refused('domains:\n  - name: a\n'), /domains\[0\] \(a\): none of 'image', 'kernel', 'multiboot', 'bios' given/);
 });
 
 test('contradictions are refused', () => {
