@@ -8,7 +8,14 @@ import { join } from 'node:path';
 const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 if (build.status !== 0) process.exit(build.status ?? 1);
 const deep = process.argv.includes('--deep');
-const DEEP_FILES = ['tests/differential', 'tests/native', 'tests/fuzz', 'core-numerics', 'float-instructions', 'isa/native'];
+const DEEP_FILES = [
+  'tests/differential',
+  'tests/native',
+  'tests/fuzz',
+  'core-numerics',
+  'float-instructions',
+  'isa/native',
+];
 const named = process.argv.slice(2).filter((a) => a !== '--deep');
 const parts = deep && named.length === 0 ? DEEP_FILES : named;
 /** What the random tests read; a variable that is set already wins. */

@@ -98,7 +98,10 @@ test('what is missing is told', () => {
     refused('domains:\n  - kernel: k\n'),
     'CONFIG_MISSING: x.yaml: domains[0].name is missing, expected string',
   );
-  assert.match(refused('domains:\n  - name: a\n'), /domains\[0\] \(a\): none of 'image', 'kernel', 'multiboot', 'bios' given/);
+  assert.match(
+    refused('domains:\n  - name: a\n'),
+    /domains\[0\] \(a\): none of 'image', 'kernel', 'multiboot', 'bios' given/,
+  );
 });
 
 test('contradictions are refused', () => {
