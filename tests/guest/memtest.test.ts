@@ -46,7 +46,7 @@ for (const name of ['memtest86+', 'memtest86+ia32'] as const) {
       memoryBytes: (DEEP ? 32 : 6) * MIB,
       boot: { kind: 'linux', kernel: { name, data: readFileSync(image.path) }, cmdline: 'console=ttyS0,115200' },
     });
-    const last = DEEP ? 'Bit fade test' : 'Moving inversions, 64 bit';
+    const last = DEEP ? 'Bit fade test' : 'Moving inversions, (32|64) bit';
     g.until(new RegExp(last), 3600);
     const screen = paint(g.text);
     assert.match(screen[0] ?? '', /Memtest86\+ v\d+\.\d+ .*Pcanel Virtual Processor/);
