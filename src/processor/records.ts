@@ -43,7 +43,6 @@ export class RecordBuilder {
   private readonly numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   private readonly handlers: Map<string, number>;
   private readonly names: readonly string[];
-  private readonly fusedLimit: number;
   private readonly fusedPairs = new Map<number, number>();
   private readonly info: (FormInfo | undefined)[][] = [];
   private readonly special: { chain: number; undefined: number; tooLong: number; address: number; breakpoint: number };
@@ -61,7 +60,6 @@ export class RecordBuilder {
     this.decoder = new Decoder(ALL_INSTRUCTIONS, features);
     this.handlers = new Map(directory.names.map((name, n) => [name, n]));
     this.names = directory.names;
-    this.fusedLimit = directory.fused;
     this.special = {
       chain: this.handlerNumber('chain'),
       undefined: this.handlerNumber('undefined'),
@@ -332,9 +330,5 @@ export class RecordBuilder {
           break;
       }
     }
-  }
-  /** True for handlers that run two records. */
-  isFused(handler: number): boolean {
-    return handler < this.fusedLimit;
   }
 }
