@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../base/index.js';
 import type { MachineConfig } from '../machine/index.js';
+import type { PolicyConfig } from './policy.js';
 
 /** A reservation of processor time: at most `budgetUs` in every `periodUs`, before domains of lower priority. */
 export interface RealtimeConfig {
@@ -56,6 +57,8 @@ export interface DomainConfig extends MachineConfig {
   readonly wallClockMs?: number;
   /** Domain time after which the domain is stopped with an error. */
   readonly limitS?: number;
+  /** What the domain may do with hardware. */
+  readonly policy?: PolicyConfig;
 }
 
 export const DEFAULT_WEIGHT = 100;

@@ -1,14 +1,19 @@
 // The manager: many domains on several physical CPUs. Lives on the main thread and never blocks.
 
 import { ConfigError, HostError } from '../base/index.js';
+import type { ExitBatch, ExitTraceOptions } from '../machine/index.js';
 import { checkDomainConfig, type DomainConfig } from './config.js';
 import { ConsoleRing } from './console-ring.js';
+import type { AccessBatch } from './policy.js';
 import {
   type CreatedDomain,
+  type DeviceInput,
   type DomainOutcome,
   type DomainStat,
   type DomainState,
+  type Frame,
   fromPlainError,
+  type MemoryBytes,
   type PcpuEvent,
   type PcpuLink,
   type PcpuReply,
@@ -17,6 +22,7 @@ import {
   type PcpuStat,
   type Screenshot,
 } from './protocol.js';
+import type { TimelineBatch } from './timeline.js';
 
 type Listener<A extends unknown[]> = (...args: A) => void;
 
@@ -32,6 +38,21 @@ class Listeners<A extends unknown[]> {
   }
 }
 
+/** A record of single VM exits of one domain, for one reader. */
+export interface ExitReader {
+  /** What has been recorded since the last `read`, at most `max` records. */
+  read(max?: number): Promise<ExitBatch>;
+  /** Changes what is recorded. */
+  configure(options: ExitTraceOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A record of who runs when on one physical CPU, for one reader. */
+export interface TimelineReader {
+  read(): Promise<TimelineBatch>;
+  close(): Promise<void>;
+}
+
 /** Console input that waits in the manager at most. */
 const MAX_PENDING_INPUT = 1 << 20;
 
@@ -40,6 +61,8 @@ interface Cpu {
   readonly link: PcpuLink;
   readonly pending: Map<number, { resolve(value: PcpuReply): void; reject(error: Error): void }>;
   crashed: Error | null;
+  /** Who looks at its timeline. */
+  timelineReaders: number;
 }
 
 /** A domain as its user sees it. */
@@ -58,6 +81,7 @@ export class Domain {
   readonly #onDebug = new Listeners<[text: string]>();
   #pendingInput: number[] = [];
   #held = false;
+  #traceKeys = 0;
   #kickWord: Int32Array | null = null;
   engine = '';
 
@@ -134,6 +158,45 @@ export class Domain {
   /** The screen as a PNG file, also of a domain that has stopped. */
   async screenshot(): Promise<Uint8Array> {
     return ((await this.#send({ kind: 'screenshot', id: this.id })) as Screenshot).png;
+  }
+  /** The screen as dots; `rgba` is null when it is still the picture that `known` names. */
+  async frame(known = 0): Promise<Frame> {
+    return (await this.#send({ kind: 'frame', id: this.id, known })) as Frame;
+  }
+  /** Keyboard and mouse. */
+  async use(input: DeviceInput): Promise<void> {
+    await this.#send({ kind: 'input', id: this.id, input });
+  }
+  /** Bytes of guest-physical memory. */
+  async readMemory(gpa: number, sizeBytes: number): Promise<Uint8Array> {
+    return ((await this.#send({ kind: 'readMemory', id: this.id, gpa, sizeBytes })) as MemoryBytes).bytes;
+  }
+  /** Writes guest-physical memory, ROM too; code that the guest has run from there is decoded anew. */
+  async writeMemory(gpa: number, bytes: Uint8Array): Promise<void> {
+    await this.#send({ kind: 'writeMemory', id: this.id, gpa, bytes });
+  }
+  /** Records single VM exits until closed; costs the guest about 10 us for each one recorded. */
+  async traceExits(options: ExitTraceOptions = {}): Promise<ExitReader> {
+    const key = ++this.#traceKeys;
+    const { id } = this;
+    const configure = async (o: ExitTraceOptions | null): Promise<void> => {
+      await this.#send({ kind: 'trace', id, key, options: o });
+    };
+    await configure(options);
+    let since = 0;
+    return {
+      configure,
+      read: async (max = Number.MAX_SAFE_INTEGER) => {
+        const batch = (await this.#send({ kind: 'exits', id, key, since, max })) as ExitBatch;
+        since = batch.next;
+        return batch;
+      },
+      close: () => configure(null),
+    };
+  }
+  /** Accesses that the policy's rules matched, from number `since` on. */
+  async accesses(since = 0): Promise<AccessBatch> {
+    return (await this.#send({ kind: 'accesses', id: this.id, since })) as AccessBatch;
   }
   async stat(): Promise<DomainStat> {
     const all = (await this.#send({ kind: 'stat' })) as PcpuStat;
@@ -251,6 +314,30 @@ export class Pcanel {
     return Promise.all(live.map(async (c) => (await this.#request(c, { kind: 'stat' })) as PcpuStat));
   }
 
+  /** Records who runs when on a physical CPU, until all its readers are closed. */
+  async traceCpu(index: number): Promise<TimelineReader> {
+    const cpu = this.#cpus.get(index);
+    if (cpu === undefined) {
+      const known = [...this.#cpus.keys()].join(', ') || 'none';
+      throw new ConfigError('CPU_UNKNOWN', `no domain is on cpu ${index}, expected one of: ${known}`, { cpu: index });
+    }
+    if (++cpu.timelineReaders === 1) await this.#request(cpu, { kind: 'timeline', on: true });
+    let since = 0;
+    let open = true;
+    return {
+      read: async () => {
+        const batch = (await this.#request(cpu, { kind: 'slices', since })) as TimelineBatch;
+        since = batch.next;
+        return batch;
+      },
+      close: async () => {
+        if (!open) return;
+        open = false;
+        if (--cpu.timelineReaders === 0) await this.#request(cpu, { kind: 'timeline', on: false });
+      },
+    };
+  }
+
   /** Forgets a domain and gives its memory back. */
   async destroy(domain: Domain): Promise<void> {
     await this.#request(this.#cpu(domain.cpuIndex), { kind: 'destroy', id: domain.id });
@@ -272,6 +359,7 @@ export class Pcanel {
       index,
       pending: new Map(),
       crashed: null,
+      timelineReaders: 0,
       link: this.#spawn(
         index,
         (event) => this.#hear(index, event),

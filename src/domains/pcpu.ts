@@ -2,15 +2,26 @@
 
 import { BugError, ConfigError, VmError } from '../base/index.js';
 import type { BlockStore } from '../host/index.js';
-import { createMachine, type Machine, type MachineMedia, type StepResult, screenshot } from '../machine/index.js';
+import {
+  createMachine,
+  MAX_TRACE_KEEP,
+  type Machine,
+  type MachineMedia,
+  picture,
+  type StepResult,
+  screenshot,
+} from '../machine/index.js';
 import type { Engine } from '../vmx/index.js';
 import { checkDomainConfig, type DomainConfig, type MediaFiles, VIRTUAL_WALL_CLOCK_MS } from './config.js';
 import { ConsoleRing } from './console-ring.js';
+import { AccessLog, loadPolicy, type ModuleLoader } from './policy.js';
 import type {
   CreatedDomain,
+  DeviceInput,
   DomainOutcome,
   DomainStat,
   DomainState,
+  Frame,
   PcpuCommand,
   PcpuEvent,
   PcpuReply,
@@ -19,6 +30,7 @@ import type {
 } from './protocol.js';
 import { toPlainError } from './protocol.js';
 import {
+  type Dispatch,
   type Entity,
   realTimeline,
   type Schedulable,
@@ -28,6 +40,7 @@ import {
   VirtualTimeline,
 } from './scheduler.js';
 import { type ScriptAction, ScriptRunner } from './script.js';
+import { CpuTimeline } from './timeline.js';
 
 /** Makes engines; the only thing that `apps` must hand in. */
 export type EngineFactories = Readonly<Partial<Record<'software' | 'kvm', () => Promise<Engine>>>>;
@@ -40,6 +53,8 @@ export interface PcpuServices {
   readonly openDisk?: (path: string, readOnly: boolean) => OpenDisk;
   /** Makes a zlib stream, for PNG files. */
   readonly deflate?: (data: Uint8Array) => Uint8Array;
+  /** Imports an ES module; without it there are no policy modules. */
+  readonly loadModule?: ModuleLoader;
 }
 
 export interface PcpuOptions extends PcpuServices {
@@ -68,6 +83,13 @@ const S = 1e9;
 
 const NO_SCHEDULING: SchedulingStats = { ranNs: 0, dispatches: 0, misses: 0, overruns: 0, maxLatencyNs: 0 };
 
+/** Bytes of one `readMemory` or `writeMemory`. */
+export const MAX_MEMORY_BYTES = 16 << 20;
+/** Scan codes that wait for the keyboard at most. */
+const MAX_KEYS = 4096;
+/** What the keyboard itself is given to hold. */
+const KEYBOARD_BYTES = 64;
+
 /** A line of the debug port is cut here. */
 const MAX_DEBUG_LINE = 1024;
 
@@ -81,6 +103,9 @@ class PcpuDomain implements Schedulable {
   /** Output that did not fit into the ring. */
   readonly overflow: number[] = [];
   typed: number[] = [];
+  /** Scan codes that the keyboard has not taken yet. */
+  keys: number[] = [];
+  readonly accesses = new AccessLog();
   /** Its open image files. */
   disks: readonly OpenDisk[] = [];
   debugLine = '';
@@ -132,10 +157,10 @@ class PcpuDomain implements Schedulable {
 
   /** Hands typed bytes and the manager's input to the guest; true when it got some. */
   receive(): boolean {
-    let got = false;
-    if (this.typed.length === 0 && this.input.length === 0) return false;
+    let got = this.#pressKeys();
+    if (this.typed.length === 0 && this.input.length === 0) return got;
     // Before the guest listens, what is typed waits here: setting up the port, it would throw it away.
-    if (!this.machine.chipset.com[0]?.queries.listens()) return false;
+    if (!this.machine.chipset.com[0]?.queries.listens()) return got;
     const room = this.machine.consoleRoom();
     if (this.typed.length > 0 && room > 0) {
       this.typed.splice(0, this.machine.receiveConsole(this.typed.slice(0, room)));
@@ -147,6 +172,30 @@ class PcpuDomain implements Schedulable {
       got ||= bytes.length > 0;
     }
     return got;
+  }
+
+  #pressKeys(): boolean {
+    if (this.keys.length === 0) return false;
+    const { keyboard } = this.machine.chipset;
+    const room = KEYBOARD_BYTES - keyboard.state.keyboard.queue.length;
+    if (room <= 0) return false;
+    keyboard.inputs.key(this.keys.splice(0, room));
+    return true;
+  }
+
+  /** What people do at its devices. */
+  use(input: DeviceInput): void {
+    if (input.kind === 'mouse') {
+      const { inputs } = this.machine.chipset.keyboard;
+      if (input.dx !== 0 || input.dy !== 0) inputs.move(input.dx, input.dy);
+      inputs.buttons(input.buttons);
+    } else if (this.keys.length + input.codes.length > MAX_KEYS) {
+      const message = `'${this.name}' does not read its keyboard, expected at most ${MAX_KEYS} scan codes to wait`;
+      throw new ConfigError('KEYBOARD_FULL', message, { domain: this.name });
+    } else {
+      this.keys.push(...input.codes);
+      this.#pressKeys();
+    }
   }
 
   step(nowNs: number, budgetNs: number): StepResult {
@@ -226,6 +275,8 @@ export class PcpuRuntime {
   readonly #engines = new Map<string, Promise<Engine>>();
   /** Made for the time mode of the first domain; all domains of a physical CPU share it. */
   #clock: PcpuClock | null = null;
+  /** Who ran when, while somebody looks. */
+  #timeline: CpuTimeline | null = null;
   #busyNs = 0;
   #startedHostNs: number | null = null;
   /** A host time and the virtual time that belongs to it. */
@@ -291,6 +342,7 @@ export class PcpuRuntime {
     if (blocked && mode === 'virtual') return { kind: 'wait', untilHostNs: null };
     const d = scheduler.dispatch();
     if (d.kind === 'ran') {
+      if (this.#timeline !== null) this.#note(this.#timeline, d, clock);
       if (d.entity.task.outcome !== null) this.#stopped(d.entity.task);
       return null;
     }
@@ -302,6 +354,14 @@ export class PcpuRuntime {
     }
     timeline.jumpTo(d.untilNs);
     return null;
+  }
+
+  #note(record: CpuTimeline, d: Dispatch<PcpuDomain> & { kind: 'ran' }, clock: PcpuClock): void {
+    record.ran(d.entity.task.name, d.startNs, d.startNs + d.usedNs, d.charged);
+    const now = clock.timeline.now();
+    for (const { task, reservation, stats } of clock.scheduler.entities) {
+      if (reservation !== null) record.note(now, { name: task.name, ...stats });
+    }
   }
 
   /** There are scripts, and all of them are over. */
@@ -357,6 +417,37 @@ export class PcpuRuntime {
         return this.#stat();
       case 'screenshot':
         return { png: screenshot(this.#find(request.id).machine, this.#o.deflate) };
+      case 'frame':
+        return this.#frame(this.#find(request.id), request.known);
+      case 'input':
+        this.#find(request.id).use(request.input);
+        this.#clock?.scheduler.changed();
+        return null;
+      case 'readMemory': {
+        const memory = this.#memory(this.#find(request.id), request.gpa, request.sizeBytes);
+        return { bytes: memory.expectBytes(request.gpa, request.sizeBytes) };
+      }
+      case 'writeMemory':
+        this.#memory(this.#find(request.id), request.gpa, request.bytes.length).loadBytes(request.gpa, request.bytes);
+        return null;
+      case 'trace':
+        this.#find(request.id).machine.trace(request.key, request.options);
+        return null;
+      case 'exits': {
+        const max = Math.min(MAX_TRACE_KEEP, request.max);
+        const trace = this.#find(request.id).machine.traceOf(request.key);
+        if (trace === null) throw new ConfigError('TRACE_OFF', 'no such exit trace, expected one that was started');
+        return trace.read(request.since, max);
+      }
+      case 'accesses':
+        return this.#find(request.id).accesses.read(request.since);
+      case 'timeline':
+        this.#timeline = request.on ? (this.#timeline ?? new CpuTimeline()) : null;
+        return null;
+      case 'slices':
+        if (this.#timeline === null)
+          throw new ConfigError('TIMELINE_OFF', 'no timeline, expected one that was started');
+        return this.#timeline.read(this.#o.cpu, this.#clock?.timeline.now() ?? 0, request.since);
       case 'start':
         for (const id of request.ids) this.#start(this.#find(id));
         return null;
@@ -364,6 +455,30 @@ export class PcpuRuntime {
         this.#control(request.kind, this.#find(request.id));
         return null;
     }
+  }
+
+  /** The memory of a domain, of which [gpa, gpa + sizeBytes) must be part. */
+  #memory({ name, machine }: PcpuDomain, gpa: number, sizeBytes: number): Machine['vm']['memory'] {
+    const { memory } = machine.vm;
+    const valid = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
+    const range = `${sizeBytes} bytes at 0x${gpa.toString(16)}`;
+    if (!valid(gpa) || !valid(sizeBytes) || !memory.covers(gpa, sizeBytes)) {
+      throw new ConfigError('MEMORY_RANGE', `${range} of '${name}' are not memory, expected an address in its RAM`);
+    }
+    if (sizeBytes > MAX_MEMORY_BYTES) {
+      throw new ConfigError('MEMORY_RANGE', `${range} of '${name}' asked for, expected at most ${MAX_MEMORY_BYTES}`);
+    }
+    return memory;
+  }
+
+  #frame({ machine }: PcpuDomain, known: number): Frame {
+    const { width, height, rgba } = picture(machine);
+    const words = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.byteLength >> 2);
+    // FNV-1a over the words; 0 is nobody's version.
+    let hash = (0x811c9dc5 ^ (width * 65536 + height)) >>> 0;
+    for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ (words[i] as number), 0x01000193);
+    const version = hash >>> 0 || 1;
+    return { version, width, height, rgba: version === known ? null : rgba };
   }
 
   async #create({ id, config, rings }: Extract<PcpuRequest, { kind: 'create' }>): Promise<CreatedDomain> {
@@ -378,6 +493,12 @@ export class PcpuRuntime {
       new ConsoleRing(rings.input),
       (d) => this.#o.emit({ kind: 'scriptDone', id: d.id }),
     );
+    const policy =
+      config.policy === undefined
+        ? null
+        : await loadPolicy(config.policy, this.#o.loadModule, (access, verdict) =>
+            domain.accesses.put(access, verdict, domain.machine.clockNs()),
+          );
     const { disks, media } = this.#openMedia(config);
     domain.disks = disks;
     const machine = createMachine(config, {
@@ -387,6 +508,7 @@ export class PcpuRuntime {
       console: { write: (byte) => domain.put(byte) },
       log: (text) => this.#o.emit({ kind: 'log', id, text }),
       ...(media && { media }),
+      ...(policy && { policy }),
       ...(config.debugPort && {
         firmwareDebug: {
           write: (byte: number) => {
@@ -562,6 +684,7 @@ export class PcpuRuntime {
     }
     d.machine.resume(now);
     d.typed = [];
+    d.keys = [];
     d.entity.suspended = false;
     this.#setState(d, 'running');
   }

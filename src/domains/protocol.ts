@@ -9,9 +9,11 @@ import {
   SnapshotError,
   VmError,
 } from '../base/index.js';
-import type { MachineOutcome, MachineStats } from '../machine/index.js';
+import type { ExitBatch, ExitTraceOptions, MachineOutcome, MachineStats } from '../machine/index.js';
 import type { DomainConfig } from './config.js';
+import type { AccessBatch } from './policy.js';
 import type { SchedulingStats } from './scheduler.js';
+import type { TimelineBatch } from './timeline.js';
 
 /** `created`: loaded, not started. `stopped`: see the outcome. */
 export type DomainState = 'created' | 'running' | 'paused' | 'stopped';
@@ -59,6 +61,18 @@ export type PcpuRequest =
   | { readonly kind: 'start'; readonly ids: readonly number[] }
   | { readonly kind: 'pause' | 'resume' | 'stop' | 'reset' | 'powerButton' | 'destroy'; readonly id: number }
   | { readonly kind: 'screenshot'; readonly id: number }
+  /** The screen as dots, unless it is still the one that `known` names. */
+  | { readonly kind: 'frame'; readonly id: number; readonly known: number }
+  | { readonly kind: 'input'; readonly id: number; readonly input: DeviceInput }
+  | { readonly kind: 'readMemory'; readonly id: number; readonly gpa: number; readonly sizeBytes: number }
+  | { readonly kind: 'writeMemory'; readonly id: number; readonly gpa: number; readonly bytes: Uint8Array }
+  /** Starts, changes or (null) ends the record of single exits that `key` reads. */
+  | { readonly kind: 'trace'; readonly id: number; readonly key: number; readonly options: ExitTraceOptions | null }
+  | { readonly kind: 'exits'; readonly id: number; readonly key: number; readonly since: number; readonly max: number }
+  | { readonly kind: 'accesses'; readonly id: number; readonly since: number }
+  /** Records who runs when. */
+  | { readonly kind: 'timeline'; readonly on: boolean }
+  | { readonly kind: 'slices'; readonly since: number }
   | { readonly kind: 'stat' };
 export interface PcpuCommand {
   readonly requestId: number;
@@ -81,7 +95,34 @@ export interface CreatedDomain {
 export interface Screenshot {
   readonly png: Uint8Array;
 }
-export type PcpuReply = PcpuStat | CreatedDomain | Screenshot | null;
+/** What people do at the devices of a domain. */
+export type DeviceInput =
+  /** Scan codes of set 2, as the keys send them. */
+  | { readonly kind: 'keys'; readonly codes: readonly number[] }
+  /** Counts of movement, dy up; buttons: left 1, right 2, middle 4. */
+  | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly buttons: number };
+/** The screen of a domain as dots; null dots: unchanged. */
+export interface Frame {
+  /** Names this picture. */
+  readonly version: number;
+  readonly width: number;
+  readonly height: number;
+  /** Four bytes per dot: red, green, blue, 255. */
+  readonly rgba: Uint8Array | null;
+}
+export interface MemoryBytes {
+  readonly bytes: Uint8Array;
+}
+export type PcpuReply =
+  | PcpuStat
+  | CreatedDomain
+  | Screenshot
+  | Frame
+  | MemoryBytes
+  | ExitBatch
+  | AccessBatch
+  | TimelineBatch
+  | null;
 export type PcpuEvent =
   | { readonly kind: 'reply'; readonly requestId: number; readonly value: PcpuReply }
   | { readonly kind: 'refused'; readonly requestId: number; readonly error: PlainError }

@@ -90,7 +90,14 @@ export class VirtualTimeline implements Timeline {
 export const realTimeline = (nowNs: () => number): Timeline => ({ now: () => Math.floor(nowNs()), advance: () => {} });
 
 export type Dispatch<T extends Schedulable> =
-  | { readonly kind: 'ran'; readonly entity: Entity<T>; readonly usedNs: number }
+  | {
+      readonly kind: 'ran';
+      readonly entity: Entity<T>;
+      readonly startNs: number;
+      readonly usedNs: number;
+      /** On the budget of its reservation. */
+      readonly charged: boolean;
+    }
   /** Nobody is ready; `untilNs` is the next deadline, null when there is none. */
   | { readonly kind: 'idle'; readonly untilNs: number | null };
 
@@ -201,7 +208,7 @@ export class Scheduler<T extends Schedulable = Schedulable> {
       this.#current = null;
       entry.readySinceNs = Number.POSITIVE_INFINITY;
     }
-    return { kind: 'ran', entity: entry, usedNs };
+    return { kind: 'ran', entity: entry, startNs: now, usedNs, charged };
   }
 
   // ---- internals ----

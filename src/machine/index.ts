@@ -1,4 +1,19 @@
 // Room `machine`: one guest computer: the board's addresses and wiring, loaders and firmware tables, time.
+export { type Picture, typeText } from '../devices/index.js';
+export {
+  type AccessKind,
+  type AccessPolicyOptions,
+  type AccessRule,
+  type ExitBatch,
+  type ExitFilter,
+  type ExitRecord,
+  type ExitStatistic,
+  type ExitTraceOptions,
+  type FieldChange,
+  type GuestAccess,
+  MAX_TRACE_KEEP,
+  type Verdict,
+} from '../vmm/index.js';
 export * from './board.js';
 export * from './board-map.js';
 export * from './boot.js';

@@ -7,10 +7,13 @@ import { PcChipset, PciPlace, pciAddress, type VgaState, VIDEO_MEMORY_BYTES, vga
 import {
   AccessPolicy,
   type AccessPolicyOptions,
+  allTracers,
   CpuidPolicy,
   cpuModel,
   DEFAULT_CPU_MODEL,
   type ExitStatistic,
+  ExitTrace,
+  type ExitTraceOptions,
   VcpuMonitor,
 } from '../vmm/index.js';
 import { type CpuState, type Engine, type EngineVm, resetState, type TimeMode, type Vcpu } from '../vmx/index.js';
@@ -157,6 +160,8 @@ export class Machine {
   /** Devices may not set a deadline before this while the guest runs: the run is ended instead. */
   #runEndNs = 0;
   #returnAsked = false;
+  /** Traces of exits by the key of whoever looks. */
+  readonly #traces = new Map<number, ExitTrace>();
   #resets = 0;
   #interrupts = 0;
   #steps = 0;
@@ -379,6 +384,20 @@ export class Machine {
   /** Presses the ACPI power button. */
   pressPowerButton(): void {
     this.chipset.acpi.inputs.pressPowerButton();
+  }
+
+  /** Records single exits for `key` from now on, or changes what is recorded; null ends it. */
+  trace(key: number, options: ExitTraceOptions | null): void {
+    const present = this.#traces.get(key);
+    if (options === null) this.#traces.delete(key);
+    else if (present !== undefined) present.configure(options);
+    else this.#traces.set(key, new ExitTrace(this.#host.nowNs, () => this.clockNs(), options));
+    const tracer = allTracers([...this.#traces.values()]);
+    for (const { monitor } of this.processors.all) monitor.trace = tracer;
+  }
+  /** The trace that `key` has asked for. */
+  traceOf(key: number): ExitTrace | null {
+    return this.#traces.get(key) ?? null;
   }
 
   /** Back to power-on, with memory cleared and the guest loaded anew. */

@@ -1,7 +1,7 @@
 // What a machine's screen shows: as a PNG file, and as text.
 
 import { ConfigError } from '../base/index.js';
-import { encodePng, renderScreen, screenText } from '../devices/index.js';
+import { encodePng, type Picture, renderScreen, screenText } from '../devices/index.js';
 import type { Display, Machine } from './machine.js';
 
 function displayOf(machine: Machine): Display {
@@ -14,6 +14,12 @@ function displayOf(machine: Machine): Display {
 export function screenshot(machine: Machine, deflate?: (data: Uint8Array) => Uint8Array): Uint8Array {
   const display = displayOf(machine);
   return encodePng(renderScreen(display.state(), display.video), deflate);
+}
+
+/** The screen as dots. */
+export function picture(machine: Machine): Picture {
+  const display = displayOf(machine);
+  return renderScreen(display.state(), display.video);
 }
 
 /** The lines of a text screen; empty while it shows graphics. */

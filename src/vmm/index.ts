@@ -4,6 +4,7 @@ export * from './cpu-models.js';
 export * from './cpuid-policy.js';
 export * from './event-injection.js';
 export * from './exit-statistics.js';
+export * from './exit-trace.js';
 export * from './monitor.js';
 export * from './msr-policy.js';
 export * from './ports.js';

@@ -22,6 +22,7 @@ import { guestView, lmsw, loadCr0, loadCr3, loadCr4, loadXcr0, updateShadow } fr
 import type { CpuidDynamic, CpuidPolicy } from './cpuid-policy.js';
 import { EventInjector } from './event-injection.js';
 import { ExitStatistics } from './exit-statistics.js';
+import type { ExitTracer } from './exit-trace.js';
 import { type MsrContext, type MsrState, readMsr, resetMsrState, writeMsr } from './msr-policy.js';
 import type { InterruptSource, IoBus, LocalApicPort } from './ports.js';
 import { setDefaultControls } from './vcpu-controls.js';
@@ -92,6 +93,10 @@ export class VcpuMonitor {
   stopReason: StopReason | null = null;
   /** The processor executed HLT and no event has woken it. */
   halted = false;
+  /** Records single exits; null while nobody looks. */
+  trace: ExitTracer | null = null;
+  /** What the last read was answered, for the trace. */
+  #answer: bigint | null = null;
   readonly #o: VcpuMonitorOptions;
   readonly #policy: AccessPolicy;
   readonly #injector: EventInjector;
@@ -198,6 +203,15 @@ export class VcpuMonitor {
   }
 
   #dispatch(exit: VmExit): Next {
+    if (this.trace === null) return this.#handle(exit);
+    this.#answer = null;
+    const done = this.trace.begin(exit, this.vcpu);
+    const next = this.#handle(exit);
+    done?.(this.#answer);
+    return next;
+  }
+
+  #handle(exit: VmExit): Next {
     const { name } = exit;
     const handler = this.#handlers[name] as (exit: VmExit) => Next;
     const clock = this.#o.hostNs;
@@ -208,6 +222,10 @@ export class VcpuMonitor {
     return next;
   }
 
+  #completeRead(value: bigint): void {
+    this.#answer = value;
+    this.vcpu.completeRead(value);
+  }
   #fail(vector: number, errorCode?: number): Next {
     if (errorCode === undefined) this.vcpu.failInstruction(vector);
     else this.vcpu.failInstruction(vector, errorCode);
@@ -275,7 +293,7 @@ export class VcpuMonitor {
     const { port } = exit;
     const size = exit.sizeBytes as 1 | 2 | 4;
     if (this.#watchPorts) return this.#watchedIo(exit, size);
-    if (exit.isIn) this.vcpu.completeRead(BigInt(bus.read('pio', port, size)));
+    if (exit.isIn) this.#completeRead(BigInt(bus.read('pio', port, size)));
     else {
       bus.write('pio', port, size, exit.value);
       this.vcpu.completeWrite();
@@ -291,7 +309,7 @@ export class VcpuMonitor {
     if (isIn) {
       if (verdict === null || verdict === 'allow') value = BigInt(bus.read('pio', port, size));
       else value = (fakeValue(verdict) ?? BigInt(ALL_ONES[size] as number)) & BigInt(ALL_ONES[size] as number);
-      this.vcpu.completeRead(value);
+      this.#completeRead(value);
     } else {
       if (verdict === null || verdict === 'allow') bus.write('pio', port, size, data);
       this.vcpu.completeWrite();
@@ -328,7 +346,7 @@ export class VcpuMonitor {
     } else {
       const ones = ALL_ONES_64[sizeBytes] as bigint;
       value = allowed ? this.#busRead(gpa, sizeBytes) : (fakeValue(verdict) ?? ones) & ones;
-      this.vcpu.completeRead(value);
+      this.#completeRead(value);
     }
     if (verdict !== null) policy?.done(verdict, value);
     return this.stopReason === null ? 'resume' : 'stop';
@@ -373,7 +391,7 @@ export class VcpuMonitor {
     const value = verdict === 'deny' ? null : (faked ?? readMsr(this.#msr, index));
     if (verdict !== null) this.#policy.done(verdict, value ?? 0n);
     if (value === null) return this.#gp();
-    this.vcpu.completeRead(BigInt.asUintN(64, value));
+    this.#completeRead(BigInt.asUintN(64, value));
     return 'resume';
   }
 

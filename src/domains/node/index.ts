@@ -1,6 +1,7 @@
 // Physical CPUs as Node worker threads. Source: Node.js documentation, "Worker threads".
 
 import { setImmediate } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { deflateSync } from 'node:zlib';
 import { fileBlockStore } from '../../host/node/index.js';
@@ -17,8 +18,12 @@ interface WorkerStart {
 }
 type ToWorker = { readonly kind: 'command'; readonly command: PcpuCommand } | { readonly kind: 'close' };
 
-/** Image files of this computer, zlib. */
-export const nodeServices: PcpuServices = { openDisk: fileBlockStore, deflate: (data) => deflateSync(data) };
+/** Image files and modules of this computer, zlib. */
+export const nodeServices: PcpuServices = {
+  openDisk: fileBlockStore,
+  deflate: (data) => deflateSync(data),
+  loadModule: (url) => import(/^[a-z][a-z+.-]+:/i.test(url) ? url : pathToFileURL(url).href),
+};
 
 const nowNs = (): number => performance.now() * 1e6;
 /** Host time between two looks at the commands while domains run. */
