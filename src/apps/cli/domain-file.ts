@@ -27,6 +27,36 @@ const realtime = z.strictObject({
 });
 const moduleEntry = z.union([z.string(), z.strictObject({ file: z.string(), cmdline: z.string().optional() })]);
 
+/** A number, also as text such as '0x3f8'. */
+const address = z.union([
+  z.number().int().min(0),
+  z.string().regex(/^0x[0-9a-fA-F]{1,16}$/, "expected a number or hexadecimal text such as '0x3f8'"),
+]);
+const register = z.number().int().min(0).max(0xffff_ffff).optional();
+/** A rule of the access policy: what becomes of a guest's access to a port, MMIO address, MSR or CPUID leaf. */
+export const policyRule = z
+  .strictObject({
+    kind: z.enum(['port', 'mmio', 'msr', 'cpuid']),
+    from: address,
+    count: z.number().int().min(1).default(1),
+    access: z.enum(['read', 'write']).optional(),
+    do: z.enum(['observe', 'deny', 'fake']),
+    /** What a faked read gives. */
+    value: address.optional(),
+    eax: register,
+    ebx: register,
+    ecx: register,
+    edx: register,
+  })
+  .refine((r) => r.do !== 'fake' || r.kind === 'cpuid' || r.value !== undefined, {
+    message: "fakes nothing, expected 'value'",
+  });
+export type PolicyRuleEntry = z.infer<typeof policyRule>;
+const policyModule = z.union([
+  z.string().min(1),
+  z.strictObject({ file: z.string().min(1), export: z.string().min(1).optional(), argument: z.unknown().optional() }),
+]);
+
 const files = z.union([z.string().min(1), z.array(z.string().min(1)).min(1, 'is empty, expected at least one file')]);
 
 export const domainSchema = z.strictObject({
@@ -76,6 +106,10 @@ export const domainSchema = z.strictObject({
   limit: seconds.optional(),
   /** Date and time at power-on, ISO 8601. */
   wallClock: z.iso.datetime({ offset: true }).optional(),
+  /** Rules over ports, MMIO, MSRs and CPUID leaves; the first that matches decides. */
+  policy: z.array(policyRule).optional(),
+  /** An ES module that gives more rules, as code. */
+  policyModule: policyModule.optional(),
 });
 export type DomainEntry = z.infer<typeof domainSchema>;
 
@@ -108,6 +142,8 @@ function knownKeys(path: Path): string[] {
   if (path.length === 2) return Object.keys(domainSchema.shape);
   if (path[2] === 'realtime') return Object.keys(realtime.shape);
   if (path[2] === 'script') return Object.keys(scriptStep.shape);
+  if (path[2] === 'policy') return Object.keys(policyRule.shape);
+  if (path[2] === 'policyModule') return ['file', 'export', 'argument'];
   if (path[2] === 'modules') return ['file', 'cmdline'];
   return [];
 }

@@ -2,11 +2,12 @@
 
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { ConfigError } from '../../base/index.js';
-import type { DomainConfig, MediaFile, MediaFiles, ScriptStep } from '../../domains/index.js';
+import type { DomainConfig, MediaFile, MediaFiles, PolicyConfig, PolicyRule, ScriptStep } from '../../domains/index.js';
 import { type BootSource, kernelKind, machineBoard, type NamedBytes } from '../../machine/index.js';
 import { busyboxInitramfs, ensureImage } from '../images/index.js';
-import { type DomainEntry, hasMedia } from './domain-file.js';
+import { type DomainEntry, hasMedia, type PolicyRuleEntry } from './domain-file.js';
 import { parseSize } from './values.js';
 
 /** `cryptomgr.notests` leaves the kernel's tests of its own ciphers out, which take as long as the rest of the boot. */
@@ -178,16 +179,49 @@ const scriptOf = (steps: NonNullable<DomainEntry['script']>): ScriptStep[] =>
     ...(s.ended !== undefined && { ended: s.ended }),
   }));
 
+const fakeOf = (r: PolicyRuleEntry): PolicyRule['verdict'] => {
+  if (r.kind !== 'cpuid') return { fake: BigInt(r.value ?? 0) };
+  const { eax, ebx, ecx, edx } = r;
+  const given = Object.entries({ eax, ebx, ecx, edx }).filter(([, v]) => v !== undefined);
+  return { fakeCpuid: Object.fromEntries(given) };
+};
+
+/** The access policy of an entry; module files are relative to the domain file. */
+export function policyOf(entry: Pick<DomainEntry, 'policy' | 'policyModule'>, folder: string): PolicyConfig | null {
+  const { policy, policyModule: m } = entry;
+  if (policy === undefined && m === undefined) return null;
+  const rules = (policy ?? []).map(
+    (r): PolicyRule => ({
+      kind: r.kind,
+      range: [Number(r.from), r.count],
+      ...(r.access !== undefined && { access: r.access }),
+      verdict: r.do === 'observe' ? 'allow' : r.do === 'deny' ? 'deny' : fakeOf(r),
+    }),
+  );
+  if (m === undefined) return { rules };
+  const given: Exclude<typeof m, string> = typeof m === 'string' ? { file: m } : m;
+  return {
+    rules,
+    module: {
+      url: pathToFileURL(resolve(folder, given.file)).href,
+      ...(given.export !== undefined && { exportName: given.export }),
+      ...(given.argument !== undefined && { argument: given.argument }),
+    },
+  };
+}
+
 /** Gathers everything a domain needs. */
 export async function resolveDomain(entry: DomainEntry, options: ResolveOptions): Promise<DomainConfig> {
   const { realtime: r } = entry;
   const media = await mediaOf(entry, options);
+  const policy = policyOf(entry, options.folder);
   return {
     name: entry.name,
     memoryBytes: parseSize(entry.memory, `memory of '${entry.name}'`),
     boot: await bootOf(entry, options),
     time: entry.time ?? (isFirmware(entry) ? 'real' : 'virtual'),
     ...(media && { media }),
+    ...(policy && { policy }),
     ...(entry.display !== undefined && { display: entry.display }),
     engine: entry.engine,
     cpus: entry.cpus,
