@@ -103,6 +103,7 @@ export const SYSTEM_PROCEDURES = {
   bound: fault('i64', 'i32', 'i32'), // linear address of the pair, index value, opBits
   cmpxchg8b: fault('i64'), // linear address; EDX:EAX, ECX:EBX; ZF
   cmpxchg16b: fault('i64'),
+  memory_fence: pure([]), // stores before it are seen before loads behind it, by vCPUs on other threads
   // x87/SSE state
   fpu_check: fault(), // #NM (CR0.EM or TS), then pending unmasked x87 exception -> #MF: before every x87 instruction that waits
   fpu_check_nowait: fault(), // #NM only (FNINIT, FNSTSW, ...)

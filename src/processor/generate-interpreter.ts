@@ -227,8 +227,12 @@ interface HandlerPlan {
 function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving): void {
   if (s.terminated) return;
   if (s.branched) binding.jumpDirect(s, false);
-  else if (form.instruction.serializes === true) s.jump(s.nextRip());
-  else {
+  else if (form.instruction.serializes === true) {
+    // what other vCPUs have written of the code is seen behind a serialising instruction at the latest
+    s.state().memory('i32.load', at('stalePages')).if(false);
+    s.f.call(s.imports.get('take_stale_pages') as number).end();
+    s.jump(s.nextRip());
+  } else {
     s.f.get(U).i32(RECORD.sizeBytes).op('i32.add');
     leaving.next(s.f, true);
   }
@@ -243,6 +247,7 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
     form.operands.every((o) => o.bits !== 16) &&
     facts.opBits !== 16 &&
     facts.addrBits !== 16 &&
+    facts.lock !== true &&
     facts.flat &&
     facts.stackBits !== 16;
   for (const form of decoder.forms) {
@@ -392,6 +397,9 @@ export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<strin
   add('mem_read_slow', ['i64', 'i32'], ['i32']);
   add('mem_write_slow', ['i64', 'i32'], ['i32']);
   add('mem_rmw_slow', ['i64', 'i32'], ['i32']);
+  add('locked_begin', ['i32', 'i64', 'i32'], ['i32']);
+  add('locked_end', ['i32', 'i32'], []);
+  add('take_stale_pages', [], []);
   add('flags_get', [], ['i32']);
   add('raise_exception', ['i32', 'i32'], ['i32']);
   add('resolve', ['i32'], ['i32']);

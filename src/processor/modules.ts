@@ -32,6 +32,13 @@ export interface Procedures {
   deliveries_clear(): void;
   instruction_count(): bigint;
   load_pdptes(): number;
+  /** vCPUs on several threads (core/parallel.ts): the guest runs between begin and end; a safe point lies between two chunks. */
+  run_begin(): void;
+  run_end(): void;
+  run_point(): void;
+  /** Between them no other vCPU of the domain runs. */
+  exclusive_begin(): void;
+  exclusive_end(): void;
   [name: string]: unknown;
 }
 export interface Interpreter {

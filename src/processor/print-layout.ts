@@ -2,6 +2,7 @@
 import {
   AREA,
   BLOCK,
+  CODE_COPY_BYTES,
   EXIT_NONE,
   FLAGS_KIND,
   JUMP_ENTRIES,
@@ -11,6 +12,7 @@ import {
   REPLAY,
   REPLAY_COUNT,
   SEGMENT_ENTRY,
+  SHARED,
   SLOT,
   SLOT_COUNT,
   STATE_BYTES,
@@ -27,14 +29,24 @@ export function printLayout(): string {
   for (const f of layoutFields())
     lines.push(`export const S_${upper(f.name)}: usize = ${f.offset};${f.what ? ` // ${f.what}` : ''}`);
   lines.push(`export const STATE_BYTES: usize = ${STATE_BYTES};`);
-  const groups = { SEGMENT: SEGMENT_ENTRY, TLB: TLB_ENTRY, JUMP: JUMP_ENTRY, RECORD, BLOCK, SLOT, REPLAY, AREA };
+  const groups = {
+    SEGMENT: SEGMENT_ENTRY,
+    TLB: TLB_ENTRY,
+    JUMP: JUMP_ENTRY,
+    RECORD,
+    BLOCK,
+    SLOT,
+    REPLAY,
+    AREA,
+    SHARED,
+  };
   for (const [group, values] of Object.entries(groups))
     for (const [name, value] of Object.entries(values))
       lines.push(`export const ${group}_${upper(name)}: usize = ${value};`);
   for (const [name, value] of Object.entries(UNWIND)) lines.push(`export const UNWIND_${upper(name)}: u32 = ${value};`);
   for (const [name, value] of Object.entries(FLAGS_KIND))
     lines.push(`export const FLAGS_${upper(name)}: u32 = ${value};`);
-  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE };
+  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE, CODE_COPY_BYTES };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
   return `${lines.join('\n')}\n`;
 }

@@ -56,6 +56,8 @@ export class RecordBuilder {
     private readonly places: RecordPlaces,
     directory: HandlerDirectory,
     features?: ReadonlySet<string>,
+    /** Locked instructions are atomic against other threads. */
+    private readonly parallel = false,
   ) {
     this.decoder = new Decoder(ALL_INSTRUCTIONS, features);
     this.handlers = new Map(directory.names.map((name, n) => [name, n]));
@@ -78,8 +80,13 @@ export class RecordBuilder {
   }
 
   private formInfo(form: Form, d: Decoded, stack32: boolean, flat: boolean): FormInfo {
+    const lock = this.parallel && d.lock;
     const code =
-      (d.addrBits === 16 ? 0 : d.addrBits === 32 ? 1 : 2) | (stack32 ? 4 : 0) | (flat ? 8 : 0) | (d.rep << 4);
+      (d.addrBits === 16 ? 0 : d.addrBits === 32 ? 1 : 2) |
+      (stack32 ? 4 : 0) |
+      (flat ? 8 : 0) |
+      (d.rep << 4) |
+      (lock ? 64 : 0);
     let list = this.info[form.number];
     if (list === undefined) {
       list = [];
@@ -95,6 +102,7 @@ export class RecordBuilder {
       rep: d.rep === 0 ? 'none' : d.rep === 1 ? 'rep' : 'repne',
       flat: form.long || flat,
       aligned: form.row.encoding.aligned === true,
+      ...(lock && { lock }),
     };
     const found = probe(form, facts);
     const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));

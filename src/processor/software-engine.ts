@@ -1,13 +1,22 @@
 // The software engine: lays out a domain's memory, makes its vCPUs. See README.md, docs/decisions.
 import { BugError, ConfigError } from '../base/index.js';
 import { GuestMemory } from '../memory/index.js';
-import type { Engine, EngineProbe, EngineVm, EngineVmOptions, VcpuControls } from '../vmx/index.js';
+import type {
+  Engine,
+  EngineProbe,
+  EngineVm,
+  EngineVmOptions,
+  TimeMode,
+  Vcpu,
+  VcpuControls,
+  VmShare,
+} from '../vmx/index.js';
 import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
 import { absentCr4, PROCESSOR_FEATURES, physicalBits } from './features.js';
 import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
 import { SoftwareVcpu } from './software-vcpu.js';
-import { AREA, at, SLOT, SLOT_COUNT } from './state-layout.js';
+import { AREA, at, SHARED, SLOT, SLOT_COUNT } from './state-layout.js';
 import { StateView } from './state-view.js';
 
 const PAGE = 65536;
@@ -65,15 +74,17 @@ export class SoftwareEngine implements Engine {
       return where;
     };
     const codeMap = take(ramPages * 8);
+    const shared = take(SHARED.sizeBytes);
     // each vCPU translates for itself; which lines hold code is known to all
     const caches = areas.map(() => {
       const blockHash = take(HASH_BYTES);
       const codeHead = take(ramPages * 4);
       const crossing = take(CROSSING_BYTES);
+      const staleMap = take(Math.ceil(ramPages / 64) * 8);
       const arena = take(ARENA_BYTES);
       const arenaEnd = cursor;
       take(CUT_BYTES);
-      return { blockHash, codeHead, crossing, arena, arenaEnd };
+      return { blockHash, codeHead, crossing, staleMap, arena, arenaEnd };
     });
     const ram = up(cursor, PAGE);
     const total = ram + memoryBytes + extraBytes;
@@ -103,21 +114,30 @@ export class SoftwareEngine implements Engine {
     if (memoryBytes > low)
       guestMemory.addSlot({ gpa: FOUR_GIB, sizeBytes: memoryBytes - low, bufferOffset: ram + low, readOnly: false });
 
-    const directory = readDirectory(this.modules.interpreter);
+    const residents = options.residents ?? areas.map((_, index) => index);
+    const parallel = options.residents !== undefined && residents.length < areas.length;
+    const common: VcpuMaking = {
+      modules: this.modules,
+      memory,
+      areas,
+      parallel,
+      time: options.time,
+      tscHz: options.tscHz,
+      ...(options.features && { features: [...options.features] }),
+    };
     const all: Procedures[] = [];
-    const vcpus = areas.map((area, index) => {
+    const vcpus: SoftwareVcpu[] = [];
+    for (const [index, area] of areas.entries()) {
       const s = new StateView(memory.buffer, area);
-      const builder = new RecordBuilder({ buffer: memory.buffer, state: area }, directory, options.features);
-      const { procedures, interpreter } = instantiate(this.modules, memory, area, {
-        hostClock: options.nowNs,
-        buildBlock: (host, block, cross) => builder.build(host, block, cross),
-      }) as { procedures: Procedures; interpreter: Interpreter };
+      const { builder, directory, procedures, interpreter } = makeCode(common, index, options.nowNs);
       all.push(procedures);
       const cache = caches[index] as (typeof caches)[number];
       s.setU32(at('firstArea'), FIRST_AREA);
       s.setU32(at('vcpuCount'), options.vcpus);
+      s.setU32(at('parallel'), parallel ? 1 : 0);
+      s.setU32(at('shared'), shared);
       s.setU32(at('codeMap'), codeMap);
-      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd'] as const)
+      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd', 'staleMap'] as const)
         s.setU32(at(name), cache[name]);
       s.setU32(at('arenaNext'), cache.arena);
       s.setU32(at('ramHost'), ram);
@@ -131,45 +151,101 @@ export class SoftwareEngine implements Engine {
       s.setF64(at('tscScale'), options.tscHz / 1e9);
       loadSlots(s, guestMemory);
       procedures.flush_blocks();
-      const controls: VcpuControls = {
-        pinBased: 0,
-        primary: 0,
-        secondary: 0,
-        exceptionBitmap: 0,
-        ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
-        msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
-        cr0GuestHostMask: 0n,
-        cr0ReadShadow: 0n,
-        cr4GuestHostMask: 0n,
-        cr4ReadShadow: 0n,
-        tscOffset: 0n,
-      };
-      const vcpu = new SoftwareVcpu({
-        index,
-        memory,
-        area,
-        procedures,
-        interpreter,
-        time: options.time,
-        tscHz: options.tscHz,
-        nowNs: options.nowNs,
-        controls,
-      });
+      const vcpu = makeVcpu(common, index, options.nowNs, { procedures, interpreter });
       vcpu.applyControls();
       vcpu.writeState(resetState());
-      return vcpu;
-    });
+      if (residents.includes(index)) vcpus.push(vcpu);
+    }
+    const own = all[residents[0] ?? 0] as Procedures;
     // one vCPU's procedures drop the blocks of all
-    guestMemory.onWrite((gpa, sizeBytes) => all[0]?.physical_written(gpa, sizeBytes));
+    guestMemory.onWrite((gpa, sizeBytes) => own.physical_written(gpa, sizeBytes));
     // Translated code is found by host address: after a change of slots only translations of addresses are stale.
     guestMemory.onSlotsChanged(() => {
+      own.exclusive_begin();
       areas.forEach((area, n) => {
         loadSlots(new StateView(memory.buffer, area), guestMemory);
         all[n]?.tlb_flush_all();
       });
+      own.exclusive_end();
     });
-    return { memory: guestMemory, extraOffset: ram + memoryBytes, vcpus, close: () => undefined };
+    const kickWords = areas.map((area) => new Int32Array(memory.buffer, area + at('kick'), 1));
+    return {
+      memory: guestMemory,
+      extraOffset: ram + memoryBytes,
+      vcpus,
+      ...(parallel && { share: { engine: this.name, kickWords, data: common } }),
+      close: () => undefined,
+    };
   }
+
+  async attachVcpus(share: VmShare, residents: readonly number[], nowNs: () => number): Promise<readonly Vcpu[]> {
+    const common = share.data as VcpuMaking;
+    return residents.map((index) => {
+      const vcpu = makeVcpu(common, index, nowNs, makeCode(common, index, nowNs));
+      vcpu.applyControls();
+      return vcpu;
+    });
+  }
+}
+
+/** What it takes to make a vCPU on any thread. Can be posted. */
+interface VcpuMaking {
+  readonly modules: ProcessorModules;
+  readonly memory: WebAssembly.Memory;
+  /** Host addresses of the state areas. */
+  readonly areas: readonly number[];
+  /** vCPUs run on several threads at once. */
+  readonly parallel: boolean;
+  readonly time: TimeMode;
+  readonly tscHz: number;
+  readonly features?: readonly string[];
+}
+
+/** A vCPU's instances of the modules, with its record builder. */
+function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
+  const area = m.areas[index];
+  if (area === undefined) throw new BugError('VCPU_INDEX', `vCPU ${index} of ${m.areas.length}`);
+  const directory = readDirectory(m.modules.interpreter);
+  const places = { buffer: m.memory.buffer, state: area };
+  const builder = new RecordBuilder(places, directory, m.features && new Set(m.features), m.parallel);
+  const instances = instantiate(m.modules, m.memory, area, {
+    hostClock: nowNs,
+    buildBlock: (host, block, cross) => builder.build(host, block, cross),
+  });
+  return { ...instances, builder, directory };
+}
+
+function makeVcpu(
+  m: VcpuMaking,
+  index: number,
+  nowNs: () => number,
+  code: { readonly procedures: Procedures; readonly interpreter: Interpreter },
+): SoftwareVcpu {
+  const controls: VcpuControls = {
+    pinBased: 0,
+    primary: 0,
+    secondary: 0,
+    exceptionBitmap: 0,
+    ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
+    msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
+    cr0GuestHostMask: 0n,
+    cr0ReadShadow: 0n,
+    cr4GuestHostMask: 0n,
+    cr4ReadShadow: 0n,
+    tscOffset: 0n,
+  };
+  return new SoftwareVcpu({
+    index,
+    memory: m.memory,
+    area: m.areas[index] as number,
+    procedures: code.procedures,
+    interpreter: code.interpreter,
+    time: m.time,
+    tscHz: m.tscHz,
+    nowNs,
+    controls,
+    parallel: m.parallel,
+  });
 }
 
 /** Copies the memory slots into a vCPU's slot table. */

@@ -54,6 +54,8 @@ const AT = offsets(
 const CHUNK = 50_000;
 /** In real time between looks at the clock: about 100 us. */
 const REAL_CHUNK = 20_000;
+/** The same where other threads wait for safe points: about 20 us. */
+const PARALLEL_CHUNK = 8_000;
 const NEAR_END = 64;
 const INTERRUPT_WINDOW_EXITING = 1 << 2;
 /** Interrupt-window and NMI-window exiting. */
@@ -71,6 +73,8 @@ export interface SoftwareVcpuOptions {
   readonly tscHz: number;
   readonly nowNs: () => number;
   readonly controls: VcpuControls;
+  /** Other threads run vCPUs of this domain. */
+  readonly parallel?: boolean;
 }
 
 export class SoftwareVcpu implements Vcpu {
@@ -82,6 +86,8 @@ export class SoftwareVcpu implements Vcpu {
   private readonly procedures: Procedures;
   private readonly interpreter: Interpreter;
   private readonly real: boolean;
+  private readonly parallel: boolean;
+  private readonly realChunk: number;
   private readonly bytes: Uint8Array;
   private unchecked = true;
   private lastLength = 0;
@@ -92,6 +98,8 @@ export class SoftwareVcpu implements Vcpu {
     this.procedures = options.procedures;
     this.interpreter = options.interpreter;
     this.real = options.time === 'real';
+    this.parallel = options.parallel === true;
+    this.realChunk = this.parallel ? PARALLEL_CHUNK : REAL_CHUNK;
     const { buffer } = options.memory;
     this.bytes = new Uint8Array(buffer);
     this.state = new StateView(buffer, options.area);
@@ -214,6 +222,15 @@ export class SoftwareVcpu implements Vcpu {
 
   // --- VM entry ---
   enter(budgetTicks: number): VmExit {
+    if (!this.parallel) return this.run(budgetTicks);
+    this.procedures.run_begin();
+    try {
+      return this.run(budgetTicks);
+    } finally {
+      this.procedures.run_end();
+    }
+  }
+  private run(budgetTicks: number): VmExit {
     const { state, procedures } = this;
     if (this.unchecked) {
       const failed = [...checkControls(this.controls), ...checkGuestState(this.readState(), this.controls)];
@@ -243,7 +260,8 @@ export class SoftwareVcpu implements Vcpu {
       const activity = state.u32(AT.activity);
       if (activity === 1) return this.exits.plain('hlt');
       if (activity !== 0) return this.exits.plain('preemptionTimer');
-      const budget = this.real ? REAL_CHUNK : Math.min(left, CHUNK);
+      if (this.parallel) procedures.run_point();
+      const budget = this.real ? this.realChunk : Math.min(left, CHUNK);
       left -= this.runFor(budget);
       if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
     }

@@ -56,6 +56,11 @@ export const SLOT_COUNT = 48;
 export const REPLAY = { sizeBytes: 32, kind: 0, sizeField: 4, address: 8, value: 16 } as const;
 export const REPLAY_COUNT = 32;
 
+/** Words that all vCPUs of a domain share, each in a cache line of its own. */
+export const SHARED = { sizeBytes: 256, exclusive: 0, codeLock: 64, pairLock: 128 } as const;
+/** As many code bytes as a block can have. */
+export const CODE_COPY_BYTES = 512;
+
 /** lazy-flag kinds, stored in flagsKind as kind * 4 + log2(width / 8). */
 export const FLAGS_KIND = { word: 0, add: 1, sub: 2, logic: 3, result: 4 } as const;
 
@@ -232,6 +237,14 @@ const SPEC: readonly FieldSpec[] = [
     'record of translated code: what procedures read of the instruction being executed',
     RECORD.sizeBytes,
   ),
+  // several vCPUs on threads of their own: core/parallel.ts
+  field('parallel', 'u32', '1: vCPUs of the domain run on several threads at once'),
+  field('shared', 'u32', 'host address of the words that all vCPUs of the domain share: SHARED'),
+  field('running', 'u32', '1 while the vCPU may touch guest memory; 0 at a safe point'),
+  field('exclusive', 'u32', '1: the current instruction has the domain for itself'),
+  field('stalePages', 'u32', '1: there are bits in the map of stale pages'),
+  field('staleMap', 'u32', 'host address: bit per RAM page that another vCPU wrote code of'),
+  field('codeCopy', 'bytes', 'code bytes as they were when their block was decoded', CODE_COPY_BYTES),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

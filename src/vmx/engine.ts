@@ -15,6 +15,8 @@ export interface EngineVmOptions {
   /** Bytes of buffer behind the RAM that are no RAM: the board maps ROMs and video memory there by slots. A multiple of 4096. */
   readonly extraBytes?: number;
   readonly vcpus: number;
+  /** vCPUs (by index) that the calling thread runs, where other threads run the others at the same time; all when absent. */
+  readonly residents?: readonly number[];
   /** CPUID features (names of `arch`) of the processor: instructions of others are undefined. All that the engine has when absent. */
   readonly features?: ReadonlySet<string>;
   /** `virtual`: the TSC advances by one per retired instruction. `real`: it follows the host's monotonic clock. */
@@ -37,10 +39,21 @@ export interface EngineProbe {
   readonly checks: readonly EngineCheck[];
 }
 
+/** What another thread needs to run vCPUs of a VM. Can be posted to it. */
+export interface VmShare {
+  readonly engine: Engine['name'];
+  /** Kick word of every vCPU. */
+  readonly kickWords: readonly Int32Array[];
+  /** The engine's own. */
+  readonly data: unknown;
+}
+
 export interface Engine {
   readonly name: 'software' | 'kvm';
   probe(): Promise<EngineProbe>;
   createVm(options: EngineVmOptions): Promise<EngineVm>;
+  /** Makes the vCPUs `residents` of a VM that another thread has created. Absent where an engine's VMs stay on one thread. */
+  attachVcpus?(share: VmShare, residents: readonly number[], nowNs: () => number): Promise<readonly Vcpu[]>;
 }
 
 export interface EngineVm {
@@ -48,7 +61,10 @@ export interface EngineVm {
   readonly memory: GuestMemory;
   /** Offset in the memory's buffer of the `extraBytes` asked for. */
   readonly extraOffset?: number;
+  /** The calling thread's vCPUs. */
   readonly vcpus: readonly Vcpu[];
+  /** For the threads of the other vCPUs; there when `residents` were named. */
+  readonly share?: VmShare;
   /** Releases host resources; the VM must not be used after. */
   close(): void;
 }

@@ -3,11 +3,12 @@
 import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
-  AREA_SIZE_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  AREA_SIZE_BYTES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
 import { translate_exec } from './memory';
+import { code_lock, code_unlock, exclusive_begin, exclusive_end, memory_fence, parallel, post_stale_page, take_stale_pages } from './parallel';
 import { jump_cache_flush, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
@@ -55,6 +56,41 @@ export function flush_blocks(): void {
   store<u32>(ST, load<u32>(ST, S_ARENA), S_ARENA_NEXT);
   jump_cache_flush();
 }
+/** Bits of the 64-byte lines of its page that the code at `host` touches. */
+@inline function lines_of(host: usize, bytes: usize): u64 {
+  const first = (host >> 6) & 63;
+  const last = min<usize>(63, ((host & 0xfff) + (bytes ? bytes - 1 : 0)) >> 6);
+  return (<u64>0xffff_ffff_ffff_ffff >> (63 - <u64>(last - first))) << <u64>first;
+}
+/** The code at `host` is what it was when its block was decoded. */
+function unchanged(host: usize, bytes: usize): bool {
+  for (let i: usize = 0; i < bytes; i++) if (load<u8>(host + i) != load<u8>(ST + i, S_CODE_COPY)) return false;
+  return true;
+}
+/**
+ * Marks the lines of a block while other threads may write them: marks, takes the page's write tags from every vCPU, then
+ * looks whether the bytes are still those that were decoded; else decodes anew. Returns the number of code bytes.
+ */
+function mark_for_all(host: usize, block: usize, page: usize, decoded: usize): usize {
+  const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
+  let bytes = decoded;
+  while (true) {
+    const lines = lines_of(host, bytes);
+    if ((atomic.load<u64>(map) & lines) != lines) {
+      code_lock();
+      // a vCPU that had a tag may be between its check and its store: it is waited for
+      if (atomic.or<u64>(map, lines) == 0 && tlb_protect_page(host)) {
+        exclusive_begin();
+        exclusive_end();
+      }
+      code_unlock();
+    }
+    if (unchanged(host, bytes)) return bytes;
+    store<u32>(ST, <u32>block, S_ARENA_NEXT);
+    memory.copy(ST + S_CODE_COPY, host, min<usize>(CODE_COPY_BYTES, 4096 - (host & 4095)));
+    bytes = <usize>build_block(<i32>host, <i32>block, 0);
+  }
+}
 /** Block at a host address, built when absent. */
 function block_at(host: usize): usize {
   const key = (<u64>host << 8) | <u64>(load<u32>(ST, S_MODE_KEY) & 0xff);
@@ -62,29 +98,43 @@ function block_at(host: usize): usize {
   if (known) return known;
   if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
   const block: usize = load<u32>(ST, S_ARENA_NEXT);
-  const bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
+  const page = (host - <usize>load<u32>(ST, S_RAM_HOST)) >> 12;
+  const marked = page < <usize>load<u32>(ST, S_RAM_PAGES);
+  if (marked && parallel()) memory.copy(ST + S_CODE_COPY, host, min<usize>(CODE_COPY_BYTES, 4096 - (host & 4095)));
+  let bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
   store<u64>(ST, load<u64>(ST, S_BLOCKS_BUILT) + 1, S_BLOCKS_BUILT);
   const slot = hash_of(key, ST);
   store<u32>(block, load<u32>(slot), BLOCK_NEXT_IN_HASH);
   store<u64>(block, key, BLOCK_KEY);
   store<u32>(slot, <u32>block);
-  const page = (host - <usize>load<u32>(ST, S_RAM_HOST)) >> 12;
-  if (page < <usize>load<u32>(ST, S_RAM_PAGES)) {
+  if (marked) {
+    if (parallel()) bytes = mark_for_all(host, block, page, bytes);
     const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
     const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
-    if (load<u64>(map) == 0) tlb_protect_page(host);
-    const first = (host >> 6) & 63;
-    const last = min<usize>(63, ((host & 0xfff) + (bytes ? bytes - 1 : 0)) >> 6);
-    store<u64>(map, load<u64>(map) | ((<u64>0xffff_ffff_ffff_ffff >> (63 - <u64>(last - first))) << <u64>first));
+    if (!parallel()) {
+      if (load<u64>(map) == 0) tlb_protect_page(host);
+      store<u64>(map, load<u64>(map) | lines_of(host, bytes));
+    }
     store<u32>(block, load<u32>(head), BLOCK_NEXT_IN_PAGE);
     store<u32>(head, <u32>block);
   }
   return block + BLOCK_SIZE_BYTES;
 }
-/** Drops the blocks of a page in every vCPU of the domain. */
+/** Drops this vCPU's blocks of a page. */
+export function forget_own_page(page: usize): void {
+  forget_page_of(ST, page);
+}
+/** Drops the blocks of a page in every vCPU of the domain; in those of other threads at their next safe point. */
 function forget_page(page: usize): void {
   const count = load<u32>(ST, S_VCPU_COUNT);
   let area: usize = load<u32>(ST, S_FIRST_AREA);
+  if (parallel()) {
+    // cleared before it is told: lines marked since are dropped too
+    atomic.store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
+    for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) if (area != ST) post_stale_page(area, page);
+    forget_page_of(ST, page);
+    return;
+  }
   for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) forget_page_of(area, page);
   store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
 }
@@ -110,6 +160,7 @@ function forget_page_of(area: usize, page: usize): void {
 }
 /** RAM at `host` was or is about to be written: blocks of the touched 64-byte lines are dropped with their page. */
 export function code_written(host: usize, size: i32): void {
+  memory_fence();
   const base = <usize>load<u32>(ST, S_RAM_HOST);
   let at = host;
   let left = <usize>size;
@@ -231,6 +282,7 @@ export function enter_code(): usize {
   return u;
 }
 @inline function go(rip: u64): usize {
+  if (load<u32>(ST, S_STALE_PAGES)) take_stale_pages();
   if (load<i32>(ST, S_BUDGET) < NEAR_END || (load<u32>(ST, S_PRIMARY) & WINDOWS && load<u32>(ST, S_UNWIND) != UNWIND_NONE)) {
     store<u64>(ST, wrap(rip), S_RIP);
     store<u32>(ST, UNWIND_NONE, S_UNWIND);

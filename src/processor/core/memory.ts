@@ -6,6 +6,7 @@ import {
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
   S_BOUNCE,
+  S_EXCLUSIVE,
   S_EXIT_LINEAR,
   S_EXIT_PHYSICAL,
   S_EXIT_SIZE,
@@ -18,6 +19,7 @@ import {
   TLB_SIZE_BYTES,
   TLB_WRITE_TAG,
 } from './generated/layout';
+import { exclusive_begin, exclusive_end, parallel } from './parallel';
 import { ACCESS_EXEC, ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, code_lines, note_write } from './paging';
 import { REPLAY_MMIO_READ, REPLAY_MMIO_WRITE, replay, replay_value } from './replay';
 import { cpl, FLAG_AC, ia32e, KEY_DEBUG, long64, mode_key, rflags, UD } from './state';
@@ -170,17 +172,23 @@ export function mem_read_slow(linear: u64, size: i32): i32 {
 export function mem_write_slow(linear: u64, size: i32): i32 {
   return write_bounce(linear, size as u32, data_access()) ? 0 : 1;
 }
+/** What mem_rmw_slow() has copied to the bounce buffer is memory, no device. */
+let rmw_in_ram: bool = false;
 /** Checks write permission; pointer to the current value: direct, or the bounce buffer (then mem_write_slow follows); 0: unwind. */
 export function mem_rmw_slow(linear: u64, size: i32): i32 {
   const access = data_access() | ACCESS_WRITE;
   const first = 4096 - ((linear & PAGE) as i32);
   if (size > first) {
     if (fill(next_page(linear, access), access)) return 0;
+    rmw_in_ram = fill_host != 0;
     if (fill(linear, access)) return 0;
+    if (!fill_host) rmw_in_ram = false;
   } else {
     if (fill(linear, access)) return 0;
     if (look_at(linear, size, access)) return 0;
-    if (fill_writable && code_lines(fill_host) == 0) return fill_host as i32;
+    rmw_in_ram = fill_host != 0;
+    if (fill_writable && code_lines(fill_host) == 0 && (!parallel() || write_direct(linear, size, access)))
+      return fill_host as i32;
     if (fill_host) {
       memory.copy(ST + S_BOUNCE, fill_host, size);
       return (ST + S_BOUNCE) as i32;
@@ -190,6 +198,29 @@ export function mem_rmw_slow(linear: u64, size: i32): i32 {
   if (p == 0) return 0;
   if (p != ST + S_BOUNCE) memory.copy(ST + S_BOUNCE, p, size);
   return (ST + S_BOUNCE) as i32;
+}
+
+/**
+ * A locked read-modify-write of `size` bytes at `host` (from a TLB entry or mem_rmw_slow()) that no single atomic
+ * instruction can do: stops the other vCPUs. Pointer to the current value as of mem_rmw_slow(), 0: unwind.
+ */
+export function locked_begin(host: i32, linear: u64, size: i32): i32 {
+  if (host != (ST + S_BOUNCE) as i32) {
+    exclusive_begin();
+    return host;
+  }
+  // each access to a device is a VM exit of its own: there is no lock on that bus
+  if (!rmw_in_ram) return host;
+  exclusive_begin();
+  const p = mem_rmw_slow(linear, size);
+  if (p == 0) exclusive_end();
+  return p;
+}
+/** The end of what locked_begin() began. */
+export function locked_end(host: i32, size: i32): void {
+  if (!load<u32>(ST, S_EXCLUSIVE)) return;
+  if (host != (ST + S_BOUNCE) as i32) note_write(host as usize, size as u32);
+  exclusive_end();
 }
 
 /** Host pointer for fetching code at `linear`; 0: unwind. Code can only be fetched from memory slots: elsewhere #UD. */

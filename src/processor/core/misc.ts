@@ -3,7 +3,8 @@ import { ST } from './env';
 import { gp0, raise } from './exceptions';
 import { set_zero_flag } from './flags';
 import { S_BOUNCE } from './generated/layout';
-import { bad, data_access, mem_rmw_slow, mem_write_slow, read_sized, write_direct } from './memory';
+import { locked_begin, locked_end, bad, data_access, mem_rmw_slow, mem_write_slow, read_sized, write_direct } from './memory';
+import { pair_lock, pair_unlock, parallel } from './parallel';
 import { stack_fault, stack_read, stack_write } from './segments';
 import { BR, gpr, RAX, RBP, RBX, RCX, RDX, RSP, set_gpr, set_gpr_bits, set_sp, stack_mask } from './state';
 
@@ -62,16 +63,22 @@ function finish(p: usize, linear: u64, size: u32): i32 {
   return p == ST + S_BOUNCE && !mem_write_slow(linear, size as i32) ? 1 : 0;
 }
 export function cmpxchg8b(linear: u64): i32 {
-  const p = modify(linear, 8);
+  let p = modify(linear, 8);
   if (p == 0) return 1;
   const expected = (gpr(RAX) & 0xffff_ffff) | (gpr(RDX) << 32);
   const replacement = (gpr(RBX) & 0xffff_ffff) | (gpr(RCX) << 32);
+  if (parallel() && (((p as u32) & 7) != 0 || p == ST + S_BOUNCE)) {
+    p = locked_begin(p as i32, linear, 8) as usize;
+    if (p == 0) return 1;
+  }
   let old: u64;
   if (((p as u32) & 7) == 0 && p != ST + S_BOUNCE) old = atomic.cmpxchg<u64>(p, expected, replacement);
   else {
     old = load<u64>(p);
     if (old == expected) store<u64>(p, replacement);
-    if (finish(p, linear, 8)) return 1;
+    const failed = finish(p, linear, 8);
+    locked_end(p as i32, 8);
+    if (failed) return 1;
   }
   if (old != expected) {
     set_gpr(RAX, old & 0xffff_ffff);
@@ -82,16 +89,36 @@ export function cmpxchg8b(linear: u64): i32 {
 }
 export function cmpxchg16b(linear: u64): i32 {
   if (linear & 15) return gp0();
-  const p = modify(linear, 16);
+  let p = modify(linear, 16);
   if (p == 0) return 1;
-  const low = load<u64>(p);
-  const high = load<u64>(p, 8);
-  const equal = low == gpr(RAX) && high == gpr(RDX);
-  if (equal) {
-    store<u64>(p, gpr(RBX));
-    store<u64>(p, gpr(RCX), 8);
+  const direct = parallel() && p != ST + S_BOUNCE;
+  if (direct) pair_lock();
+  else if (parallel()) {
+    p = locked_begin(p as i32, linear, 16) as usize;
+    if (p == 0) return 1;
   }
-  if (finish(p, linear, 16)) return 1;
+  let low = load<u64>(p);
+  let high = load<u64>(p, 8);
+  let equal = low == gpr(RAX) && high == gpr(RDX);
+  if (direct) {
+    // others may have half of it by an 8-byte operation meanwhile
+    if (equal) low = atomic.cmpxchg<u64>(p, low, gpr(RBX));
+    equal = equal && low == gpr(RAX);
+    if (equal) {
+      high = atomic.cmpxchg<u64>(p + 8, high, gpr(RCX));
+      equal = high == gpr(RDX);
+      if (!equal) atomic.cmpxchg<u64>(p, gpr(RBX), low);
+    }
+    pair_unlock();
+  } else {
+    if (equal) {
+      store<u64>(p, gpr(RBX));
+      store<u64>(p, gpr(RCX), 8);
+    }
+    const failed = finish(p, linear, 16);
+    locked_end(p as i32, 16);
+    if (failed) return 1;
+  }
   if (!equal) {
     set_gpr(RAX, low);
     set_gpr(RDX, high);

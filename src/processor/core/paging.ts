@@ -36,6 +36,7 @@ import {
   GP,
   rflags,
 } from './state';
+import { memory_fence, parallel } from './parallel';
 import { walk_result } from './tlb';
 
 export { drop_smap_entries } from './tlb';
@@ -79,6 +80,7 @@ export function code_lines(host: usize): u64 {
 }
 /** Tells the block cache when bytes with translated code were written; [host, host + size) lies in one page. */
 export function note_write(host: usize, size: u32): void {
+  memory_fence();
   const lines = code_lines(host);
   if (lines == 0) return;
   const first = ((host as u32) >> 6) & 63;
@@ -96,12 +98,16 @@ export function phys_read32(gpa: u64): u32 {
   const host = phys_host(gpa);
   return host ? load<u32>(host) : ~(0 as u32);
 }
-/** Sets accessed and dirty bits of a paging-structure entry. */
-function set_entry_bits(gpa: u64, bits: u8): void {
+/** Sets accessed and dirty bits of a paging-structure entry that was read as `entry`; false: it has changed since. */
+function set_entry_bits(gpa: u64, entry: u64, bits: u64): bool {
   const host = phys_host(gpa);
-  if (host == 0 || slot_flags & SLOT_READ_ONLY) return;
-  atomic.or<u8>(host, bits);
+  if (host == 0 || slot_flags & SLOT_READ_ONLY) return true;
+  if (!parallel()) store<u8>(host, load<u8>(host) | (bits as u8));
+  else if (wide) {
+    if (atomic.cmpxchg<u64>(host, entry, entry | bits) != entry) return false;
+  } else if (atomic.cmpxchg<u32>(host, entry as u32, (entry | bits) as u32) != (entry as u32)) return false;
   note_write(host, 1);
+  return true;
 }
 
 function fault(linear: u64, access: u32, code: u32): i32 {
@@ -118,7 +124,11 @@ function fault(linear: u64, access: u32, code: u32): i32 {
 let used0: u64 = 0;
 let used1: u64 = 0;
 let used2: u64 = 0;
+let value0: u64 = 0;
+let value1: u64 = 0;
+let value2: u64 = 0;
 let leaf: u64 = 0;
+let wide: bool = false; // entries have 64 bits
 let leafValue: u64 = 0;
 let physical: u64 = 0;
 let all: u64 = 0; // AND of the entries: bits 1 (R/W) and 2 (U/S)
@@ -131,6 +141,7 @@ function walk64(linear: u64, access: u32, level: u32, table: u64): i32 {
   let reserved: u64 = ~load<u64>(ST, S_PHYSICAL_MASK) & 0x000f_ffff_ffff_f000;
   if (!(efer() & EFER_NXE)) reserved |= 0x8000_0000_0000_0000;
   if (level == 2) reserved |= 0x7ff0_0000_0000_0000;
+  wide = true;
   used0 = used1 = used2 = ~(0 as u64);
   while (true) {
     shift = 12 + 9 * (level - 1);
@@ -153,9 +164,16 @@ function walk64(linear: u64, access: u32, level: u32, table: u64): i32 {
       return 0;
     }
     if (!(entry & 0x20)) {
-      if (level == 4) used0 = address;
-      else if (level == 3) used1 = address;
-      else used2 = address;
+      if (level == 4) {
+        used0 = address;
+        value0 = entry;
+      } else if (level == 3) {
+        used1 = address;
+        value1 = entry;
+      } else {
+        used2 = address;
+        value2 = entry;
+      }
     }
     table = entry & physicalMask;
     level--;
@@ -163,6 +181,7 @@ function walk64(linear: u64, access: u32, level: u32, table: u64): i32 {
   return 1;
 }
 function walk32(linear: u64, access: u32): i32 {
+  wide = false;
   used0 = used1 = used2 = ~(0 as u64);
   const address = (load<u64>(ST, S_CR3) & 0xffff_f000) + ((linear >> 22) << 2);
   const directory = phys_read32(address);
@@ -178,7 +197,10 @@ function walk32(linear: u64, access: u32): i32 {
     physical = high | (directory as u64 & 0xffc0_0000) | (linear & 0x003f_ffff);
     return 0;
   }
-  if (!(directory & 0x20)) used2 = address;
+  if (!(directory & 0x20)) {
+    used2 = address;
+    value2 = directory as u64;
+  }
   shift = 12;
   leaf = (directory as u64 & 0xffff_f000) + (((linear >> 12) & 1023) << 2);
   const entry = phys_read32(leaf);
@@ -224,11 +246,15 @@ export function walk(linear: u64, access: u32): i32 {
   if (access & ACCESS_WRITE && !writable) return fault(linear, access, 1);
   if (access & ACCESS_EXEC && nx) return fault(linear, access, 1);
 
-  if (used0 != ~(0 as u64)) set_entry_bits(used0, 0x20);
-  if (used1 != ~(0 as u64)) set_entry_bits(used1, 0x20);
-  if (used2 != ~(0 as u64)) set_entry_bits(used2, 0x20);
-  const wanted: u32 = access & ACCESS_WRITE ? 0x60 : 0x20;
-  if ((leafValue as u32 & wanted) != wanted) set_entry_bits(leaf, wanted as u8);
+  const wanted: u64 = access & ACCESS_WRITE ? 0x60 : 0x20;
+  // an entry that another processor has changed meanwhile must not get the bits: the walk starts anew
+  if (
+    (used0 != ~(0 as u64) && !set_entry_bits(used0, value0, 0x20)) ||
+    (used1 != ~(0 as u64) && !set_entry_bits(used1, value1, 0x20)) ||
+    (used2 != ~(0 as u64) && !set_entry_bits(used2, value2, 0x20)) ||
+    ((leafValue & wanted) != wanted && !set_entry_bits(leaf, leafValue, wanted))
+  )
+    return walk(linear, access);
   let rights: u32 = 0;
   if (writable) rights |= RIGHT_WRITE;
   if (userPage) rights |= RIGHT_USER;

@@ -15,6 +15,7 @@ import {
 } from './generated/layout';
 import { bad, data_access, read_sized, tlb_entry, write_direct, write_sized } from './memory';
 import { ACCESS_WRITE, note_write } from './paging';
+import { parallel } from './parallel';
 import { current_rip, go_to } from './position';
 import { segment_linear } from './segments';
 import {
@@ -139,7 +140,7 @@ export function string_movs(size: u32, addrBits: u32, rep: u32, segment: u32): i
       if (s && d) {
         const total = (n * (size as u64)) as u32;
         copy_forward(d, s, total, size);
-        if (!target_is_direct) note_write(d, total);
+        if (!target_is_direct || parallel()) note_write(d, total);
         set_index(RSI, si + (total as u64), addrBits);
         set_index(RDI, di + (total as u64), addrBits);
         left -= n;
@@ -203,7 +204,7 @@ export function string_stos(size: u32, addrBits: u32, rep: u32, segment: u32): i
       if (d) {
         const total = (n * (size as u64)) as u32;
         fill_run(d, value, total, size);
-        if (!target_is_direct) note_write(d, total);
+        if (!target_is_direct || parallel()) note_write(d, total);
         set_index(RDI, di + (total as u64), addrBits);
         left -= n;
         if (rep) set_index(RCX, left, addrBits);

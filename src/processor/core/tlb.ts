@@ -40,6 +40,7 @@ import {
   walk,
 } from './paging';
 import { CR0_PG, CR4_PGE, CR4_SMAP, CR4_SMEP, cr0, cr4, FLAG_AC, KEY_DEBUG, mode_key, rflags } from './state';
+import { memory_fence, parallel } from './parallel';
 import { watched } from './watch';
 
 const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
@@ -114,6 +115,11 @@ export function fill(linear: u64, access: u32): i32 {
   store<u64>(entry, executable ? page : NO_TAG, TLB_EXEC_TAG);
   store<u32>(entry, (host as u32) - (linear as u32), TLB_ADDEND);
   store<u32>(entry, flags, TLB_FLAGS);
+  if (writable && parallel()) {
+    // another vCPU may have marked the page as code since: one of the two sees the other
+    memory_fence();
+    if (code_lines(host)) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  }
   return 0;
 }
 
@@ -187,17 +193,24 @@ export function tlb_flush_page(linear: u64): void {
   }
   jump_cache_flush();
 }
-/** The RAM page at `host` now holds translated code: stores to it must take the slow path, on every vCPU of the domain. */
-export function tlb_protect_page(host: usize): void {
+/**
+ * The RAM page at `host` now holds translated code: stores to it must take the slow path, on every vCPU of the domain.
+ * True: another vCPU had a tag.
+ */
+export function tlb_protect_page(host: usize): bool {
   const page = (host as u32) & ~(4095 as u32);
   const count = load<u32>(ST, S_VCPU_COUNT);
+  let others = false;
   let area = load<u32>(ST, S_FIRST_AREA) as usize;
   for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) {
     const end = area + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
     for (let entry = area + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
       const tag = load<u64>(entry, TLB_WRITE_TAG);
-      if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page)
+      if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page) {
         store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+        if (area != ST) others = true;
+      }
     }
   }
+  return others;
 }

@@ -24,6 +24,8 @@ export interface StaticFacts {
   readonly flat: boolean;
   /** 16-byte memory operands must be aligned. */
   readonly aligned: boolean;
+  /** The instruction is locked and other threads run vCPUs of the same memory: its read-modify-write is atomic. */
+  readonly lock?: boolean;
 }
 
 /** Where operands live and how control leaves: the difference between interpreter and translated code. */

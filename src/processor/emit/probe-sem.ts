@@ -73,6 +73,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
     write: (o: Operand) => touches(o, true),
     update: (o: Operand, f: (v: null) => null) => {
       touches(o, true);
+      if (o.kind === 'mem') fact('lock');
       f(null);
     },
     effectiveAddress: () => {
@@ -154,6 +155,7 @@ export function factsOf(form: Form): StaticFacts[] {
   const aligned = form.row.encoding.aligned === true;
   const { opBits, long } = form;
   const list: StaticFacts[] = [];
+  const canLock = form.mem && (form.lockable || form.locked);
   for (const rep of reps) {
     if (long) {
       for (const addrBits of [64, 32] as const)
@@ -164,5 +166,5 @@ export function factsOf(form: Form): StaticFacts[] {
           for (const flat of [true, false]) list.push({ opBits, addrBits, long, stackBits, rep, flat, aligned });
     }
   }
-  return list;
+  return canLock ? list.flatMap((facts) => [facts, { ...facts, lock: true }]) : list;
 }

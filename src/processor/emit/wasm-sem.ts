@@ -143,6 +143,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.f.end();
     });
     this.f.get(host);
+    if (this.binding.facts.lock === true) {
+      this.updateLocked(linear, host, bits, f);
+      return;
+    }
     const old = this.loadHost(bits);
     this.deferred = [];
     const result = f(old);
@@ -161,6 +165,63 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     this.f.end();
     this.binding.translation?.afterSlowWrite(this);
     this.f.end();
+    for (const effect of later) effect();
+  }
+  /**
+   * The same as one atomic operation among the vCPUs' threads. Aligned memory: load, compute, compare-and-exchange until
+   * nothing came between. Else (unaligned, page-crossing, on a page with translated code) with all other vCPUs stopped.
+   * On the wasm stack: the host address, which is also in local `host`.
+   */
+  private updateLocked(linear: Value, host: number, bits: Bits, f: (old: Value) => Value): void {
+    const size = bits / 8;
+    const code = this.f;
+    const alone = this.temp('i32');
+    const bounce = (): FunctionBuilder => this.state().i32(at('bounce')).op('i32.add');
+    code
+      .i32(size - 1)
+      .op('i32.and')
+      .get(host);
+    bounce().op('i32.eq').op('i32.or').tee(alone).if(false);
+    code.get(host);
+    this.push_(linear);
+    code.i32(size);
+    this.call_('locked_begin');
+    code.tee(host).op('i32.eqz').if(false);
+    this.binding.unwind(this);
+    code.end().end();
+    const again = code.loop();
+    code.get(host);
+    const old = this.loadHost(bits);
+    this.deferred = [];
+    const result = f(old);
+    const later = this.deferred;
+    this.deferred = null;
+    code.get(alone).if(false);
+    code.get(host);
+    this.push_(result);
+    this.storeHost(bits);
+    code.get(host);
+    bounce().op('i32.eq').if(false);
+    this.push_(linear);
+    code.i32(size);
+    this.call_('mem_write_slow');
+    code.op('i32.eqz').if(false);
+    code.get(host).i32(size);
+    this.call_('locked_end');
+    this.binding.unwind(this);
+    code.end();
+    this.binding.translation?.afterSlowWrite(this);
+    code.end();
+    code.get(host).i32(size);
+    this.call_('locked_end');
+    code.else();
+    code.get(host);
+    this.push_(old);
+    this.push_(result);
+    code.cmpxchg(bits as 8 | 16 | 32 | 64);
+    this.push_(old);
+    code.op(bits === 64 ? 'i64.ne' : 'i32.ne').brIf(again, false);
+    code.end().end();
     for (const effect of later) effect();
   }
   private later(effect: () => void): void {

@@ -154,6 +154,9 @@ const MEMORY_OP = {
 } as const;
 export type MemoryOpName = keyof typeof MEMORY_OP;
 
+/** Atomic compare-and-exchange: opcode after the 0xfe prefix, alignment. WebAssembly threads proposal. */
+const CMPXCHG = { 8: [0x4a, 0], 16: [0x4b, 1], 32: [0x48, 2], 64: [0x49, 3] } as const;
+
 /** SIMD opcodes after the 0xfd prefix. WebAssembly Core Specification 2.0, "Vector Instructions". */
 export const SIMD: Readonly<Record<string, number>> = {
   'v128.load': 0,
@@ -376,6 +379,12 @@ export class FunctionBuilder {
     const [code, align] = MEMORY_OP[name];
     // Guest data has no alignment: claim none for data, keep natural alignment as a hint only.
     this.code.u8(code).uleb(align).uleb(offset);
+    return this;
+  }
+  /** Atomic compare-and-exchange of `bits`: address, expected, replacement -> old value, zero-extended. */
+  cmpxchg(bits: 8 | 16 | 32 | 64): this {
+    const [code, align] = CMPXCHG[bits];
+    this.code.u8(0xfe).uleb(code).uleb(align).uleb(0);
     return this;
   }
   simd(name: string): this {

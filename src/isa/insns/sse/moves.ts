@@ -238,12 +238,18 @@ const control: readonly Instruction[] = [
   ...(
     [
       ['lfence', '/5', 'sse2', 'SDM 2A "LFENCE—Load Fence"'],
-      ['mfence', '/6', 'sse2', 'SDM 2B "MFENCE—Memory Fence"'],
       ['sfence', '/7', 'sse', 'SDM 2B "SFENCE—Store Fence"'],
     ] as const
   ).map(([name, digit, feature, sdm]) =>
     insn(name, { sdm, encodings: [by(feature, `np 0f ae ${digit} mod=3`, [])], execute: nothing }),
   ),
+  insn('mfence', {
+    sdm: 'SDM 2B "MFENCE—Memory Fence"',
+    encodings: [by('sse2', 'np 0f ae /6 mod=3', [])],
+    execute(s) {
+      s.call('memory_fence');
+    },
+  }),
   insn('clflush', {
     sdm: 'SDM 2A "CLFLUSH—Flush Cache Line"',
     encodings: [by('clfsh', 'np 0f ae /7', [Mb])],
