@@ -1,17 +1,20 @@
 // npm run bench -- [kernels|exits|boot|all] [--runs N] [--json FILE]: measures the software engine on this computer.
+// npm run bench -- --peers ...: beside other programs that run the same guests (bench/peers).
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bootSection } from './boot.js';
 import { exitSection } from './exits.js';
 import { kernelSection } from './kernels.js';
 import { hostDetails, printHost, printSection, residentMib, type Section } from './output.js';
+import { PEERS_USAGE, peersMain } from './peers/index.js';
 
 const SECTIONS: Readonly<Record<string, (runs: number) => Promise<Section>>> = {
   kernels: (runs) => kernelSection(Math.max(runs, 7)),
   exits: exitSection,
   boot: bootSection,
 };
-const USAGE = `usage: npm run bench -- [${Object.keys(SECTIONS).join('|')}|all] [--runs N] [--json FILE]`;
+const USAGE = `usage: npm run bench -- [${Object.keys(SECTIONS).join('|')}|all] [--runs N] [--json FILE]
+${PEERS_USAGE}`;
 
 function options(): { names: string[]; runs: number; json: string | undefined } {
   const { values, positionals } = parseArgs({
@@ -29,6 +32,11 @@ function options(): { names: string[]; runs: number; json: string | undefined } 
 }
 
 async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes('--peers')) {
+    await peersMain(args.filter((a) => a !== '--peers'));
+    return;
+  }
   const { names, runs, json } = options();
   const host = hostDetails();
   printHost(host);

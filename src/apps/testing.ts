@@ -1,3 +1,10 @@
 // What the room publishes for end-to-end tests: its engines and its guest images.
 export { createSoftwareEngine, engines } from './cli/index.js';
-export { buildInitramfs, busyboxInitramfs, ensureImage, type InitramfsOptions, UP_BANNER } from './images/index.js';
+export {
+  buildInitramfs,
+  busyboxInitramfs,
+  cacheFolder,
+  ensureImage,
+  type InitramfsOptions,
+  UP_BANNER,
+} from './images/index.js';

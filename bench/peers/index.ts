@@ -1,0 +1,152 @@
+// npm run bench -- --peers: the same guests in Pcanel, QEMU, v86 and Bochs, one after the other; see bench/README.md.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { cacheFolder } from '../../src/apps/testing.js';
+import { hostDetails } from '../output.js';
+import { type Bits, buildGuest, nativeResults, repository } from './guest.js';
+import { PEERS, type Peer, pcanel, type ReadyPeer } from './peers.js';
+import { PROGRAMS } from './programs.js';
+import { reportText } from './report.js';
+import { addBoot, type ClockOfHost, type Comparison, emptyResult, type GuestResult } from './results.js';
+import { runBoot } from './run.js';
+
+const OPTIONAL = ['bochs'];
+const DEFAULT_ONLY = PEERS.map((p) => p.name).filter((name) => !OPTIONAL.includes(name));
+export const PEERS_USAGE = `usage: npm run bench -- --peers [--only ${PEERS.map((p) => p.name).join(',')}|none] [--bochs] [--bits 32,64] [--programs a,b]
+  [--boots N] [--cores 1,2] [--time real,virtual] [--div N] [--clock wall|cpu] [--silence SECONDS] [--table FILE] [--json FILE]`;
+
+interface Options {
+  readonly peers: readonly Peer[];
+  readonly bits: readonly Bits[];
+  readonly programs: readonly string[];
+  readonly boots: number;
+  readonly cores: readonly (number | null)[];
+  readonly divisor: number;
+  readonly clock: ClockOfHost;
+  readonly silenceS: number;
+  readonly table: string | undefined;
+  readonly json: string | undefined;
+}
+
+function listOf<T extends string>(text: string, option: string, known: readonly T[]): T[] {
+  const words = text.split(',').filter((w) => w !== '');
+  for (const w of words)
+    if (!(known as readonly string[]).includes(w))
+      throw new RangeError(`--${option}: '${w}', expected ${known.join(', ')}`);
+  if (words.length === 0) throw new RangeError(`--${option} is empty, expected ${known.join(', ')}`);
+  return words as T[];
+}
+function numberOf(text: string, option: string, low: number, high: number): number {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < low || n > high)
+    throw new RangeError(`--${option} ${text}: expected ${low} to ${high}`);
+  return n;
+}
+
+function options(args: readonly string[]): Options {
+  const text = (value?: string): { type: 'string'; default?: string } =>
+    value === undefined ? { type: 'string' } : { type: 'string', default: value };
+  const { values: given } = parseArgs({
+    args: [...args],
+    options: {
+      only: text(DEFAULT_ONLY.join(',')),
+      bochs: { type: 'boolean', default: false },
+      bits: text('64,32'),
+      programs: text(PROGRAMS.join(',')),
+      boots: text('3'),
+      cores: text(),
+      time: text('real,virtual'),
+      div: text('1'),
+      clock: text('wall'),
+      silence: text('120'),
+      table: text(),
+      json: text(),
+    },
+  });
+  const { bochs, ...v } = given;
+  const names = PEERS.map((p) => p.name);
+  const only = v.only === 'none' ? [] : listOf(v.only as string, 'only', names);
+  if (bochs) only.push('bochs');
+  const times = listOf(v.time as string, 'time', ['real', 'virtual']);
+  return {
+    peers: [...PEERS.filter((p) => only.includes(p.name)), ...times.map(pcanel)],
+    bits: listOf(v.bits as string, 'bits', ['32', '64']),
+    programs: listOf(v.programs as string, 'programs', PROGRAMS),
+    boots: numberOf(v.boots as string, 'boots', 1, 100),
+    cores: v.cores === undefined ? [null] : v.cores.split(',').map((c) => numberOf(c, 'cores', 1, 64)),
+    divisor: numberOf(v.div as string, 'div', 1, 10000),
+    clock: listOf(v.clock as string, 'clock', ['wall', 'cpu'])[0] as ClockOfHost,
+    silenceS: numberOf(v.silence as string, 'silence', 1, 100000),
+    table: v.table,
+    json: v.json,
+  };
+}
+
+const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+interface Prepared {
+  readonly peer: Peer;
+  readonly ready: ReadyPeer;
+}
+
+/** One comparison with a number of cores; boots alternate between the peers, so that a busy host disturbs all alike. */
+async function compare(o: Options, prepared: readonly Prepared[], cores: number | null): Promise<GuestResult[]> {
+  const guests: GuestResult[] = [];
+  for (const bits of o.bits) {
+    const guest = await buildGuest(bits, join(cacheFolder(), 'bench'), o.programs, o.divisor);
+    const native = Object.fromEntries(await nativeResults(guest, 3));
+    const able = prepared.filter(({ peer }) => peer.bits.includes(bits));
+    const result: GuestResult = {
+      bits,
+      kernel: guest.kernelSource,
+      native,
+      peers: able.map(({ peer, ready }) => emptyResult(peer.name, ready.label, ready.version)),
+    };
+    for (let n = 0; n < o.boots; n++) {
+      for (const [i, { ready }] of able.entries()) {
+        const to = result.peers[i] as GuestResult['peers'][number];
+        const boot = await runBoot(ready.command(guest), { cores, silenceS: o.silenceS }, guest.programs);
+        addBoot(to, boot, native);
+        const total = [...boot.programs.values()].reduce((s, p) => s + p.seconds, boot.bootSeconds);
+        say(`${bits}-bit boot ${n + 1} of ${o.boots}: ${to.label}: ${boot.failure ?? `${total.toFixed(1)} s`}`);
+      }
+    }
+    guests.push(result);
+  }
+  return guests;
+}
+
+/** Runs `--peers` with its arguments. */
+export async function peersMain(args: readonly string[]): Promise<void> {
+  const o = options(args);
+  const skipped: string[] = [];
+  const prepared: Prepared[] = [];
+  for (const peer of o.peers) {
+    try {
+      prepared.push({ peer, ready: await peer.prepare(join(cacheFolder(), 'bench')) });
+    } catch (error) {
+      skipped.push(`${peer.name}: ${reason(error)}`);
+      say(`${peer.name} skipped: ${reason(error)}`);
+    }
+  }
+  const all: Comparison[] = [];
+  for (const cores of o.cores) {
+    const host = hostDetails();
+    const guests = await compare(o, prepared, cores);
+    const command = `npm run bench -- --peers ${args.join(' ')}`.trimEnd();
+    const comparison: Comparison = { host, command, cores, boots: o.boots, divisor: o.divisor, guests, skipped };
+    all.push(comparison);
+  }
+  const text = all.map((c) => reportText(c, o.clock)).join('\n');
+  process.stdout.write(text);
+  const folder = join(repository, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  const json = `${JSON.stringify(all, null, 1)}\n`;
+  const name = `peers-${(all[0] as Comparison).host.date.replace(/[:.]/g, '-')}`;
+  writeFileSync(o.json ?? join(folder, `${name}.json`), json);
+  writeFileSync(join(folder, `${name}.txt`), text);
+  if (o.table !== undefined) writeFileSync(o.table, text);
+  say(`results in bench/results/${name}.*`);
+}
