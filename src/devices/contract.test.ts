@@ -11,6 +11,7 @@ import {
   mc146818,
   PciFunctions,
   pciHostBridge,
+  pcTestdev,
   postPort,
   uart16550,
 } from './index.js';
@@ -131,5 +132,16 @@ run(
     pciHostBridge,
     () => ({ functions: new PciFunctions() }),
     (b) => b.write('regs', 0, 0x80000800, 4),
+  ),
+);
+run(
+  deviceContract(
+    pcTestdev,
+    () => ({}),
+    (b) => {
+      b.write('data', 1, 0x1234, 2);
+      b.write('irq', 14, 1);
+      b.write('memory', 0x8000, 0x12345678, 4);
+    },
   ),
 );

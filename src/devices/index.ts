@@ -14,6 +14,7 @@ export * from './chipset/io-apic.js';
 export * from './chipset/local-apic.js';
 export * from './chipset/mc146818.js';
 export * from './chipset/pc-chipset.js';
+export * from './chipset/pc-testdev.js';
 export * from './chipset/post-port.js';
 export { typeText } from './chipset/scan-codes.js';
 export * from './chipset/uart16550.js';

@@ -1,7 +1,16 @@
 // The board's wiring: the chip set on the processor's buses and interrupt pins, and firmware tables in memory.
 // Sources: SDM 3A "Advanced Programmable Interrupt Controller (APIC)", "Extended XAPIC (x2APIC)"; ACPI 6.4 "_S5".
 
-import { ACPI_S5_SLP_TYP, APIC_BASE_ENABLE, APIC_BASE_X2APIC, ApicReg, type PcChipset } from '../devices/index.js';
+import {
+  ACPI_S5_SLP_TYP,
+  APIC_BASE_ENABLE,
+  APIC_BASE_X2APIC,
+  ApicReg,
+  PC_TESTDEV,
+  PC_TESTDEV_IRQS,
+  type PcChipset,
+  pcTestdev,
+} from '../devices/index.js';
 import type { GuestMemory } from '../memory/index.js';
 import type { InterruptSource, IoBus, LocalApicPort } from '../vmm/index.js';
 import type { Vcpu } from '../vmx/index.js';
@@ -16,6 +25,23 @@ export const machineBoard: BoardMap = { ...pcBoard, acpi: { ...pcBoard.acpi, sle
 export function loadFirmwareTables(memory: GuestMemory, board: BoardMap, cpus: number, signature: number): number {
   loadMpTable(memory, board, { cpus, cpuSignature: signature });
   return loadAcpiTables(memory, board, cpus).rsdpGpa;
+}
+
+/** Places the device by which system tests steer the board. */
+export function placeTestDevice({ set, lines }: PcChipset): void {
+  const irqs = Object.fromEntries(PC_TESTDEV_IRQS.map((n) => [`irq${n}`, lines.irq(n)]));
+  set.place(
+    pcTestdev,
+    {
+      data: PC_TESTDEV.DATA_PORT,
+      flush: PC_TESTDEV.FLUSH_PORT,
+      dataByte: PC_TESTDEV.DATA_BYTE_PORT,
+      irq: PC_TESTDEV.IRQ_PORT,
+      memory: PC_TESTDEV.MEMORY_GPA,
+      ...irqs,
+    },
+    {},
+  );
 }
 
 /** The buses as processor `cpu` reaches them; `after` follows every access. */

@@ -1,5 +1,5 @@
 // What a machine boots: picks the loader, turns a loader's entry state into a processor state.
-// Sources: Linux Documentation/arch/x86/boot.rst; Multiboot Specification 0.6.96; SDM 3C "Guest-State Area".
+// Sources: Linux Documentation/arch/x86/boot.rst; Multiboot Specifications 0.6.96 and 2.0; SDM 3C "Guest-State Area".
 
 import { ConfigError } from '../base/index.js';
 import type { GuestMemory } from '../memory/index.js';
@@ -8,7 +8,8 @@ import type { MemoryMap } from './loaders/e820.js';
 import type { EntryState } from './loaders/entry-state.js';
 import { loadFlat } from './loaders/flat.js';
 import { isBzImage, loadLinux } from './loaders/linux-boot.js';
-import { findMultibootHeader, loadMultiboot } from './loaders/multiboot.js';
+import { findMultibootHeader, loadMultiboot, type TextScreen } from './loaders/multiboot.js';
+import { findMultiboot2Header, loadMultiboot2 } from './loaders/multiboot2.js';
 
 /** A file given to a guest, with the name to use in messages. */
 export interface NamedBytes {
@@ -27,9 +28,11 @@ export type BootSource =
       readonly entry?: 'auto' | 'long' | 'protected32';
     }
   | {
+      /** Version 1, or 2 where the file has no header of version 1. */
       readonly kind: 'multiboot';
       readonly kernel: NamedBytes;
       readonly modules?: readonly (NamedBytes & { readonly cmdline?: string })[];
+      /** Follows the file's name, which is the first word that a multiboot 1 kernel reads. */
       readonly cmdline?: string;
     }
   | {
@@ -57,14 +60,24 @@ export type LoadedBootSource = Exclude<BootSource, { kind: 'firmware' }>;
 /** Tells the loader of a kernel file by its content. */
 export function kernelKind(kernel: NamedBytes): 'linux' | 'multiboot' {
   if (isBzImage(kernel.data)) return 'linux';
-  if (findMultibootHeader(kernel.data) !== null) return 'multiboot';
+  if (findMultibootHeader(kernel.data) !== null || findMultiboot2Header(kernel.data) !== null) return 'multiboot';
   const message = `'${kernel.name}' (${kernel.data.length} bytes) is no kernel: expected a Linux bzImage or a multiboot image`;
   throw new ConfigError('KERNEL_FORMAT', message, { kernel: kernel.name, sizeBytes: kernel.data.length });
 }
 
+/** What a loader tells the guest of the board. */
+export interface LoadContext {
+  readonly map: MemoryMap;
+  /** Address of the ACPI root pointer. */
+  readonly rsdpGpa: number;
+  /** The display's text screen, where there is a display. */
+  readonly screen: TextScreen | null;
+}
+
 /** Puts the guest into memory and tells how to enter it. */
-export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: LoadedBootSource, rsdpGpa: number): EntryState {
+export function loadBoot(memory: GuestMemory, boot: LoadedBootSource, context: LoadContext): EntryState {
   const { name, data } = boot.kernel;
+  const { map, rsdpGpa } = context;
   switch (boot.kind) {
     case 'linux':
       return loadLinux(memory, map, {
@@ -76,12 +89,7 @@ export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: LoadedBootSo
         ...(boot.entry !== undefined && { entry: boot.entry }),
       }).entry;
     case 'multiboot':
-      return loadMultiboot(memory, map, {
-        kernel: data,
-        name,
-        ...(boot.cmdline !== undefined && { cmdline: boot.cmdline }),
-        modules: (boot.modules ?? []).map((m) => ({ data: m.data, cmdline: m.cmdline ?? m.name })),
-      }).entry;
+      return loadMultibootAny(memory, boot, context);
     case 'flat':
       return loadFlat(memory, map, {
         image: data,
@@ -91,6 +99,33 @@ export function loadBoot(memory: GuestMemory, map: MemoryMap, boot: LoadedBootSo
         ...(boot.mode !== undefined && { mode: boot.mode }),
       });
   }
+}
+
+const RSDP_BYTES = 36;
+
+/** The last part of a path as one word of a command line. */
+const programName = (path: string): string => (path.split('/').at(-1) ?? '').replace(/\s/g, '_') || 'kernel';
+
+/** By the header that the file has. As other loaders do, version 1 kernels get their file's name as the first word. */
+function loadMultibootAny(
+  memory: GuestMemory,
+  boot: Extract<BootSource, { kind: 'multiboot' }>,
+  { map, rsdpGpa, screen }: LoadContext,
+): EntryState {
+  const { name, data } = boot.kernel;
+  const { cmdline } = boot;
+  const options = {
+    kernel: data,
+    name,
+    modules: (boot.modules ?? []).map((m) => ({ data: m.data, cmdline: m.cmdline ?? m.name })),
+    ...(screen && { screen }),
+  };
+  if (findMultibootHeader(data) === null && findMultiboot2Header(data) !== null) {
+    const rsdp = memory.readBytes(rsdpGpa, RSDP_BYTES);
+    return loadMultiboot2(memory, map, { ...options, rsdp, ...(cmdline !== undefined && { cmdline }) });
+  }
+  const words = cmdline === undefined || cmdline === '' ? programName(name) : `${programName(name)} ${cmdline}`;
+  return loadMultiboot(memory, map, { ...options, cmdline: words }).entry;
 }
 
 const RAX = 0;

@@ -17,10 +17,17 @@ import {
   VcpuMonitor,
 } from '../vmm/index.js';
 import { type CpuState, type Engine, type EngineVm, resetState, type TimeMode, type Vcpu } from '../vmx/index.js';
-import { boardBus, boardInterrupts, boardLocalApic, loadFirmwareTables, machineBoard } from './board.js';
+import {
+  boardBus,
+  boardInterrupts,
+  boardLocalApic,
+  loadFirmwareTables,
+  machineBoard,
+  placeTestDevice,
+} from './board.js';
 import type { BoardMap } from './board-map.js';
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
-import { BoardMemory, checkFirmware, extraBytesFor, placeFirmware } from './firmware/index.js';
+import { BoardMemory, checkFirmware, extraBytesFor, placeConfiguration, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js';
 import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
@@ -51,6 +58,8 @@ export interface MachineConfig {
   readonly debugExitPort?: number | null;
   /** A VGA display adapter; by default where firmware boots. */
   readonly display?: 'vga' | 'none';
+  /** A device by which system tests steer the board; by default where a multiboot image boots. */
+  readonly testDevice?: 'pc-testdev' | 'none';
 }
 
 /** What a machine needs of its surroundings. */
@@ -129,6 +138,9 @@ const romOf = (config: MachineConfig): Uint8Array | null =>
   config.boot.kind === 'firmware' ? config.boot.bios.data : null;
 const videoBytesOf = (config: MachineConfig): number =>
   (config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none')) === 'vga' ? VIDEO_MEMORY_BYTES : 0;
+
+/** The text buffer as `setTextMode` leaves it. */
+const TEXT_SCREEN = { gpa: 0xb8000, columns: 80, rows: 25 } as const;
 
 /** A step that makes no progress this often in a row is a mistake of ours. */
 const MAX_IDLE_RUNS = 1_000_000;
@@ -284,6 +296,10 @@ export class Machine {
     const { media } = this.#host;
     if (media !== undefined || config.boot.kind === 'firmware') placeIde(chipset, this.vm.memory, media ?? {});
     placeFloppy(chipset, this.vm.memory, media ?? {});
+    if ((config.testDevice ?? (config.boot.kind === 'multiboot' ? 'pc-testdev' : 'none')) === 'pc-testdev')
+      placeTestDevice(chipset);
+    if (config.boot.kind !== 'firmware')
+      placeConfiguration(chipset, { map: this.map, memory: this.vm.memory, cpus: config.cpus ?? 1 });
     if (boardMemory === null) return;
     if (config.boot.kind === 'firmware') {
       placeFirmware(chipset, {
@@ -460,7 +476,8 @@ export class Machine {
     this.#display?.setTextMode();
     const { memory } = this.vm;
     const rsdpGpa = loadFirmwareTables(memory, this.#board(), this.config.cpus ?? 1, this.#signature);
-    return entryCpuState(loadBoot(memory, this.map, boot, rsdpGpa));
+    const screen = this.#display === null ? null : TEXT_SCREEN;
+    return entryCpuState(loadBoot(memory, boot, { map: this.map, rsdpGpa, screen }));
   }
 
   /** Tables, guest image and entry state. */

@@ -85,6 +85,7 @@ export interface RunOneFlags extends RunFlags {
   readonly cpu?: string;
   readonly smp?: string;
   readonly exitDevice?: DomainEntry['exitDevice'];
+  readonly testDevice?: DomainEntry['testDevice'];
   readonly reboot?: boolean;
   readonly name?: string;
 }
@@ -135,6 +136,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     ...(flags.time !== undefined && { time: flags.time }),
     ...(flags.smp !== undefined && { cpus: parseNumber(flags.smp, '--smp', 1, MAX_PROCESSORS) }),
     ...(flags.cpu !== undefined && { cpu: parseNumber(flags.cpu, '--cpu', 0, 63) }),
+    ...(flags.testDevice !== undefined && { testDevice: flags.testDevice }),
     exitDevice: flags.exitDevice ?? 'isa-debug-exit',
     onReset: flags.reboot === false ? 'stop' : 'reset',
   });
@@ -164,6 +166,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     inline: flags.inline ?? false,
     control: true,
     guestStatus: true,
+    ...(flags.exitDevice === 'isa-debug-exit' && { faultCode: ExitCode.GUEST_FAULT }),
     ...(flags.screenshot !== undefined && { screenshot: flags.screenshot }),
     verbose: flags.verbose ?? false,
   });

@@ -83,6 +83,8 @@ export const domainSchema = z.strictObject({
     .optional(),
   /** A VGA display, by default where firmware boots. */
   display: z.enum(['vga', 'none']).optional(),
+  /** A device by which system tests steer the board, by default where a multiboot image boots. */
+  testDevice: z.enum(['pc-testdev', 'none']).optional(),
   modules: z.array(moduleEntry).optional(),
   /** A file, or `busybox` for the default initial RAM disk. */
   initrd: z.string().optional(),

@@ -70,6 +70,11 @@ function program(finish: (code: Promise<number>) => void): Command {
         'none',
       ]),
     )
+    .addOption(
+      new Option('--test-device <name>', 'steers the board in system tests (pc-testdev where multiboot boots)').choices(
+        ['pc-testdev', 'none'],
+      ),
+    )
     .option('--no-reboot', 'a reset ends the run')
     .action((flags: commands.RunOneFlags, command: Command) => finish(commands.run(paceOf(flags, command))));
 

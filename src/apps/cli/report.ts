@@ -2,7 +2,17 @@
 
 import type { DomainOutcome, DomainStat, PcpuStat } from '../../domains/index.js';
 
-export const ExitCode = { OK: 0, GUEST: 1, USAGE: 2, HOST: 3, TIMEOUT: 124, SIGINT: 130, SIGTERM: 143 } as const;
+export const ExitCode = {
+  OK: 0,
+  GUEST: 1,
+  USAGE: 2,
+  HOST: 3,
+  /** With `--exit-device isa-debug-exit`: the guest failed without a status of its own, which would be odd. */
+  GUEST_FAULT: 4,
+  TIMEOUT: 124,
+  SIGINT: 130,
+  SIGTERM: 143,
+} as const;
 
 /** One sentence on how a domain ended. */
 export function describeOutcome(o: DomainOutcome): string {

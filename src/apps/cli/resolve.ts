@@ -223,6 +223,7 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
     ...(media && { media }),
     ...(policy && { policy }),
     ...(entry.display !== undefined && { display: entry.display }),
+    ...(entry.testDevice !== undefined && { testDevice: entry.testDevice }),
     engine: entry.engine,
     cpus: entry.cpus,
     cpu: entry.cpu,

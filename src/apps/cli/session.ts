@@ -2,7 +2,7 @@
 
 import { setTimeout } from 'node:timers/promises';
 import { VmError } from '../../base/index.js';
-import type { Domain, DomainConfig, Pcanel } from '../../domains/index.js';
+import type { Domain, DomainConfig, DomainOutcome, Pcanel } from '../../domains/index.js';
 import { type ControlServer, serveControl } from './control-socket.js';
 import { openPcanel } from './host.js';
 import { HeldOutput, prefixedOutput, writeOutput } from './output.js';
@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly control: boolean;
   /** The exit code is the status of the guest's debug-exit device. */
   readonly guestStatus: boolean;
+  /** The exit code when the guest fails without a status; by default `ExitCode.GUEST`. */
+  readonly faultCode?: number;
   readonly verbose: boolean;
   /** File for the screen of the first domain, written when the run ends. */
   readonly screenshot?: string;
@@ -79,7 +81,8 @@ class EndOfRun {
     for (const d of domains) {
       d.onState((state, outcome) => {
         if (state !== 'stopped' || outcome === null) return;
-        if (!o.interactive && (o.prefix || !outcomeOk(outcome))) say(`${d.name}: ${describeOutcome(outcome)}`);
+        const silent = outcomeOk(outcome) && !(outcome.kind === 'halted' && o.faultCode !== undefined);
+        if (!o.interactive && (o.prefix || !silent)) say(`${d.name}: ${describeOutcome(outcome)}`);
         this.#check();
       });
       d.onScriptDone(() => this.#check());
@@ -102,7 +105,13 @@ class EndOfRun {
     const [only] = domains;
     if (this.#o.guestStatus && domains.length === 1 && only?.outcome?.kind === 'exit')
       this.finish(only.outcome.status & 0xff);
-    else this.finish(failed?.outcome ? outcomeCode(failed.outcome) : ExitCode.OK);
+    else if (this.#o.faultCode !== undefined && only?.outcome?.kind === 'halted') this.finish(this.#o.faultCode);
+    else this.finish(failed?.outcome ? this.#failure(failed.outcome) : ExitCode.OK);
+  }
+
+  #failure(outcome: DomainOutcome): number {
+    const code = outcomeCode(outcome);
+    return code === ExitCode.GUEST ? (this.#o.faultCode ?? code) : code;
   }
 
   /** Ends the run on SIGINT and SIGTERM. */

@@ -82,13 +82,19 @@ export function placeFirmware(chipset: PcChipset, o: FirmwareBoardOptions): void
   cmos.setCmos(CMOS_EQUIPMENT, 0x06 | (o.floppies > 0 ? 1 | ((o.floppies - 1) << 6) : 0));
 }
 
-function firmwareItems(o: FirmwareBoardOptions): FwCfgItems {
+/** What a kernel that was started without firmware may ask of the configuration device. */
+export type BoardFacts = Pick<FirmwareBoardOptions, 'map' | 'memory' | 'cpus'>;
+
+/** Places the configuration device alone, with the size of memory and the number of processors. */
+export function placeConfiguration(chipset: PcChipset, o: BoardFacts): void {
+  chipset.set.place(fwCfg, { regs: FW_CFG_PORT }, { items: boardItems(o), memory: o.memory });
+}
+
+function boardItems(o: BoardFacts): FwCfgItems {
   const items = new FwCfgItems();
   items.addNumber(FwCfgKey.RAM_SIZE, o.map.ramBytes, 8);
-  items.addNumber(FwCfgKey.NO_GRAPHIC, o.serialConsole ? 1 : 0, 2);
   items.addNumber(FwCfgKey.CPUS, o.cpus, 2);
   items.addNumber(FwCfgKey.MAX_CPUS, o.cpus, 2);
-  items.addNumber(FwCfgKey.BOOT_MENU, 0, 2);
   items.addNumber(FwCfgKey.IRQ0_OVERRIDE, 1, 4);
   // nodes: none
   items.addNumber(FwCfgKey.NUMA, 0, 8);
@@ -96,6 +102,13 @@ function firmwareItems(o: FirmwareBoardOptions): FwCfgItems {
   const above = o.map.highEnd - FOUR_GIB;
   if (above > 0) ram.push({ gpa: FOUR_GIB, sizeBytes: above, type: E820Type.RAM });
   items.addFile('etc/e820', e820Bytes(ram));
+  return items;
+}
+
+function firmwareItems(o: FirmwareBoardOptions): FwCfgItems {
+  const items = boardItems(o);
+  items.addNumber(FwCfgKey.NO_GRAPHIC, o.serialConsole ? 1 : 0, 2);
+  items.addNumber(FwCfgKey.BOOT_MENU, 0, 2);
   items.addFile('etc/show-boot-menu', new Uint8Array(8));
   for (const [name, data] of tableLoaderFiles(o.board, o.cpus)) items.addFile(name, data);
   if (o.boot.vgaBios !== undefined) items.addFile(VGA_ROM_FILE, o.boot.vgaBios.data);

@@ -106,16 +106,35 @@ export function parseElf(file: Uint8Array, name = 'kernel'): ElfImage {
   return { file, bits: wide ? 64 : 32, entry, segments };
 }
 
-export interface LoadedElf {
+/** Addresses [gpa, end) that an image takes. */
+export interface LoadedRange {
+  readonly gpa: number;
+  readonly end: number;
+}
+export interface LoadedImage {
   /** Physical address of the entry point. */
   readonly entryGpa: number;
   /** Lowest loaded address and first free page after the image. */
   readonly startGpa: number;
   readonly endGpa: number;
+  /** What the image takes, in no order. */
+  readonly ranges: readonly LoadedRange[];
+}
+
+/** Refuses segments of which one would overwrite what another brings from the file. */
+function checkOverlaps(loads: readonly ElfSegment[], name: string): void {
+  const filled = loads.filter((s) => s.fileBytes > 0).sort((a, b) => (a.paddr < b.paddr ? -1 : 1));
+  for (const [i, s] of filled.entries()) {
+    const next = filled[i + 1];
+    const end = s.paddr + BigInt(s.fileBytes);
+    if (next === undefined || end <= next.paddr) continue;
+    const message = `'${name}' is corrupt: its segments at ${hex(s.paddr)}..${hex(end)} and ${hex(next.paddr)} overlap`;
+    throw new ConfigError('KERNEL_CORRUPT', message, { kernel: name });
+  }
 }
 
 /** Loads the segments at their physical addresses and clears the rest of each. */
-export function loadElf(memory: GuestMemory, map: MemoryMap, image: ElfImage, name = 'kernel'): LoadedElf {
+export function loadElf(memory: GuestMemory, map: MemoryMap, image: ElfImage, name = 'kernel'): LoadedImage {
   const loads = image.segments.filter((s) => s.type === PT_LOAD && s.memoryBytes > 0);
   let start = Number.MAX_SAFE_INTEGER;
   let end = 0;
@@ -129,11 +148,11 @@ export function loadElf(memory: GuestMemory, map: MemoryMap, image: ElfImage, na
     start = Math.min(start, gpa);
     end = Math.max(end, gpa + s.memoryBytes);
   }
-  for (const s of loads) {
-    const gpa = Number(s.paddr);
-    memory.loadBytes(gpa, image.file.subarray(s.fileOffset, s.fileOffset + s.fileBytes));
-    memory.loadFill(gpa + s.fileBytes, s.memoryBytes - s.fileBytes);
-  }
+  checkOverlaps(loads, name);
+  // Cleared first: what one segment clears may be where another has its bytes.
+  for (const s of loads) memory.loadFill(Number(s.paddr) + s.fileBytes, s.memoryBytes - s.fileBytes);
+  for (const s of loads)
+    memory.loadBytes(Number(s.paddr), image.file.subarray(s.fileOffset, s.fileOffset + s.fileBytes));
   // The entry is a linear address where a segment says so (higher-half kernels): translate it as GRUB does.
   const home = loads.find((s) => image.entry >= s.vaddr && image.entry < s.vaddr + BigInt(s.memoryBytes));
   const entryGpa = Number(home ? image.entry - home.vaddr + home.paddr : image.entry);
@@ -141,5 +160,6 @@ export function loadElf(memory: GuestMemory, map: MemoryMap, image: ElfImage, na
     const message = `'${name}' is corrupt: entry point ${hex(image.entry)} lies in none of its segments`;
     throw new ConfigError('KERNEL_CORRUPT', message, { kernel: name, entry: hex(image.entry) });
   }
-  return { entryGpa, startGpa: start, endGpa: alignUp(end, 4096) };
+  const ranges = loads.map((l) => ({ gpa: Number(l.paddr), end: Number(l.paddr) + l.memoryBytes }));
+  return { entryGpa, startGpa: start, endGpa: alignUp(end, 4096), ranges };
 }

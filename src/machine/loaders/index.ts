@@ -8,3 +8,5 @@ export * from './flat.js';
 export * from './linux-boot.js';
 export * from './mptable.js';
 export * from './multiboot.js';
+export type { MultibootModule } from './multiboot-image.js';
+export * from './multiboot2.js';

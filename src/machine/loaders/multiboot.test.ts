@@ -17,7 +17,8 @@ test('ELF32 and ELF64 segments go to their physical addresses and the rest is cl
     assert.equal(memory.readU8(0x200010), 0);
     assert.equal(memory.readU8(0x20001f), 0);
     assert.equal(memory.readU8(0x200020), 0xff);
-    assert.deepEqual(loaded, { entryGpa: 0x200004, startGpa: 0x200000, endGpa: 0x201000 }, `${bits} bits`);
+    const ranges = [{ gpa: 0x200000, end: 0x200020 }];
+    assert.deepEqual(loaded, { entryGpa: 0x200004, startGpa: 0x200000, endGpa: 0x201000, ranges }, `${bits} bits`);
   }
 });
 
@@ -74,6 +75,27 @@ test('an ELF segment outside memory and an entry outside the segments are refuse
   assert.throws(() => loadElf(memory, map, lost), { code: 'KERNEL_CORRUPT', message: /0x12345678/ });
 });
 
+/** The ELF image with a second segment: `fileBytes` in `memoryBytes` at `paddr`. */
+const twoSegments = (paddr: number, fileBytes: number, memoryBytes: number): Uint8Array =>
+  fakeElf(32, (v) => {
+    v.setUint16(44, 2, true);
+    const words = [1, 0x100, 0xc0300000, paddr, fileBytes, memoryBytes];
+    words.forEach((w, i) => {
+      v.setUint32(0xa0 + 4 * i, w, true);
+    });
+  });
+
+test('segments that overwrite one another are refused; one that only clears the place of another is not', () => {
+  const { memory, map } = testMemory(8);
+  assert.throws(() => loadElf(memory, map, parseElf(twoSegments(0x200008, 16, 16), 'k'), 'k'), {
+    code: 'KERNEL_CORRUPT',
+    message: /0x200000\.\.0x200010 and 0x200008 overlap/,
+  });
+  loadElf(memory, map, parseElf(twoSegments(0x1ff000, 16, 0x2000)));
+  assert.equal(memory.readU8(0x200000), 0x90);
+  assert.equal(memory.readU8(0x1ff010), 0);
+});
+
 test('multiboot ELF: registers, information structure, modules and memory map', () => {
   for (const bits of [32, 64] as const) {
     const { memory, map } = testMemory(8);
@@ -123,6 +145,21 @@ test('multiboot with address fields loads a raw image', () => {
   assert.equal(memory.readU8(0x1000ff), 0x90);
   assert.equal(memory.readU8(0x100100), 0);
   assert.equal(memory.readU8(0x100180), 0xff);
+});
+
+test('information and modules go where an image leaves room', () => {
+  const { memory, map } = testMemory(8);
+  // one segment below 640 KiB over the usual place of the information, one at 2 MiB
+  const kernel = twoSegments(0x6000, 16, 0x3000);
+  putMultibootHeader(new DataView(kernel.buffer), 0x60, 0);
+  const modules = [{ data: new Uint8Array(5 << 20) }, { data: new Uint8Array(0x80000) }, { data: new Uint8Array(0) }];
+  const boot = loadMultiboot(memory, map, { kernel, modules });
+  assert.equal(boot.infoGpa, 0x9000);
+  assert.deepEqual(boot.moduleGpas, [0x201000, 0x701000, 0x781000]);
+  const two = loadMultiboot(memory, map, { kernel, modules: [modules[0]!, { data: new Uint8Array(0xff000) }] });
+  assert.deepEqual(two.moduleGpas, [0x201000, 0x701000]);
+  const front = loadMultiboot(memory, map, { kernel, modules: [modules[0]!, { data: new Uint8Array(0x100000) }] });
+  assert.deepEqual(front.moduleGpas, [0x201000, 0x100000]);
 });
 
 test('multiboot refusals', () => {

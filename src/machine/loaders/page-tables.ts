@@ -22,12 +22,12 @@ const FLAT_DATA = 0x00cf93000000ffffn;
 export const BOOT_CS = 0x10;
 export const BOOT_DS = 0x18;
 
-/** Writes the boot GDT; returns what goes into GDTR. */
-export function writeBootGdt(memory: GuestMemory, code: 'code64' | 'code32'): TableState {
+/** Writes the boot GDT at `gpa`; returns what goes into GDTR. */
+export function writeBootGdt(memory: GuestMemory, code: 'code64' | 'code32', gpa: number = LoaderArea.gdt): TableState {
   const out = new ByteWriter().u64(0).u64(0);
   out.u64(code === 'code64' ? FLAT_CODE64 : FLAT_CODE32).u64(FLAT_DATA);
-  memory.loadBytes(LoaderArea.gdt, out.done());
-  return { base: BigInt(LoaderArea.gdt), limit: out.length - 1 };
+  memory.loadBytes(gpa, out.done());
+  return { base: BigInt(gpa), limit: out.length - 1 };
 }
 
 const PRESENT_WRITE = 3;
