@@ -1,6 +1,9 @@
 // The programs that run the same guest: how each is had on this computer, and how it is started.
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureImage } from '../../src/apps/testing.js';
 import { type Guest, repository } from './guest.js';
 import type { Command } from './run.js';
 
@@ -80,5 +83,36 @@ export const pcanel = (time: 'real' | 'virtual'): Peer => ({
   },
 });
 
+const V86_VERSION = '0.5.462';
+const v86: Peer = {
+  name: 'v86',
+  bits: ['32'],
+  async prepare(folder) {
+    const prefix = join(folder, `v86-${V86_VERSION}`);
+    const home = join(prefix, 'node_modules/v86');
+    if (!existsSync(join(home, 'build/libv86.mjs'))) {
+      process.stderr.write(`bench: npm install v86@${V86_VERSION}\n`);
+      mkdirSync(prefix, { recursive: true });
+      const args = ['install', '--prefix', prefix, '--no-audit', '--no-fund', '--ignore-scripts', `v86@${V86_VERSION}`];
+      const r = spawnSync('npm', args, { encoding: 'utf8' });
+      if (r.error) throw new Error(`no 'npm' found to install v86@${V86_VERSION} with`);
+      if (r.status !== 0) throw new Error(`npm install v86@${V86_VERSION}: ${r.stderr.trim().split('\n').at(-1)}`);
+    }
+    const bios = await ensureImage('seabios-128k');
+    const vgaBios = await ensureImage('vgabios');
+    return {
+      label: 'v86',
+      version: `v86 ${V86_VERSION} in Node.js ${process.version}`,
+      command: (g) => ({
+        file: process.execPath,
+        args: [
+          ...[fileURLToPath(new URL('./v86-guest.js', import.meta.url)), home, bios.path, vgaBios.path],
+          ...[g.kernel, g.initrd, String(g.memoryMib), g.cmdline],
+        ],
+      }),
+    };
+  },
+};
+
 /** Programs of others, by the name that `--only` takes. */
-export const PEERS: readonly Peer[] = [qemu];
+export const PEERS: readonly Peer[] = [qemu, v86];

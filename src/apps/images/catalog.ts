@@ -109,6 +109,15 @@ export const catalog: readonly CatalogEntry[] = [
     aboutBytes: MIB,
   },
   {
+    name: 'seabios-128k',
+    description: 'SeaBIOS firmware, 128 KiB',
+    kind: 'firmware',
+    packages: ['seabios'],
+    architecture: 'all',
+    file: 'usr/share/seabios/bios.bin',
+    aboutBytes: MIB,
+  },
+  {
     name: 'vgabios',
     description: 'SeaVGABIOS for the display adapter, run by SeaBIOS',
     kind: 'firmware',
