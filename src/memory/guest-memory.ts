@@ -35,6 +35,14 @@ export type WriteListener = (gpa: Gpa, sizeBytes: number) => void;
 /** Called after slots were added, removed or replaced. */
 export type SlotListener = () => void;
 
+/** Who else writes the buffer unseen, and keeps a log of it: a processor in hardware. */
+export interface DirtySource {
+  /** The log of the slot at `slotGpa` starts or ends. */
+  watch(slotGpa: Gpa, on: boolean): void;
+  /** Its pages written since the last call, one bit each, low bit first; null: not logged. */
+  collect(slotGpa: Gpa): Uint32Array | null;
+}
+
 interface SlotEntry extends MemorySlot {
   /** One bit per page, or null when the slot is not logged. */
   dirty: Uint32Array | null;
@@ -55,6 +63,7 @@ export class GuestMemory {
   #last: SlotEntry | null = null;
   #listeners: WriteListener[] = [];
   #slotListeners: SlotListener[] = [];
+  #dirtySource: DirtySource | null = null;
 
   constructor(buffer: ArrayBufferLike, slots: readonly MemorySlot[] = []) {
     this.buffer = buffer;
@@ -273,15 +282,28 @@ export class GuestMemory {
   startDirtyLog(slotGpa: Gpa): void {
     const slot = this.#slotAt(slotGpa);
     slot.dirty = new Uint32Array(Math.ceil(slot.sizeBytes / PAGE_BYTES / 32));
+    this.#dirtySource?.watch(slotGpa, true);
+    this.#dirtySource?.collect(slotGpa); // what was written before does not count
   }
   stopDirtyLog(slotGpa: Gpa): void {
     this.#slotAt(slotGpa).dirty = null;
+    this.#dirtySource?.watch(slotGpa, false);
+  }
+  /** Whether the slot that starts at `slotGpa` has a dirty log. */
+  isLogged(slotGpa: Gpa): boolean {
+    return this.#slotAt(slotGpa).dirty !== null;
+  }
+  /** Names who logs the writes that do not go through this object. */
+  setDirtySource(source: DirtySource): void {
+    this.#dirtySource = source;
   }
   /** The log since it was started or last taken, one bit per page, low bit first; clears it. */
   takeDirtyLog(slotGpa: Gpa): Uint32Array {
     const slot = this.#slotAt(slotGpa);
     if (!slot.dirty) throw new BugError('MEMORY_DIRTY_LOG', `the slot at ${hex(slotGpa)} has no dirty log`);
     const taken = slot.dirty.slice();
+    const others = this.#dirtySource?.collect(slotGpa) ?? null;
+    if (others !== null) for (let i = 0; i < taken.length; i++) taken[i] = (taken[i] ?? 0) | (others[i] ?? 0);
     slot.dirty.fill(0);
     return taken;
   }

@@ -195,6 +195,14 @@ const LEAVES: ReadonlyMap<number, Leaf> = new Map<number, Leaf>([
   [CpuidLeaf.ADDRESS_SIZES, (p) => result(p.physicalAddressBits | (LINEAR_ADDRESS_BITS << 8))],
 ]);
 
+/** Subleaves of the leaves that have several, the empty one that ends a list included. */
+const SUBLEAVES: Readonly<Record<number, number>> = {
+  [CpuidLeaf.DETERMINISTIC_CACHE]: CACHES.length + 1,
+  [CpuidLeaf.EXTENDED_FEATURES]: 1,
+  [CpuidLeaf.TOPOLOGY]: 3,
+  [CpuidLeaf.XSAVE]: 3,
+};
+
 /** Requirements between features: the left one is dropped without the right one. */
 const NEEDS: readonly (readonly [CpuFeature, CpuFeature])[] = [
   ['sse', 'fxsr'],
@@ -259,6 +267,12 @@ export class CpuidPolicy {
   answer(leaf: number, subleaf: number, dynamic: CpuidDynamic): CpuidResult {
     const effective = this.#inRange(leaf) ? leaf : this.options.model.maxBasic;
     return LEAVES.get(effective)?.(this, subleaf, dynamic) ?? result();
+  }
+
+  /** Every leaf and subleaf that has an answer of its own, for engines that keep them as a table. */
+  questions(): { readonly leaf: number; readonly subleaf: number }[] {
+    const leaves = [...LEAVES.keys()].filter((leaf) => this.#inRange(leaf));
+    return leaves.flatMap((leaf) => Array.from({ length: SUBLEAVES[leaf] ?? 1 }, (_, subleaf) => ({ leaf, subleaf })));
   }
 
   #inRange(leaf: number): boolean {

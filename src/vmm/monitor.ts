@@ -1,9 +1,10 @@
 // The monitor of one vCPU: enters the guest, handles VM exits by a table, injects events, counts.
 // Intel SDM Vol. 3C, "VM Exits", "Information for VM Exits", "Event Injection".
-import { CR0, CR4, Exception, exceptionName, Msr } from '../arch/index.js';
+import { type CpuidResult, CR0, CR4, Exception, exceptionName, Msr } from '../arch/index.js';
 import { hex } from '../base/index.js';
 import {
   type ControlRegisterExit,
+  type CpuidEntry,
   type CpuidExit,
   type CpuState,
   DEFAULT_ENTRY_CONTEXT,
@@ -124,8 +125,10 @@ export class VcpuMonitor {
     };
     this.#handlers = this.#makeHandlers();
     setDefaultControls(this.vcpu.controls);
-    if (options.onPause) this.vcpu.controls.primary += Primary.pauseExiting;
+    const allowed = this.vcpu.allowedControls?.primary ?? Primary.pauseExiting;
+    if (options.onPause && (allowed & Primary.pauseExiting) !== 0) this.vcpu.controls.primary += Primary.pauseExiting;
     this.#policy.applyTo(this.vcpu.controls);
+    this.vcpu.loadCpuid?.(this.#cpuidTable());
     this.vcpu.applyControls();
   }
 
@@ -181,7 +184,7 @@ export class VcpuMonitor {
       }
       if (used >= budgetTicks || this.#returnRequested) return { next: 'resume', ticksUsed: used };
       this.#injector.prepare();
-      const exit = this.vcpu.enter(budgetTicks - used);
+      const exit = this.#enter(budgetTicks - used);
       const { name } = exit;
       const next = this.#dispatch(exit);
       used = this.#usedSince(start);
@@ -191,6 +194,18 @@ export class VcpuMonitor {
       if (name === 'preemptionTimer') used = Math.max(used, budgetTicks);
     }
     return { next: 'stop', ticksUsed: used };
+  }
+
+  /** VM entry; an engine that keeps CR8 itself gets the local APIC's, and hands back what the guest wrote. */
+  #enter(budgetTicks: number): VmExit {
+    const { vcpu } = this;
+    const { apic } = this.#o;
+    if (vcpu.cr8 === undefined || apic === null) return vcpu.enter(budgetTicks);
+    const before = apic.cr8();
+    vcpu.cr8 = before;
+    const exit = vcpu.enter(budgetTicks);
+    if (vcpu.cr8 !== before) apic.setCr8(vcpu.cr8);
+    return exit;
   }
 
   #now(): bigint | number {
@@ -257,6 +272,7 @@ export class VcpuMonitor {
       },
       interruptWindow: () => 'resume', // the next entry injects
       nmiWindow: () => 'resume',
+      tprBelowThreshold: () => 'resume', // CR8 has been taken over: the next entry may inject
       preemptionTimer: () => 'resume',
       kick: () => 'resume',
       controlRegisterAccess: (exit) => this.#controlRegister(exit),
@@ -364,23 +380,36 @@ export class VcpuMonitor {
     };
   }
 
-  #cpuid({ leaf, subleaf }: CpuidExit): Next {
-    const { vcpu } = this;
+  #cpuidAnswer(leaf: number, subleaf: number, dynamic: CpuidDynamic): CpuidResult {
     const verdict = this.#policy.watches('cpuid')
-      ? this.#policy.decide('cpuid', vcpu.index, leaf, 0, false, 0n, subleaf)
+      ? this.#policy.decide('cpuid', this.vcpu.index, leaf, 0, false, 0n, subleaf)
       : null;
-    let answer = this.#o.cpuid.answer(leaf, subleaf, this.#dynamic(leaf));
+    let answer = this.#o.cpuid.answer(leaf, subleaf, dynamic);
     if (verdict === 'deny') answer = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
     else if (verdict !== null && typeof verdict === 'object' && 'fakeCpuid' in verdict) {
       answer = { ...answer, ...verdict.fakeCpuid };
     }
+    if (verdict !== null) this.#policy.done(verdict, 0n);
+    return answer;
+  }
+
+  #cpuid({ leaf, subleaf }: CpuidExit): Next {
+    const { vcpu } = this;
+    const answer = this.#cpuidAnswer(leaf, subleaf, this.#dynamic(leaf));
     vcpu.writeGpr(RAX, BigInt(answer.eax >>> 0));
     vcpu.writeGpr(RBX, BigInt(answer.ebx >>> 0));
     vcpu.writeGpr(RCX, BigInt(answer.ecx >>> 0));
     vcpu.writeGpr(RDX, BigInt(answer.edx >>> 0));
     vcpu.skipInstruction();
-    if (verdict !== null) this.#policy.done(verdict, 0n);
     return 'resume';
+  }
+
+  /** All answers, for an engine that gives them itself; an access policy is asked once for each. */
+  #cpuidTable(): CpuidEntry[] {
+    const dynamic = { osxsave: false, apicEnabled: true, xcr0: 1 };
+    return this.#o.cpuid
+      .questions()
+      .map(({ leaf, subleaf }) => ({ leaf, subleaf, ...this.#cpuidAnswer(leaf, subleaf, dynamic) }));
   }
 
   #rdmsr({ index }: MsrExit): Next {

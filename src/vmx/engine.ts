@@ -25,6 +25,8 @@ export interface EngineVmOptions {
   readonly tscHz: number;
   /** Host clock in nanoseconds, for `real` time. */
   readonly nowNs: () => number;
+  /** Who models 8259, 8254 and APICs: the board (default), or the engine where it can (`EngineVm.interruptChip`). */
+  readonly interruptChip?: 'board' | 'engine';
 }
 
 export interface EngineCheck {
@@ -32,6 +34,10 @@ export interface EngineCheck {
   readonly ok: boolean;
   /** Why not, or what was found. */
   readonly detail: string;
+  /** It ran a guest: where it fails the engine still works for guests that do not need what was tried. */
+  readonly selfTest?: boolean;
+  /** Time that the check took, milliseconds. */
+  readonly ms?: number;
 }
 
 export interface EngineProbe {
@@ -65,8 +71,38 @@ export interface EngineVm {
   readonly vcpus: readonly Vcpu[];
   /** For the threads of the other vCPUs; there when `residents` were named. */
   readonly share?: VmShare;
+  /** TSC frequency in Hz where the engine could not give the one asked for. */
+  readonly tscHz?: number;
+  /** The engine's own interrupt controllers and 8254, where they were asked for. */
+  readonly interruptChip?: EngineInterruptChip;
   /** Releases host resources; the VM must not be used after. */
   close(): void;
+}
+
+/** Interrupt controllers inside the engine. */
+export interface EngineInterruptChip {
+  /** Sets interrupt line `gsi` (0..15 are those of the 8259 pair, 0..23 those of the I/O APIC). */
+  setLine(gsi: number, on: boolean): void;
+}
+
+/** One answer of CPUID for engines that keep them as a table. */
+export interface CpuidEntry {
+  readonly leaf: number;
+  readonly subleaf: number;
+  eax: number;
+  ebx: number;
+  ecx: number;
+  edx: number;
+}
+
+/** Controls that may be set ("allowed 1-settings" of the VMX capability MSRs). Intel SDM Vol. 3D, Appendix A.3. */
+export interface AllowedControls {
+  readonly pinBased: number;
+  readonly primary: number;
+  readonly secondary: number;
+  readonly exceptionBitmap: number;
+  /** Bits of CR0 and CR4 that the monitor may own. */
+  readonly guestHostMask: bigint;
 }
 
 /** VM-execution controls that the monitor sets. Intel SDM Vol. 3C, "VM-Execution Control Fields". */
@@ -99,8 +135,10 @@ export interface EntryEvent {
 }
 
 export interface RunCounters {
-  /** Instructions retired since creation. */
+  /** Instructions retired since creation; VM entries where the engine cannot count instructions (`counts`). */
   readonly instructions: number;
+  /** What is counted; instructions unless given. */
+  readonly counts?: 'instructions' | 'entries';
 }
 
 /** A virtual processor in VMX non-root operation. One thread owns it; only `kick` may be called from another. */
@@ -113,6 +151,12 @@ export interface Vcpu {
   /** Controls take effect at the next `enter` after `applyControls`. */
   readonly controls: VcpuControls;
   applyControls(): void;
+  /** Controls that this engine has; all of them when absent. An entry with another one set fails. */
+  readonly allowedControls?: AllowedControls;
+  /** Where CPUID does not exit: replaces the answers that the engine gives. */
+  loadCpuid?(entries: readonly CpuidEntry[]): void;
+  /** Where MOV to and from CR8 need not exit: the guest's CR8, 0..15, good between two entries. */
+  cr8?: number;
   /** Single registers without a whole CpuState; 0..15 in the SDM's encoding order (RAX, RCX, RDX, RBX, RSP, ...). */
   readGpr(index: number): bigint;
   writeGpr(index: number, value: bigint): void;

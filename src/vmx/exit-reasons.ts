@@ -103,6 +103,7 @@ export const REASON_OF_EXIT: Readonly<Record<ExitName, number | null>> = {
   tripleFault: ExitReason.TRIPLE_FAULT,
   interruptWindow: ExitReason.INTERRUPT_WINDOW,
   nmiWindow: ExitReason.NMI_WINDOW,
+  tprBelowThreshold: ExitReason.TPR_BELOW_THRESHOLD,
   preemptionTimer: ExitReason.VMX_PREEMPTION_TIMER_EXPIRED,
   rdtsc: ExitReason.RDTSC,
   rdtscp: ExitReason.RDTSCP,

@@ -62,6 +62,7 @@ export interface PlainExit {
     | 'tripleFault'
     | 'interruptWindow'
     | 'nmiWindow'
+    | 'tprBelowThreshold'
     | 'preemptionTimer'
     | 'rdtsc'
     | 'rdtscp'
