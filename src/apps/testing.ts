@@ -8,3 +8,5 @@ export {
   type InitramfsOptions,
   UP_BANNER,
 } from './images/index.js';
+export { buildInitramfs, busyboxInitramfs, ensureImage, type InitramfsOptions, UP_BANNER } from './images/index.js';
+export * from './rest/index.js';

@@ -338,9 +338,18 @@ export class Pcanel {
     };
   }
 
+  /** Null when every physical CPU answers, else why one does not; waits for their answers. */
+  async health(): Promise<string | null> {
+    const failed = [...this.#cpus.values()].find((c) => c.crashed !== null);
+    if (failed?.crashed != null) return failed.crashed.message;
+    await this.stat();
+    return null;
+  }
+
   /** Forgets a domain and gives its memory back. */
   async destroy(domain: Domain): Promise<void> {
-    await this.#request(this.#cpu(domain.cpuIndex), { kind: 'destroy', id: domain.id });
+    const cpu = this.#cpu(domain.cpuIndex);
+    if (cpu.crashed === null) await this.#request(cpu, { kind: 'destroy', id: domain.id });
     this.#domains.delete(domain.id);
   }
 

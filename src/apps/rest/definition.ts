@@ -28,7 +28,6 @@ export const definitionSchema = z
     cpu: e.cpu,
     realtime: e.realtime,
     weight: e.weight,
-    script: e.script,
     onReset: e.onReset,
     onTripleFault: e.onTripleFault,
     exitDevice: e.exitDevice,
@@ -36,5 +35,7 @@ export const definitionSchema = z
     wallClock: e.wallClock,
     policy: e.policy,
   })
-  .openapi('Definition', { description: 'A domain as in a domain file; file names are inside the images folder' });
+  .openapi('Definition', {
+    description: 'A domain as in a domain file, without scripts and code; file names are inside the images folder',
+  });
 export type Definition = z.infer<typeof definitionSchema>;

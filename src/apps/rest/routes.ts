@@ -40,6 +40,7 @@ const raw = (type: string, description: string) => ({
 
 /** What every guarded route may answer. */
 const guarded = {
+  500: failed('The host refused something, or the server made a mistake'),
   401: failed('No token, or a wrong one'),
   403: failed('An Origin or Host that is not this server'),
   429: failed('Too many requests; see Retry-After'),
