@@ -8,5 +8,4 @@ export {
   type InitramfsOptions,
   UP_BANNER,
 } from './images/index.js';
-export { buildInitramfs, busyboxInitramfs, ensureImage, type InitramfsOptions, UP_BANNER } from './images/index.js';
 export * from './rest/index.js';
