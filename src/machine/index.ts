@@ -17,6 +17,7 @@ export {
 export * from './board.js';
 export * from './board-map.js';
 export * from './boot.js';
+export type { EngineTime } from './engine-time.js';
 export * from './loaders/index.js';
 export * from './machine.js';
 export * from './media.js';

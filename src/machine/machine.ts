@@ -16,7 +16,15 @@ import {
   type ExitTraceOptions,
   VcpuMonitor,
 } from '../vmm/index.js';
-import { type CpuState, type Engine, type EngineVm, resetState, type TimeMode, type Vcpu } from '../vmx/index.js';
+import {
+  type CpuState,
+  type Engine,
+  type EngineStatistics,
+  type EngineVm,
+  resetState,
+  type TimeMode,
+  type Vcpu,
+} from '../vmx/index.js';
 import {
   boardBus,
   boardInterrupts,
@@ -27,6 +35,7 @@ import {
 } from './board.js';
 import type { BoardMap } from './board-map.js';
 import { type BootSource, entryCpuState, loadBoot } from './boot.js';
+import { addStatistics, type EngineTime, EngineTimes } from './engine-time.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeConfiguration, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js';
@@ -132,6 +141,10 @@ export interface MachineStats {
   readonly consoleBytesOut: number;
   readonly consoleBytesIn: number;
   readonly rip: string;
+  /** What the engine counts about itself, all processors together. */
+  readonly engine: EngineStatistics;
+  /** Where the host time goes, estimated; null where the engine does not translate or too little has run. */
+  readonly engineTime: EngineTime | null;
 }
 
 const romOf = (config: MachineConfig): Uint8Array | null =>
@@ -179,6 +192,8 @@ export class Machine {
   #steps = 0;
   #runs = 0;
   #hostNs = 0;
+  readonly #engineTimes = new EngineTimes();
+  #counted = { instructions: 0, exits: 0 };
   #bytesOut = 0;
   #bytesIn = 0;
 
@@ -364,8 +379,24 @@ export class Machine {
       this.fail(error);
     }
     const usedNs = Math.max(0, this.clockNs() - start);
-    this.#hostNs += this.#host.nowNs() - hostStart;
+    const hostNs = this.#host.nowNs() - hostStart;
+    this.#hostNs += hostNs;
+    this.#countEngine(hostNs);
     return { usedNs, state: this.state, nextDeadlineNs: this.nextDeadlineNs() };
+  }
+
+  #engineStatistics(): EngineStatistics {
+    return addStatistics(this.vm.vcpus.map((v) => v.engineStatistics?.()));
+  }
+  /** Notes what a step that took `hostNs` has done. */
+  #countEngine(hostNs: number): void {
+    if (this.vcpu.engineStatistics === undefined) return;
+    const { instructions } = this.processors;
+    const exits = this.processors.all.reduce((sum, p) => sum + p.monitor.statistics.total(), 0);
+    const engine = this.#engineStatistics();
+    const done = { instructions: instructions - this.#counted.instructions, exits: exits - this.#counted.exits };
+    this.#counted = { instructions, exits };
+    this.#engineTimes.add({ hostNs, ...done, engine });
   }
 
   /** The next time, on the caller's clock, at which a halted machine wants to run; null when there is none. */
@@ -453,6 +484,8 @@ export class Machine {
       consoleBytesOut: this.#bytesOut,
       consoleBytesIn: this.#bytesIn,
       rip: `0x${this.vcpu.readRip().toString(16)}`,
+      engine: this.#engineStatistics(),
+      engineTime: this.#engineTimes.estimate(),
     };
   }
 

@@ -141,6 +141,13 @@ export interface RunCounters {
   readonly counts?: 'instructions' | 'entries';
 }
 
+/**
+ * What an engine counts about itself since its creation, by name. Names that end in Ns, Ms or Bytes say their unit, the others
+ * count; those of several vCPUs can be added. An engine that translates code gives `retired` (instructions that ran
+ * translated), `translateMs` and `compileMs`.
+ */
+export type EngineStatistics = Readonly<Record<string, number>>;
+
 /** A virtual processor in VMX non-root operation. One thread owns it; only `kick` may be called from another. */
 export interface Vcpu {
   readonly index: number;
@@ -191,4 +198,6 @@ export interface Vcpu {
   /** Shared word: storing a non-zero value kicks. Null where the engine has no shared memory. */
   readonly kickWord: Int32Array | null;
   readonly counters: RunCounters;
+  /** Absent or null where the engine counts nothing. */
+  engineStatistics?(): EngineStatistics | null;
 }

@@ -11,6 +11,7 @@ import { writeOutput } from './output.js';
 import { ExitCode, statLine, statReport } from './report.js';
 import { readDomainFile, resolveDomain } from './resolve.js';
 import { runSession } from './session.js';
+import { jitReport } from './stat-jit.js';
 import { rawTerminal } from './terminal.js';
 import { hint, parseNumber } from './values.js';
 
@@ -193,8 +194,8 @@ export async function imagesFetch(names: readonly string[], refresh: boolean): P
   return ExitCode.OK;
 }
 
-/** `pcanel stat [NAME]` */
-export async function stat(name: string | undefined, json: boolean): Promise<number> {
+/** `pcanel stat [NAME] [--jit]` */
+export async function stat(name: string | undefined, json: boolean, jit = false): Promise<number> {
   const cpus = await askStat();
   const all = cpus.flatMap((cpu) => cpu.domains.map((domain) => ({ cpu, domain })));
   const chosen = name === undefined ? all : all.filter((a) => a.domain.name === name);
@@ -210,7 +211,8 @@ export async function stat(name: string | undefined, json: boolean): Promise<num
     return ExitCode.OK;
   }
   for (const { cpu, domain } of chosen) {
-    process.stdout.write(`${name === undefined ? statLine(domain, cpu) : statReport(domain, cpu)}\n`);
+    if (jit) process.stdout.write(`${jitReport(domain)}\n`);
+    else process.stdout.write(`${name === undefined ? statLine(domain, cpu) : statReport(domain, cpu)}\n`);
   }
   return ExitCode.OK;
 }

@@ -92,7 +92,8 @@ function program(finish: (code: Promise<number>) => void): Command {
     );
   p.command('stat [name]')
     .description('statistics of running domains')
-    .action((name: string | undefined) => finish(commands.stat(name, json())));
+    .option('--jit', 'what the translator has done: regions, hit rates, host time')
+    .action((name: string | undefined, flags: { jit?: boolean }) => finish(commands.stat(name, json(), flags.jit)));
   p.command('screenshot <name> <file>')
     .description('write the screen of a running domain as PNG')
     .action((name: string, file: string) => finish(commands.screenshot(name, file)));

@@ -7,6 +7,7 @@ import { type ControlServer, serveControl } from './control-socket.js';
 import { openPcanel } from './host.js';
 import { HeldOutput, prefixedOutput, writeOutput } from './output.js';
 import { describeOutcome, ExitCode, outcomeCode, outcomeOk, statReport } from './report.js';
+import { jitReport } from './stat-jit.js';
 import { pipeInput, rawTerminal, Switcher } from './terminal.js';
 
 export interface SessionOptions {
@@ -183,5 +184,9 @@ async function printStats(pcanel: Pcanel): Promise<void> {
   const late = setTimeout(STAT_TIMEOUT_MS, null, { ref: false });
   const cpus = await Promise.race([pcanel.stat(), late]);
   if (cpus === null) say('STAT_TIMEOUT: a physical CPU does not answer');
-  for (const cpu of cpus ?? []) for (const d of cpu.domains) process.stderr.write(`${statReport(d, cpu)}\n`);
+  for (const cpu of cpus ?? [])
+    for (const d of cpu.domains) {
+      process.stderr.write(`${statReport(d, cpu)}\n`);
+      if (d.machine.engineTime !== null) process.stderr.write(`${jitReport(d)}\n`);
+    }
 }

@@ -99,6 +99,11 @@ const machineStatsSchema = z
     consoleBytesOut: count,
     consoleBytesIn: count,
     rip: hexText,
+    engine: z.record(z.string(), z.number()).openapi({ description: 'What the engine counts about itself, by name' }),
+    engineTime: z
+      .object({ interpreterNs: ns, translatedNs: ns, exitsNs: ns, translatorNs: ns })
+      .nullable()
+      .openapi({ description: 'Where the host time goes, estimated; null where the engine does not translate' }),
   })
   .openapi('MachineStats');
 export const domainStatSchema = z
