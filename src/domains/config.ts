@@ -45,8 +45,10 @@ export interface DomainConfig extends MachineConfig {
   readonly media?: MediaFiles;
   /** Reports what firmware writes to its debug port, line by line. */
   readonly debugPort?: boolean;
-  /** Engine by name; `auto` takes the first usable one. */
+  /** Engine by name; `auto` takes `kvm` for real time where its self-test passes, else `software`. */
   readonly engine?: 'software' | 'kvm' | 'auto';
+  /** False: an engine named by `engine` runs this guest though its self-test failed. */
+  readonly selfTest?: boolean;
   /** Physical CPU, from 0. */
   readonly cpu?: number;
   readonly realtime?: RealtimeConfig;

@@ -201,7 +201,7 @@ export class Machine {
     this.config = config;
     this.#host = host;
     this.vm = vm;
-    this.#tscHz = config.tscHz ?? DEFAULT_TSC_HZ;
+    this.#tscHz = vm.tscHz ?? config.tscHz ?? DEFAULT_TSC_HZ;
     this.#virtual = config.time === 'virtual';
     const cpus = config.cpus ?? 1;
     if (vm.vcpus.length !== cpus)

@@ -298,6 +298,7 @@ export function sameState(actual: CpuState, expected: CpuState): void {
 
 export const ROUND_TRIP = 'a CpuState that is written is read back unchanged';
 export const ENTRY_CHECKS = 'a bad guest state fails VM entry with the names of the failed checks';
+export const DIRTY_LOG = 'the dirty log names the pages that the guest and the monitor wrote, once';
 export const FLAT_ROUND_TRIP = 'single registers agree with the whole state';
 
 /** Registers one test per guest, and tests of the state area, with `test`. */
@@ -338,6 +339,33 @@ export function conformance(engine: Engine, test: TestFunction, options: Conform
       }
     }),
   );
+  register(DIRTY_LOG, async () => {
+    const vm = await makeVm(engine, time);
+    try {
+      const vcpu = vm.vcpus[0] as Vcpu;
+      setControls(vcpu);
+      // mov [0x20000],eax; inc byte [0x41fff]; out 0x80,al; mov [0x50000],eax; hlt
+      const code = ['a300000200', 'fe05ff1f0400', 'e680', 'a300000500', 'f4'];
+      vm.memory.loadBytes(CODE, machineCode(code));
+      vcpu.writeState(flatProtectedState(CODE, STACK));
+      const pages = (): string => {
+        const log = vm.memory.takeDirtyLog(0);
+        const all = Array.from({ length: log.length * 32 }, (_, page) => page);
+        return all.filter((page) => ((log[page >>> 5] as number) >>> (page & 31)) & 1).join(' ');
+      };
+      vm.memory.startDirtyLog(0);
+      same(pages(), '', 'pages before the guest runs');
+      same(describeExit(vcpu.enter(time === 'real' ? REAL_BUDGET : BUDGET)), 'out 80 1 0', 'exit');
+      vm.memory.writeU8(0x60000, 1);
+      same(pages(), '32 65 96', 'pages up to the OUT');
+      vcpu.completeWrite();
+      same(vcpu.enter(time === 'real' ? REAL_BUDGET : BUDGET).name, 'hlt', 'exit');
+      same(pages(), '80', 'pages since');
+      vm.memory.stopDirtyLog(0);
+    } finally {
+      vm.close();
+    }
+  });
   register(FLAT_ROUND_TRIP, () =>
     withVcpu((vcpu) => {
       vcpu.writeState(flatProtectedState(CODE, STACK));

@@ -15,6 +15,7 @@ typedef struct {
 
 /* boot information (multiboot.c) */
 typedef struct {
+  bool flat;             /* neither paging, x87 nor IRET: see README.md (vectors.S has its place) */
   bool quiet;            /* only the banner line and the prompt */
   uint32_t loadPercent;  /* start the load task with this share */
   uint32_t tickHz;
@@ -46,6 +47,7 @@ bool fpuDeviceNotAvailable(void); /* #NM; false when the processor has no x87 */
 void fpuSwitchTo(struct tcb *next);
 void fpuForget(struct tcb *task);
 const char *fpuName(void);
+bool fpuPresent(void); /* and taken into use */
 bool fpuHasSse(void);
 
 /* 8254 clock and TSC (clock.c) */

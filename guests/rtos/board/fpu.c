@@ -39,6 +39,7 @@ void fpuInit(void)
 }
 
 const char *fpuName(void) { return !present ? "none" : sse ? "x87 and SSE, fxsave" : fxsave ? "x87, fxsave" : "x87, fnsave"; }
+bool fpuPresent(void) { return present; }
 bool fpuHasSse(void) { return sse; }
 
 void fpuSwitchTo(struct tcb *next) { setTaskSwitched(next != owner); }

@@ -19,6 +19,8 @@ static void option(const char *word)
   uint32_t number;
   if (strcmp(word, "quiet") == 0) {
     bootOptions.quiet = true;
+  } else if (strcmp(word, "flat") == 0) {
+    bootOptions.flat = true;
   } else if (strncmp(word, "load=", 5) == 0) {
     if (parseUnsigned(word + 5, &number) && number <= 100)
       bootOptions.loadPercent = number;

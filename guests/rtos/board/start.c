@@ -29,8 +29,10 @@ void boardStart(uint32_t magic, const void *information)
     kprintf("panic: this processor has no time-stamp counter\n");
     boardHalt();
   }
-  pagingInit();
-  fpuInit();
+  if (!bootOptions.flat) {
+    pagingInit();
+    fpuInit();
+  }
   clockCalibrate();
   heapInit((uintptr_t)imageEnd, memoryEnd());
   schedInit();

@@ -31,7 +31,22 @@ trapCommon:                                    // builds a TrapFrame (board.h)
         movl    %ebp, %esp
         popal
         addl    $8, %esp                       // vector, error code
+        cmpb    $0, bootOptions                // .flat, the first member
+        jne     flatReturn
         iret
+
+// IRET without IRET, for one code segment in ring 0: EIP, CS, EFLAGS become EFLAGS, EIP.
+// An interrupt between POPF and RET finds a stack that is as good as any.
+flatReturn:
+        pushl   %eax
+        movl    12(%esp), %eax
+        movl    %eax, 8(%esp)
+        movl    4(%esp), %eax
+        movl    %eax, 12(%esp)
+        popl    %eax
+        addl    $4, %esp
+        popfl
+        ret
 
 // void contextSwitch(uint32_t **saveSp, uint32_t *newSp): interrupts are disabled.
         .global contextSwitch

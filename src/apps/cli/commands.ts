@@ -32,6 +32,7 @@ const seconds = (text: string | undefined): { timeoutS?: number } =>
 export interface UpFlags extends RunFlags {
   readonly attach?: string;
   readonly engine?: DomainEntry['engine'];
+  readonly selfTest?: boolean;
 }
 
 /** `pcanel up FILE` */
@@ -46,7 +47,11 @@ export async function up(file: string, flags: UpFlags): Promise<number> {
   const timeout = seconds(flags.timeout);
   const configs = [];
   for (const entry of parsed.domains) {
-    const wanted = flags.engine === undefined ? entry : { ...entry, engine: flags.engine };
+    const wanted = {
+      ...entry,
+      ...(flags.engine !== undefined && { engine: flags.engine }),
+      ...(flags.selfTest === false && { selfTest: false }),
+    };
     configs.push(await resolveDomain(wanted, { folder, progress }));
   }
   const interactive = onTerminal() && !flags.plain;
@@ -82,6 +87,7 @@ export interface RunOneFlags extends RunFlags {
   readonly memory?: string;
   readonly module?: string[];
   readonly engine?: DomainEntry['engine'];
+  readonly selfTest?: boolean;
   readonly time?: DomainEntry['time'];
   readonly cpu?: string;
   readonly smp?: string;
@@ -134,6 +140,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     ...(flags.memory !== undefined && { memory: flags.memory }),
     ...(flags.module !== undefined && { modules: flags.module.map(moduleOf) }),
     ...(flags.engine !== undefined && { engine: flags.engine }),
+    ...(flags.selfTest === false && { selfTest: false }),
     ...(flags.time !== undefined && { time: flags.time }),
     ...(flags.smp !== undefined && { cpus: parseNumber(flags.smp, '--smp', 1, MAX_PROCESSORS) }),
     ...(flags.cpu !== undefined && { cpu: parseNumber(flags.cpu, '--cpu', 0, 63) }),

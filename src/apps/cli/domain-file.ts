@@ -90,9 +90,11 @@ export const domainSchema = z.strictObject({
   initrd: z.string().optional(),
   cmdline: z.string().optional(),
   memory: z.union([z.string(), z.number()]).default('256M'),
-  /** By default real where firmware boots (it waits in loops), else virtual. */
+  /** By default real where firmware boots (it waits in loops) and on engine kvm, else virtual. */
   time: z.enum(['virtual', 'real']).optional(),
   engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
+  /** False: runs the guest on the engine named though its self-test failed. */
+  selfTest: z.boolean().optional(),
   cpuModel: z.string().optional(),
   /** Processors of the guest. */
   cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(1),

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { HostError } from '../../base/index.js';
 import type { EngineFactories } from '../../domains/index.js';
+import { KvmEngine } from '../../kvm/index.js';
 import { compileModules, SoftwareEngine } from '../../processor/index.js';
 import type { Engine } from '../../vmx/index.js';
 
@@ -24,4 +25,10 @@ export async function createSoftwareEngine(): Promise<Engine> {
   return new SoftwareEngine(await compileModules({ procedures, interpreter }));
 }
 
-export const engines: EngineFactories = { software: createSoftwareEngine };
+/** Hardware VT-x; whether it can be used here is for its probe to say. PCANEL_KVM_DEVICE names another device file. */
+export async function createKvmEngine(): Promise<KvmEngine> {
+  const device = process.env.PCANEL_KVM_DEVICE;
+  return new KvmEngine(device === undefined ? {} : { device });
+}
+
+export const engines: EngineFactories = { software: createSoftwareEngine, kvm: createKvmEngine };

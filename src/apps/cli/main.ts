@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigError, GuestError, VmError } from '../../base/index.js';
 import * as commands from './commands.js';
+import { doctor } from './doctor.js';
 import { ExitCode } from './report.js';
 
 /** package.json is above dist/src/apps/cli/. */
@@ -40,6 +41,7 @@ function program(finish: (code: Promise<number>) => void): Command {
   runOptions(p.command('up <file>').description('start the domains of a YAML file'))
     .option('--attach <name>', 'give standard input to this domain')
     .addOption(engine())
+    .option('--no-self-test', 'use the engine named though its self-test failed')
     .action((file: string, flags: commands.UpFlags, command: Command) =>
       finish(commands.up(file, paceOf(flags, command))),
     );
@@ -61,6 +63,7 @@ function program(finish: (code: Promise<number>) => void): Command {
     .option('--module <file>', 'multiboot module; may be repeated', collect)
     .option('--name <name>', 'name of the domain')
     .addOption(engine())
+    .option('--no-self-test', 'use the engine named though its self-test failed')
     .addOption(new Option('--time <mode>', 'clock of the guest').choices(['virtual', 'real']))
     .option('--cpu <n>', 'physical CPU')
     .option('--smp <n>', 'processors of the guest, 1 to 16 (1)')
@@ -90,6 +93,9 @@ function program(finish: (code: Promise<number>) => void): Command {
     .action((names: string[], flags: { refresh?: boolean }) =>
       finish(commands.imagesFetch(names, flags.refresh ?? false)),
     );
+  p.command('doctor')
+    .description('what this host offers, and which engine is taken')
+    .action(() => finish(doctor(json())));
   p.command('stat [name]')
     .description('statistics of running domains')
     .option('--jit', 'what the translator has done: regions, hit rates, host time')

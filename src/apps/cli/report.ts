@@ -49,6 +49,12 @@ const percent = (part: number, whole: number): string => `${whole > 0 ? ((100 * 
 const MIPS_OF = (d: DomainStat): string =>
   d.machine.hostNs > 0 ? ((d.machine.instructions * 1e3) / d.machine.hostNs).toFixed(1) : '-';
 
+/** Hardware does not count instructions: there the entries are told. */
+const workOf = (d: DomainStat): string =>
+  d.engine === 'kvm'
+    ? `${count(d.machine.instructions)} VM entries`
+    : `${count(d.machine.instructions)} instructions, ${MIPS_OF(d)} MIPS`;
+
 /** One line for the status display. */
 export function statLine(d: DomainStat, cpu: PcpuStat): string {
   const m = d.machine;
@@ -56,8 +62,8 @@ export function statLine(d: DomainStat, cpu: PcpuStat): string {
   const rt = d.scheduling;
   const late = rt.misses + rt.overruns > 0 ? `, ${rt.misses} missed, ${rt.overruns} over budget` : '';
   return (
-    `${d.name}: ${state}, cpu ${d.cpu}, ${seconds(m.clockNs)} s ${d.time}, ${count(m.instructions)} instructions, ` +
-    `${MIPS_OF(d)} MIPS, ${count(m.exitsTotal)} exits, ${count(m.interrupts)} interrupts, ` +
+    `${d.name}: ${state}, cpu ${d.cpu}, ${seconds(m.clockNs)} s ${d.time}, ${workOf(d)}, ` +
+    `${count(m.exitsTotal)} exits, ${count(m.interrupts)} interrupts, ` +
     `host ${percent(m.hostNs, cpu.hostNs)}${late}`
   );
 }
@@ -71,7 +77,7 @@ export function statReport(d: DomainStat, cpu: PcpuStat): string {
     `  state         ${d.state === 'running' ? m.state : d.state}${d.outcome ? ` (${describeOutcome(d.outcome)})` : ''}`,
     `  cpu           ${d.cpu}, engine ${d.engine}, ${d.memoryBytes / 2 ** 20} MiB, ${d.time} time`,
     `  clock         ${seconds(m.clockNs)} s`,
-    `  instructions  ${m.instructions} (${MIPS_OF(d)} MIPS)`,
+    d.engine === 'kvm' ? `  VM entries    ${m.instructions}` : `  instructions  ${m.instructions} (${MIPS_OF(d)} MIPS)`,
     `  host time     ${seconds(m.hostNs)} s, ${percent(m.hostNs, cpu.hostNs)} of a core; in exits about ${seconds(m.hostExitNs)} s`,
     `  interrupts    ${m.interrupts}, resets ${m.resets}, unclaimed accesses ${m.unclaimed}`,
     `  console       ${m.consoleBytesOut} bytes out, ${m.consoleBytesIn} in`,
