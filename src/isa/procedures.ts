@@ -94,6 +94,7 @@ export const SYSTEM_PROCEDURES = {
   mwait: fault(),
   vmcall: fault(),
   rdrand: fault('i32'), // opBits: scratch 0 = value (CF always 1)
+  rdseed: fault('i32'), // likewise
   fsgsbase_check: fault(), // #UD unless CR4.FSGSBASE
   canonical_check: fault('i64'), // #GP(0) unless canonical
   segment_base: pure(['i32'], 'i64'), // base of segment register n (RDFSBASE, RDGSBASE)

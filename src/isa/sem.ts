@@ -151,6 +151,8 @@ export interface Sem<V> {
   jumpTo(target: Operand): void;
   /** #GP(0) unless jump(v) would succeed. For branches that move rSP first; jump(v) of the same v then need not check again. */
   checkTarget(v: V): void;
+  /** #GP(0) when `target` is beyond the limit of CS: before a direct branch that writes something first. */
+  checkJump(target: Operand): void;
   /** Indirect near branch, v any width up to 64; checks canonicality / code-segment limit. */
   jump(v: V): void;
   /** Runs `then` when condition (width 1) holds. Effects inside are conditional. No values flow out. */

@@ -481,6 +481,10 @@ export class TestMachine implements Sem<Val> {
     this.mayFault('checkTarget');
     if (this.long && signed(v) !== BigInt.asIntN(48, v.value)) throw new Fault(13, 0);
   }
+  checkJump(target: Operand): void {
+    check(target.kind === 'rel', () => `checkJump of a ${target.kind} operand`);
+    this.mayFault('checkJump');
+  }
   jump(v: Val): void {
     if (this.enabled()) this.rip = v.value - BigInt(this.decoded.length);
   }

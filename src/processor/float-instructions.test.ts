@@ -156,6 +156,9 @@ class FixedBinding implements Binding {
   unwind(s: WasmSem): void {
     s.f.i32(1).return();
   }
+  directTarget(): Value {
+    throw new Error('no branches here');
+  }
   jumpDirect(): void {
     throw new Error('no branches here');
   }

@@ -173,6 +173,22 @@ class RecordBinding implements Binding {
     s.f.get(U);
     if (this.shift !== 0) s.f.i32(this.shift).op('i32.add');
   }
+  directTarget(s: WasmSem): Value {
+    s.state()
+      .memory('i64.load', at('codePage'))
+      .get(U)
+      .memory('i64.load32_s', RECORD.disp + this.shift)
+      .op('i64.add')
+      .i64(0xffffn)
+      .i64(0xffffffffn)
+      .get(U)
+      .memory('i32.load8_u', RECORD.extra + this.shift)
+      .i32(16)
+      .op('i32.eq')
+      .op('select')
+      .op('i64.and');
+    return s.take(64);
+  }
   jumpDirect(s: WasmSem, taken: boolean): void {
     const budget = this.retire(s);
     const { f } = s;

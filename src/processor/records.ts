@@ -131,9 +131,10 @@ export class RecordBuilder {
   }
 
   /**
-   * Builds the block of the code at host address `host`. `block`: where its header goes, or 0 for one page-crossing
-   * instruction whose bytes lie at `host` and whose page offset is `crossing` (then the first record is returned). Returns
-   * the number of code bytes read. A block of no records means: its first instruction crosses the page.
+   * Builds the block of the code at host address `host`. `block`: where its header goes, or 0 for a single instruction
+   * (then the first record is returned): `crossing` has its page offset in bits 0-11 and in the others the number of bytes
+   * that there are at `host`; 0 is returned when it is longer. Returns the number of code bytes read. A block of no
+   * records means: its first instruction crosses the page.
    */
   build(host: number, block: number, crossing: number): number {
     const { u8, i32 } = this;
@@ -143,16 +144,18 @@ export class RecordBuilder {
     const arenaNext = i32[nextCell] as number;
     if (arenaNext < this.lastArenaNext) this.crossings.clear();
     let key = '';
+    const bytes = crossing >> 12;
     if (block === 0) {
-      key = `${modeKey & 0xff}:${crossing}:${u8.subarray(host, host + 15).join()}`;
+      key = `${modeKey & 0xff}:${crossing}:${u8.subarray(host, host + Math.min(bytes, 15)).join()}`;
       const known = this.crossings.get(key);
       if (known !== undefined) return known;
     }
     const header = block === 0 ? arenaNext : block;
-    const start = block === 0 ? crossing : host & (PAGE - 1);
-    const available = block === 0 ? 32 : PAGE - start;
+    const start = block === 0 ? crossing & (PAGE - 1) : host & (PAGE - 1);
+    const available = block === 0 ? bytes : PAGE - start;
     const end = this.decodeBlock(host, start, available, header, modeKey, block === 0);
     const after = end.next;
+    if (block === 0 && after === header + BLOCK.sizeBytes) return 0;
     i32[nextCell] = after;
     this.lastArenaNext = after;
     if (block === 0) {
@@ -188,7 +191,7 @@ export class RecordBuilder {
     let order = 0;
     let previous = -1; // record of the previous instruction if it may be fused with a branch
     for (;;) {
-      if (order === most || used >= available || (single && order === 1)) {
+      if (order === most || (single ? order === 1 : used >= available)) {
         if (order > 0) u = this.chain(u, order, start + used);
         break;
       }
@@ -247,7 +250,7 @@ export class RecordBuilder {
         } else u16[(u + RECORD.base) >> 1] = EA_TMP;
         if (info.movesAddress) u8[u + RECORD.extra] = decoded.segment;
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
-      this.fillOperands(u, form, next);
+      this.fillOperands(u, form, next, single);
       if (previous >= 0 && info.endsBlock) {
         const pair = this.fusedHandler(u16[previous >> 1] as number, info.handler);
         if (pair >= 0) {
@@ -299,7 +302,7 @@ export class RecordBuilder {
     u8[u + RECORD.scale] = decoded.scale;
     if (withDisp) i32[(u + RECORD.disp) >> 2] = decoded.ripRelative ? decoded.disp + next : decoded.disp;
   }
-  private fillOperands(u: number, form: Form, next: number): void {
+  private fillOperands(u: number, form: Form, next: number, single: boolean): void {
     const { decoded, u8, u16, i32 } = this;
     let immediates = 0;
     for (let i = 0; i < decoded.operandCount; i++) {
@@ -325,7 +328,8 @@ export class RecordBuilder {
         }
         case OPERAND_KIND.rel:
           i32[(u + RECORD.disp) >> 2] = next + o.immLo;
-          u8[u + RECORD.extra] = form.opBits === 16 ? 16 : 0;
+          // not 0: never linked (the record of a single instruction may serve other pages as well)
+          u8[u + RECORD.extra] = form.opBits === 16 ? 16 : single ? 1 : 0;
           break;
         case OPERAND_KIND.segment:
         case OPERAND_KIND.control:

@@ -61,6 +61,8 @@ const INTERRUPT_WINDOW_EXITING = 1 << 2;
 /** Interrupt-window and NMI-window exiting. */
 const WINDOWS = INTERRUPT_WINDOW_EXITING | (1 << 22);
 const RFLAGS_IF = 0x200;
+/** Of the pending event: its delivery has been cut by a device access. Nothing else may come before it. */
+const EVENT_BEGUN = 1 << 30;
 
 export interface SoftwareVcpuOptions {
   readonly index: number;
@@ -165,11 +167,14 @@ export class SoftwareVcpu implements Vcpu {
   private shadow(): number {
     return this.state.counter(AT.shadowRetired) === this.retired() ? this.state.u32(AT.shadowKind) : 0;
   }
+  private eventBegun(): boolean {
+    return (this.state.u32(AT.injectPending) & EVENT_BEGUN) !== 0;
+  }
   interruptible(): boolean {
-    return (this.state.u32(AT.rflags) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0;
+    return (this.state.u32(AT.rflags) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0 && !this.eventBegun();
   }
   nmiUnblocked(): boolean {
-    return this.state.u32(AT.nmiBlocked) === 0 && (this.shadow() & 2) === 0;
+    return !this.eventBegun() && this.state.u32(AT.nmiBlocked) === 0 && (this.shadow() & 2) === 0;
   }
   inject(event: EntryEvent): void {
     this.state.setU32(AT.injectPending, encodeEntryEvent(event));
@@ -240,9 +245,10 @@ export class SoftwareVcpu implements Vcpu {
     state.setU32(AT.exitReason, EXIT_NONE);
     state.setU32(AT.unwind, UNWIND.none);
     state.setU32(AT.record, 0);
-    if (state.u32(AT.injectPending) >>> 31 === 1) {
+    const pending = state.u32(AT.injectPending);
+    if (pending >>> 31 === 1) {
       // an answered access belongs to an instruction that has begun: it completes before the event
-      if (procedures.replay_pending() === 1) {
+      if ((pending & EVENT_BEGUN) === 0 && procedures.replay_pending() === 1) {
         this.runFor(1);
         if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
       }

@@ -221,7 +221,7 @@ const SPEC: readonly FieldSpec[] = [
     '1: the instruction being executed began with RFLAGS.TF set and no event has replaced its trap',
   ),
   field('jumpKeys', 'u32', 'mode key that the supervisor and the user jump cache hold entries for', 2),
-  field('jumpBases', 'u64', 'CS base likewise', 2),
+  field('jumpBases', 'u64', 'CS base likewise, limit in bits 32-63', 2),
   field(
     'debugHits',
     'u32',

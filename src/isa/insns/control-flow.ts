@@ -31,6 +31,7 @@ const CALL = insn('call', {
   encodings: [enc('e8', [Jz], NEAR), enc('ff /2', [Ev], NEAR)],
   execute(s, target) {
     if (target.kind === 'rel') {
+      s.checkJump(target);
       s.push(truncTo(s, s.nextRip(), s.opBits));
       s.jumpTo(target);
       return;
@@ -65,6 +66,7 @@ const countdown = (name: string, opcode: string, condition: 'none' | 'z' | 'nz')
       const count = s.sub(s.reg('rcx', s.addrBits), s.const(1, s.addrBits));
       const more = isNonZero(s, count);
       const taken = condition === 'none' ? more : s.and(more, s.cond(condition));
+      s.when(taken, () => s.checkJump(target));
       s.setReg('rcx', count);
       s.when(taken, () => s.jumpTo(target));
     },

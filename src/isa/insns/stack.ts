@@ -36,7 +36,15 @@ const PUSH_SREG = insn('push_sreg', {
     enc('0f a8', [GS], D64),
   ],
   execute(s, src) {
-    s.push(resize(s, s.call('segment_selector', s.registerNumber(src)), s.opBits));
+    const selector = s.call('segment_selector', s.registerNumber(src));
+    if (s.opBits !== 32) {
+      s.push(resize(s, selector, s.opBits));
+      return;
+    }
+    // a 16-bit move: the upper half of the stack's doubleword stays
+    const sp = s.sub(s.reg('rsp', s.stackBits), s.const(4, s.stackBits));
+    s.storeStack(sp, s.trunc(selector, 16));
+    s.setReg('rsp', sp);
   },
 });
 const POP = insn('pop', {

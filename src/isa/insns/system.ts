@@ -117,7 +117,7 @@ const random = (name: string, digit: number, sdm: string): Instruction =>
     sdm,
     encodings: [enc(`np 0f c7 /${digit}`, [Rv], { feature: name }), enc(`66 0f c7 /${digit}`, [Rv], { feature: name })],
     execute(s, dst) {
-      s.call('rdrand', s.const(s.opBits, 32));
+      s.call(name, s.const(s.opBits, 32));
       s.write(dst, s.loadScratch(0, bitsOf(dst)));
       const zero = s.const(0, 1);
       s.setFlags({ c: s.const(1, 1), p: zero, a: zero, z: zero, s: zero, o: zero });

@@ -4,10 +4,10 @@ import { build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
   AREA_SIZE_BYTES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
-import { translate_exec } from './memory';
+import { CODE_ON_DEVICE, fetch_device, translate_exec } from './memory';
 import { code_lock, code_unlock, exclusive_begin, exclusive_end, memory_fence, parallel, post_stale_page, take_stale_pages } from './parallel';
 import { jump_cache_flush, tlb_protect_page } from './tlb';
 
@@ -213,19 +213,44 @@ export function deliveries_clear(): void {
   store<u32>(ST, 0, S_DELIVERIES);
 }
 
-/** Single-instruction block for an instruction that crosses a page border, or 0 when its second page faults. */
-function crossing_block(rip: u64, host: usize): usize {
-  const buffer = <usize>load<u32>(ST, S_CROSSING);
-  const linear = rip + code_base();
-  const have: usize = 4096 - (host & 4095);
-  memory.copy(buffer, host, have);
-  const second = translate_exec(code_bits() == 2 ? (linear | 0xfff) + 1 : ((linear | 0xfff) + 1) & 0xffff_ffff);
-  if (!second) return 0;
-  memory.copy(buffer + have, second, 16);
-  if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
-  return <usize>build_block(<i32>buffer, 0, <i32>(host & 4095)); // returns the first record
+/** Copies `size` bytes of code that lie in one page to `to`. False: unwound. */
+function copy_code(linear: u64, host: usize, to: usize, size: usize): bool {
+  if (host == CODE_ON_DEVICE) return fetch_device(linear, <i32>size, <i32>to) == 0;
+  memory.copy(to, host, size);
+  return true;
 }
-
+/** Record of the `have` bytes at `buffer`, whose first one has page offset `offset`; 0: they are less than an instruction. */
+function build_single(buffer: usize, offset: usize, have: usize): usize {
+  if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
+  return <usize>build_block(<i32>buffer, 0, <i32>(offset | (have << 12)));
+}
+/** Code ends within this page: the limit of CS is below the page's last byte. Needs rip <= limit. */
+@inline function limit_in_page(rip: u64, offset: u64): bool {
+  return code_bits() != 2 && <u64>load<u32>(ST + S_SEGMENTS + CS * SEGMENT_SIZE_BYTES, SEGMENT_LIMIT) - rip < 4095 - offset;
+}
+/**
+ * A block of one instruction that is found anew whenever it is entered: it `crosses` a page border, lies in the page where
+ * CS ends, or on a device. 0: unwound (fetch fault, beyond the limit, or device access).
+ */
+function single_block(rip: u64, linear: u64, host: usize, crosses: bool): usize {
+  const buffer = <usize>load<u32>(ST, S_CROSSING);
+  const offset = <usize>linear & 4095;
+  const inPage: usize = 4096 - offset;
+  let room: usize = 16;
+  if (code_bits() != 2) room = <usize>min<u64>(16, <u64>load<u32>(ST + S_SEGMENTS + CS * SEGMENT_SIZE_BYTES, SEGMENT_LIMIT) - rip + 1);
+  let have = min(room, inPage);
+  if (!copy_code(linear, host, buffer, have)) return 0;
+  let u: usize = crosses ? 0 : build_single(buffer, offset, have);
+  if (u == 0 && have < room) {
+    const next = code_bits() == 2 ? (linear | 0xfff) + 1 : ((linear | 0xfff) + 1) & 0xffff_ffff;
+    const second = translate_exec(next);
+    if (!second || !copy_code(next, second, buffer + have, room - have)) return 0;
+    have = room;
+    u = build_single(buffer, offset, have);
+  }
+  if (u == 0) gp0();
+  return u;
+}
 /** Finds the record at `rip` and sets codePage. Delivers fetch faults. 0: leave the loop (exit pending or budget low). */
 function find(target: u64): usize {
   let rip = target;
@@ -244,9 +269,14 @@ function find(target: u64): usize {
       if (host) {
         const offset = linear & 0xfff;
         store<u64>(ST, rip - offset, S_CODE_PAGE);
-        let u = block_at(host);
-        if (load<u16>(u - BLOCK_SIZE_BYTES, BLOCK_COUNT) == 0) {
-          u = crossing_block(rip, host);
+        let u: usize = 0;
+        let crosses = false;
+        if (host != CODE_ON_DEVICE && !limit_in_page(rip, offset)) {
+          u = block_at(host);
+          crosses = load<u16>(u - BLOCK_SIZE_BYTES, BLOCK_COUNT) == 0;
+        }
+        if (u == 0 || crosses) {
+          u = single_block(rip, linear, host, crosses);
           if (u) return u;
         } else {
           const entry = jump_entry(rip);
@@ -313,11 +343,12 @@ export function link(u: usize, which: u32): usize {
   const offset = which ? next : <i64>load<i32>(u, RECORD_DISP);
   let rip = load<u64>(ST, S_CODE_PAGE) + <u64>offset;
   if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
-  if (which == 0 && bad_target(rip)) return refuse_branch(u);
+  // a chain record has no length: its target is the next instruction, which faults itself
+  if (which == 0 && load<u8>(u, RECORD_LENGTH) && bad_target(rip)) return refuse_branch(u);
   const page = load<u64>(ST, S_CODE_PAGE);
   const before = load<u32>(ST, S_ARENA_NEXT);
   const found = go(rip);
-  if (found && offset >= 0 && offset < 4096 && load<u8>(u, RECORD_EXTRA) != 16 && load<u64>(ST, S_CODE_PAGE) == page && load<u32>(ST, S_ARENA_NEXT) >= before && load<u16>(u, RECORD_HANDLER) != <u16>load<u32>(ST, S_STALE_HANDLER) && <usize>load<u32>(ST, S_CROSSING) != 0 && load<u16>(found - BLOCK_SIZE_BYTES, BLOCK_COUNT) != 0 && load<u64>(found - BLOCK_SIZE_BYTES, BLOCK_KEY) != NO_KEY)
+  if (found && offset >= 0 && offset < 4096 && load<u8>(u, RECORD_EXTRA) == 0 && load<u64>(ST, S_CODE_PAGE) == page && load<u32>(ST, S_ARENA_NEXT) >= before && load<u16>(u, RECORD_HANDLER) != <u16>load<u32>(ST, S_STALE_HANDLER) && load<u16>(found - BLOCK_SIZE_BYTES, BLOCK_COUNT) != 0 && load<u64>(found - BLOCK_SIZE_BYTES, BLOCK_KEY) != NO_KEY)
     store<u32>(u + RECORD_IMM + (which ? 4 : 0), <u32>found);
   return found;
 }
@@ -325,7 +356,7 @@ export function link(u: usize, which: u32): usize {
 export function leave_at(u: usize, which: u32): usize {
   let rip = load<u64>(ST, S_CODE_PAGE) + (which ? <u64>load<u16>(u, RECORD_NEXT) : <u64><i64>load<i32>(u, RECORD_DISP));
   if (load<u8>(u, RECORD_EXTRA) == 16) rip &= 0xffff;
-  if (which == 0 && bad_target(rip)) {
+  if (which == 0 && load<u8>(u, RECORD_LENGTH) && bad_target(rip)) {
     refuse_branch(u);
     return 0;
   }
@@ -347,7 +378,9 @@ export function resolve(u: usize): usize {
   store<u32>(ST, 0, S_REPLAY_NEXT);
   store<u32>(ST, 0, S_DEBUG_HITS);
   if (why == UNWIND_EXIT) {
-    store<u64>(ST, record_rip(u), S_RIP);
+    // without a record: an exit behind a task switch, which is done
+    if (load<u32>(ST, S_RECORD)) store<u64>(ST, record_rip(u), S_RIP);
+    else charge(1);
     return 0;
   }
   if (why == UNWIND_EXCEPTION) {

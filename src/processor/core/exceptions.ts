@@ -80,6 +80,7 @@ export const EXIT_WBINVD: u32 = 54;
 export const EXIT_XSETBV: u32 = 55;
 export const EXIT_RDRAND: u32 = 57;
 export const EXIT_INVPCID: u32 = 58;
+export const EXIT_RDSEED: u32 = 61;
 
 /** Leaves to the monitor with RIP at the current instruction. Always 1. */
 export function vm_exit(reason: u32, qualification: u64): i32 {

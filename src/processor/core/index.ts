@@ -15,7 +15,15 @@ export {
   single_step_begin,
   single_step_end,
 } from './interrupts';
-export { locked_begin, locked_end, mem_read_slow, mem_rmw_slow, mem_write_slow, translate_exec } from './memory';
+export {
+  fetch_device,
+  locked_begin,
+  locked_end,
+  mem_read_slow,
+  mem_rmw_slow,
+  mem_write_slow,
+  translate_exec,
+} from './memory';
 export { update_mode } from './mode';
 export { exclusive_begin, exclusive_end, memory_fence, run_begin, run_end, run_point, take_stale_pages } from './parallel';
 export { phys_host, phys_read64 } from './paging';

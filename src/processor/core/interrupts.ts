@@ -323,7 +323,12 @@ function deliver_pending(earlierVector: i32): i32 {
     event_return = load<u64>(ST, S_RIP);
     event_flags = rflags_full() | (load<u32>(ST, S_EXCEPTION_KIND) == 0 && vector != DF ? FLAG_RF : 0);
     if (!deliver(vector, 1)) return delivered();
-    if (load<u32>(ST, S_UNWIND) == UNWIND_EXIT) return 1;
+    if (load<u32>(ST, S_UNWIND) == UNWIND_EXIT) {
+      // a device in the way: the event is begun and goes on at the next VM entry
+      store<u32>(ST, 0xc000_0300 | vector | (event_has_code ? 0x800 : 0), S_INJECT_PENDING);
+      store<u32>(ST, event_code, S_INJECT_ERROR_CODE);
+      return 1;
+    }
     first = vector as i32;
     vector = load<u32>(ST, S_EXCEPTION_VECTOR);
   }
@@ -340,11 +345,14 @@ function delivered(): i32 {
 
 /** Called by resolve() with `rip` set: 0 delivered (rip is the handler's), 1 VM exit filled. */
 export function deliver_exception(): i32 {
+  store<u32>(ST, 0, S_RECORD);
   return deliver_pending(-1);
 }
-/** Delivers the pending fault of a task switch in the new task and goes on there. */
+/** Delivers the pending fault of a task switch in the new task and goes on there. An exit (record = 0) leaves `rip` there. */
 export function deliver_in_new_task(): i32 {
-  return deliver_pending(-1) ? 1 : go_to(load<u64>(ST, S_RIP));
+  if (!deliver_pending(-1)) return go_to(load<u64>(ST, S_RIP));
+  store<u32>(ST, 0, S_RECORD);
+  return 1;
 }
 
 /** VM-entry event injection from injectPending; 0 delivered or nothing to do, 1 VM exit filled. */
@@ -362,7 +370,11 @@ export function inject_event(): i32 {
   if (type >= 4) event_return += load<u32>(ST, S_EXIT_INSTRUCTION_LENGTH) as u64;
   event_flags = rflags_full() | (type == 3 && vector != DB && vector != DF ? FLAG_RF : 0);
   const status = deliver(vector, event_soft ? 0 : 1);
-  if (status && load<u32>(ST, S_UNWIND) == UNWIND_EXIT) return 1; // MMIO in the way: the event stays pending
+  if (status && load<u32>(ST, S_UNWIND) == UNWIND_EXIT) {
+    // a device in the way: the event stays pending, begun
+    store<u32>(ST, information | 0x4000_0000, S_INJECT_PENDING);
+    return 1;
+  }
   store<u32>(ST, 0, S_INJECT_PENDING);
   if (type == 2) store<u32>(ST, 1, S_NMI_BLOCKED);
   if (!status) return delivered();

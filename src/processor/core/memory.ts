@@ -1,7 +1,7 @@
 // Guest memory by linear address: slow paths of the interpreter and typed accesses of the procedures. Fast case: one TLB
 // probe. MMIO goes to the monitor and is replayed. See ../README.md "Memory".
 import { ST } from './env';
-import { EXIT_EPT_VIOLATION, raise, vm_exit } from './exceptions';
+import { EXIT_EPT_VIOLATION, vm_exit } from './exceptions';
 import {
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
@@ -11,6 +11,7 @@ import {
   S_EXIT_PHYSICAL,
   S_EXIT_SIZE,
   S_EXIT_VALUE,
+  S_RECORD,
   S_TLB,
   TLB_ADDEND,
   TLB_ENTRIES,
@@ -22,7 +23,7 @@ import {
 import { exclusive_begin, exclusive_end, parallel } from './parallel';
 import { ACCESS_EXEC, ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, code_lines, note_write } from './paging';
 import { REPLAY_MMIO_READ, REPLAY_MMIO_WRITE, replay, replay_value } from './replay';
-import { cpl, FLAG_AC, ia32e, KEY_DEBUG, long64, mode_key, rflags, UD } from './state';
+import { cpl, FLAG_AC, ia32e, KEY_DEBUG, long64, mode_key, rflags } from './state';
 import { fill, fill_host, fill_physical, fill_writable } from './tlb';
 import { check_alignment, watch_data } from './watch';
 
@@ -223,18 +224,21 @@ export function locked_end(host: i32, size: i32): void {
   exclusive_end();
 }
 
-/** Host pointer for fetching code at `linear`; 0: unwind. Code can only be fetched from memory slots: elsewhere #UD. */
+/** What translate_exec() answers for code outside memory slots: fetch_device() reads it. */
+export const CODE_ON_DEVICE: i32 = 1;
+/** Host pointer for fetching code at `linear`; 0: unwind. */
 export function translate_exec(linear: u64): i32 {
   const table = load<u32>(ST, S_TLB) as usize;
   const entry = table + (((linear >> 7) as usize) & INDEX_MASK);
   if (load<u64>(entry, TLB_EXEC_TAG) == (linear & ~PAGE)) return load<u32>(entry, TLB_ADDEND) + (linear as u32);
   if (fill(linear, data_access() | ACCESS_EXEC)) return 0;
-  if (fill_host == 0) {
-    // DEVIATION: a fetch from outside RAM reads FFH FFH (an empty bus), which is an undefined opcode.
-    raise(UD, 0);
-    return 0;
-  }
-  return fill_host as i32;
+  return fill_host ? (fill_host as i32) : CODE_ON_DEVICE;
+}
+/** Reads `size` bytes of code from a device or an empty bus to host address `to`, within a page. Status. */
+export function fetch_device(linear: u64, size: i32, to: i32): i32 {
+  store<u32>(ST, 0, S_RECORD);
+  if (fill(linear, data_access() | ACCESS_EXEC)) return 1;
+  return mmio_read(fill_physical, linear, size as u32, to as usize);
 }
 
 // --- typed accesses ---------------------------------------------------------------------------------------------

@@ -81,8 +81,8 @@ export function update_mode(): void {
   store<u32>(ST, (ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR)) as u32, S_TLB);
   const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
   store<u32>(ST, cache as u32, S_JUMP_CACHE);
-  // A jump cache maps RIP alone: it holds entries of one mode key and one CS base.
-  const base: u64 = key & 2 ? 0 : seg_base(CS);
+  // A jump cache maps RIP alone: it holds entries of one mode key, one CS base and one limit.
+  const base: u64 = key & 2 ? 0 : seg_base(CS) | ((seg_limit(CS) as u64) << 32);
   if (load<u32>(ST + (user << 2), S_JUMP_KEYS) != key || load<u64>(ST + (user << 3), S_JUMP_BASES) != base) {
     store<u32>(ST + (user << 2), key, S_JUMP_KEYS);
     store<u64>(ST + (user << 3), base, S_JUMP_BASES);

@@ -33,10 +33,13 @@ import {
   EFER_NXE,
   efer,
   FLAG_AC,
+  long64,
   GP,
   rflags,
+  SS_FAULT,
 } from './state';
 import { memory_fence, parallel } from './parallel';
+import { through_stack } from './stack-reference';
 import { walk_result } from './tlb';
 
 export { drop_smap_entries } from './tlb';
@@ -222,7 +225,10 @@ export function walk(linear: u64, access: u32): i32 {
   nx = false;
   const c4 = cr4();
   if (efer() & EFER_LMA) {
-    if (!canonical(linear)) return raise(GP, 0);
+    if (!canonical(linear)) {
+      const stack = !(access & (ACCESS_EXEC | ACCESS_IMPLICIT)) && long64() && through_stack((access & ACCESS_WRITE) != 0);
+      return raise(stack ? SS_FAULT : GP, 0);
+    }
     if (walk64(linear, access, 4, load<u64>(ST, S_CR3) & load<u64>(ST, S_PHYSICAL_MASK) & 0x000f_ffff_ffff_f000))
       return 1;
   } else if (c4 & CR4_PAE) {

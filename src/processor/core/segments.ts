@@ -49,8 +49,11 @@ import {
 export function load_real_segment(n: u32, selector: u32): void {
   const base = (selector as u64) << 4;
   if (v86()) set_seg(n, selector, base, 0xffff, 0xf3);
-  // Real-address mode keeps limit and attributes.
-  else set_seg(n, selector, base, seg_limit(n), (seg_access(n) & ~AR_UNUSABLE) | AR_P | AR_S);
+  // Real-address mode keeps limit and attributes; what was unusable becomes writable data.
+  else {
+    const access = seg_access(n);
+    set_seg(n, selector, base, seg_limit(n), access & AR_UNUSABLE ? 0x93 : access | AR_P | AR_S | 1);
+  }
 }
 /** Loads a null selector; SS in 64-bit mode keeps its DPL. */
 export function load_null(n: u32, selector: u32): void {

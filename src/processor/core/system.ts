@@ -11,6 +11,7 @@ import {
   EXIT_PAUSE,
   EXIT_RDPMC,
   EXIT_RDRAND,
+  EXIT_RDSEED,
   EXIT_VMCALL,
   EXIT_WBINVD,
   EXIT_XSETBV,
@@ -129,9 +130,14 @@ export function mwait(): i32 {
 export function vmcall(): i32 {
   return vm_exit(EXIT_VMCALL, 0);
 }
-/** RDRAND: xorshift64*; the same run gives the same numbers. */
 export function rdrand(opBits: u32): i32 {
-  if (intercept(S_SECONDARY, 11, EXIT_RDRAND, 0)) return 1;
+  return intercept(S_SECONDARY, 11, EXIT_RDRAND, 0) ? 1 : random(opBits);
+}
+export function rdseed(opBits: u32): i32 {
+  return intercept(S_SECONDARY, 16, EXIT_RDSEED, 0) ? 1 : random(opBits);
+}
+/** xorshift64*; the same run gives the same numbers. */
+function random(opBits: u32): i32 {
   let x = load<u64>(ST, S_RANDOM_STATE);
   if (x == 0) x = 0x9e37_79b9_7f4a_7c15;
   x ^= x >> 12;

@@ -3,7 +3,7 @@
 // DEVIATION: FCS and FDS are not kept (CPUID.7.EBX[13] says so), FOP is set by unmasked exceptions only.
 import { ST } from './env';
 import { S_FCW, S_FDP, S_FIP, S_FOP, S_FPR, S_FSW, S_FTAGS } from './generated/layout';
-import { translate_exec } from './memory';
+import { CODE_ON_DEVICE, translate_exec } from './memory';
 import { f80_indefinite } from './numerics/index';
 import { current_rip } from './position';
 import { CS, seg_base } from './state';
@@ -104,11 +104,11 @@ function note_opcode(): void {
   let linear = current_rip() + seg_base(CS);
   for (let i = 0; i < 14; i++, linear++) {
     const p = translate_exec(linear) as usize;
-    if (p == 0) return;
+    if (p <= (CODE_ON_DEVICE as usize)) return;
     const byte: u32 = load<u8>(p);
     if ((byte & 0xf8) == 0xd8) {
       const q = translate_exec(linear + 1) as usize;
-      if (q) store<u32>(ST, ((byte & 7) << 8) | (load<u8>(q) as u32), S_FOP);
+      if (q > (CODE_ON_DEVICE as usize)) store<u32>(ST, ((byte & 7) << 8) | (load<u8>(q) as u32), S_FOP);
       return;
     }
   }

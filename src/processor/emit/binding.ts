@@ -50,6 +50,8 @@ export interface Binding {
   notePosition(s: WasmSem): void;
   /** Leaves the instruction because a procedure said so. */
   unwind(s: WasmSem): void;
+  /** RIP that the direct branch goes to when it is taken; outside 64-bit mode only. */
+  directTarget(s: WasmSem): Value;
   jumpDirect(s: WasmSem, taken: boolean): void;
   jumpIndirect(s: WasmSem, rip: Value): void;
   /** Only translated code: what it keeps in locals, and when that has to be in the state area. */

@@ -110,6 +110,9 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
     },
     storeStack: () => stack(),
     checkTarget: () => fact('long'),
+    checkJump: () => {
+      if (!fact('long')) fact('flat');
+    },
     dropStack: () => fact('stackBits'),
     nextRip: () => {
       fact('long');

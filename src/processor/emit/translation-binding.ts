@@ -205,6 +205,10 @@ export class TranslationBinding implements Binding {
   unwind(s: WasmSem): void {
     s.f.br(this.synced ? this.control.syncedFaultLabel : this.control.faultLabel);
   }
+  directTarget(s: WasmSem): Value {
+    const rip = this.rip(s, this.instruction.target);
+    return this.facts.opBits === 16 ? s.and(rip, s.const(0xffff, 64)) : rip;
+  }
   jumpDirect(s: WasmSem, taken: boolean): void {
     this.control.branchDirect(s, taken);
   }

@@ -678,6 +678,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     this.f.op('i64.gt_u');
     this.raiseIf(this.take(1), 13, 0);
   }
+  checkJump(_target: Operand): void {
+    // no direct branch leaves a flat segment; 64-bit code checks when it arrives
+    if (!this.long && !this.binding.facts.flat) this.checkTarget(this.binding.directTarget(this));
+  }
   jump(v: Value): void {
     this.branched = true;
     this.binding.jumpIndirect(this, this.zext(v, 64));

@@ -68,6 +68,9 @@ const RESTORED = [
 const RESTORED_BEFORE_XM = 3;
 const XM = 19;
 
+/** What the procedure translate_exec answers for code outside memory. */
+const CODE_ON_DEVICE = 1;
+
 /** What the evaluator works on. */
 export interface EvaluatorPlaces {
   readonly memory: WebAssembly.Memory;
@@ -94,8 +97,6 @@ export class Evaluator implements Sem<Value> {
   private form!: Form;
   private target: bigint | null = null;
   private restartable = true;
-  /** Fetches beyond the limit of CS so far (the interpreter looks at it only where blocks begin). */
-  limitFaults = 0;
   /** Called before every instruction. */
   onStep: ((step: TraceStep) => void) | null = null;
 
@@ -161,28 +162,36 @@ export class Evaluator implements Sem<Value> {
     const wrap = (v: bigint): bigint => (long ? BigInt.asUintN(64, v) : v & 0xffff_ffffn);
     const linear = long ? rip : wrap(rip + state.u64(cs + SEGMENT_ENTRY.base));
     state.setU32(at('record'), 0);
-    if (!long && rip > BigInt(state.u32(cs + SEGMENT_ENTRY.limit))) {
-      this.limitFaults++;
-      this.procedure('raise_exception', 13, 0);
-      this.deliver();
-      return -1;
-    }
+    // bytes before the limit of CS; it may be below RIP
+    const inLimit = long ? MAX_LENGTH + 1 : Number(BigInt(state.u32(cs + SEGMENT_ENTRY.limit)) - rip) + 1;
     let have = 0;
     let address = linear;
-    for (;;) {
+    while (have < Math.min(inLimit, MAX_LENGTH)) {
       const host = Number(this.procedure('translate_exec', address)) >>> 0;
       if (host === 0) {
         this.deliver();
         return -1;
       }
-      const room = Math.min(MAX_LENGTH - have, 4096 - (host & 4095));
-      code.set(this.bytes.subarray(host, host + room), have);
+      const room = Math.min(Math.min(MAX_LENGTH, inLimit) - have, 4096 - Number(address & 0xfffn));
+      if (host === CODE_ON_DEVICE) {
+        // as many bytes as the interpreter reads, so that the device sees the same accesses
+        const seen = Math.min(Math.min(MAX_LENGTH + 1, inLimit) - have, 4096 - Number(address & 0xfffn));
+        const buffer = state.u32(at('crossing'));
+        if (this.procedure('fetch_device', address, seen, buffer) !== 0) {
+          this.deliver();
+          return -1;
+        }
+        code.set(this.bytes.subarray(buffer, buffer + room), have);
+      } else code.set(this.bytes.subarray(host, host + room), have);
       have += room;
       const length = this.decoder.decode(code, 0, have, { codeBits }, decoded);
       if (length !== 0) return length;
-      if (have === MAX_LENGTH) throw new RangeError('the decoder asks for more than 15 bytes');
       address = wrap(linear + BigInt(have));
     }
+    if (have === MAX_LENGTH) throw new RangeError('the decoder asks for more than 15 bytes');
+    this.procedure('raise_exception', 13, 0);
+    this.deliver();
+    return -1;
   }
   /** A record for the procedures that ask for the position: only next, length and order are looked at. */
   private note(rip: bigint, length: number): void {
@@ -217,7 +226,9 @@ export class Evaluator implements Sem<Value> {
     if (this.restartable && !trap) this.restore(before);
     state.setU32(at('replayNext'), 0);
     if (why === UNWIND.exit) {
-      state.setU64(at('rip'), rip);
+      // without a record: an exit behind a task switch, which is done
+      if (state.u32(at('record')) !== 0) state.setU64(at('rip'), rip);
+      else this.charge();
       return;
     }
     if (why !== UNWIND.exception)
@@ -677,14 +688,20 @@ export class Evaluator implements Sem<Value> {
   private decoderLong(): boolean {
     return this.decoded.form?.long ?? (this.modeKey & 3) === 2;
   }
-  jumpTo(target: Operand): void {
+  private directTarget(target: Operand): Value {
     const d = this.decodedOf(target);
     const displacement = BigInt.asIntN(64, (BigInt(d.immHi) << 32n) | BigInt(d.immLo >>> 0));
-    const to = this.const(this.nextRip().value + displacement, this.long ? 64 : this.opBits);
-    // DEVIATION: CALL rel has pushed when its target turns out to be beyond the limit.
-    this.restartable = false;
+    return this.const(this.nextRip().value + displacement, this.long ? 64 : this.opBits);
+  }
+  jumpTo(target: Operand): void {
+    const to = this.directTarget(target);
+    // DEVIATION: in 64-bit mode CALL rel has pushed when its target turns out not to be canonical.
+    this.restartable = !this.long;
     this.checkTarget(to);
     this.target = to.value;
+  }
+  checkJump(target: Operand): void {
+    if (!this.long) this.checkTarget(this.directTarget(target));
   }
   checkTarget(v: Value): void {
     if (this.long) {
