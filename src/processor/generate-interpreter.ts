@@ -416,6 +416,7 @@ export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<strin
   add('locked_begin', ['i32', 'i64', 'i32'], ['i32']);
   add('locked_end', ['i32', 'i32'], []);
   add('take_stale_pages', [], []);
+  add('sse_ordinary', ['i32', 'i32'], ['i32']);
   add('flags_get', [], ['i32']);
   add('raise_exception', ['i32', 'i32'], ['i32']);
   add('resolve', ['i32'], ['i32']);

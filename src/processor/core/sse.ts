@@ -36,6 +36,23 @@ export function mxcsr_value(): i32 {
   return mxcsr();
 }
 
+/**
+ * Do the numbers in the slot have neither denormals, infinities nor NaNs among them? `kind`: 0 the low double, 1 both
+ * doubles, 2 the low single, 3 all singles. For translated code, which remembers this.
+ */
+export function sse_ordinary(slot: usize, kind: u32): i32 {
+  for (let n: usize = 0; n < (kind == 0 ? 8 : kind == 2 ? 4 : 16); n += kind < 2 ? 8 : 4) {
+    if (kind < 2) {
+      const v = load<u64>(slot + n) << 1;
+      if (v != 0 && v - 0x0020_0000_0000_0000 >= 0xffc0_0000_0000_0000) return 0;
+    } else {
+      const v = load<u32>(slot + n) << 1;
+      if (v != 0 && v - 0x0100_0000 >= 0xfe00_0000) return 0;
+    }
+  }
+  return 1;
+}
+
 // --- arithmetic -------------------------------------------------------------------------------------------------
 
 export function sse_add_ps(dst: usize, src: usize): i32 {

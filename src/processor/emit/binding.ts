@@ -13,6 +13,15 @@ export interface Value {
   readonly constant: bigint;
 }
 
+/** Pointer to an XMM register that lives in a local, or to a memory operand's bytes: stored when a procedure is called. */
+export interface PointerValue extends Value {
+  /** Number of the XMM register, or -1. */
+  readonly register: number;
+  /** What was read from memory, or null. */
+  readonly loaded: Value | null;
+}
+export const isPointer = (v: Value): v is PointerValue => 'loaded' in v;
+
 /** What is fixed for one specialisation of an instruction. */
 export interface StaticFacts {
   readonly opBits: 16 | 32 | 64;
@@ -71,8 +80,18 @@ export interface TranslationHooks {
   /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */
   beforeProcedure(s: WasmSem, name: string): void;
   afterProcedure(s: WasmSem, name: string): void;
-  /** The procedure is known to do nothing here. */
-  omits(name: string): boolean;
+  /** XMM registers by number. */
+  readXmm(s: WasmSem, register: number): Value;
+  writeXmm(s: WasmSem, register: number, v: Value): void;
+  xmmNumber(operand: Operand): number;
+  /** Brings an XMM register to its slot in the state area and pushes the slot's address. */
+  pushSlot(s: WasmSem, register: number): void;
+  /** Takes an XMM register back from its slot. */
+  reloadXmm(s: WasmSem, register: number): void;
+  /** The procedure neither looks at the status flags nor changes them. */
+  keepsFlags(name: string): boolean;
+  /** Emits the procedure's work in place, for the frequent cases at least; null: not for this one. */
+  inline(s: WasmSem, name: string, args: readonly Value[]): Value | null;
   /** A write took the slow path: it may have hit translated code. */
   afterSlowWrite(s: WasmSem): void;
 }
@@ -85,9 +104,16 @@ export interface MovedOperand extends Operand {
   readonly offset?: Value | number;
 }
 export interface KnownFlags {
-  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. */
-  readonly kind: FlagsKind | 'result';
+  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. word: only `compared` tells anything. */
+  readonly kind: FlagsKind | 'result' | 'word';
   readonly a: Value;
   readonly b: Value;
   readonly r: Value;
+  /** Flags of a comparison of floating-point numbers, width 1 each: less or unordered, equal or unordered, unordered. */
+  readonly compared?: ComparedFlags;
+}
+export interface ComparedFlags {
+  readonly c: Value;
+  readonly z: Value;
+  readonly p: Value;
 }

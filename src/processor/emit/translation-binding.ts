@@ -3,8 +3,10 @@
 import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
 import { keepsFlags, keepsRegisters } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
-import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from '../state-layout.js';
+import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset } from '../state-layout.js';
 import type { Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
+import { SseInline } from './sse-inline.js';
+import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
 
@@ -23,7 +25,7 @@ export interface RegionLocals {
   readonly flagsA: number;
   readonly flagsB: number;
 }
-/** Which registers a region touches; found by a first pass, used by the second. */
+/** Which registers a region touches; found by a first pass, used by the second. General ones from 0, XMM ones from 16. */
 export interface RegisterUse {
   readonly read: Set<number>;
   readonly written: Set<number>;
@@ -45,6 +47,10 @@ export interface RegionControl {
 }
 
 const STATE = 0;
+/** In the set of registers read: the region looks at whether SSE instructions may run. */
+const SSE_READY = 64;
+const CR0_EM_TS = 0xc;
+const CR4_OSFXSR_BIT = 9;
 
 export class TranslationBinding implements Binding {
   readonly translation: TranslationHooks = this.hooks();
@@ -55,17 +61,24 @@ export class TranslationBinding implements Binding {
   writes = false;
   private synced = false;
   private readonly checked = new Set<string>();
+  private readonly vectors: VectorRegisters;
+  private sse: SseInline | null = null;
+  /** i32: no SSE instruction raises #UD or #NM. */
+  private sseReady = -1;
 
   constructor(
     private readonly locals: RegionLocals,
     private readonly use: RegisterUse,
     /** Function (state, budget, word at 12, word at 20) that notes the position. */
     private readonly note: number,
-  ) {}
+  ) {
+    this.vectors = new VectorRegisters(use);
+  }
 
   /** A block begins: nothing is known about earlier checks. */
   startBlock(): void {
     this.checked.clear();
+    this.vectors.startBlock();
   }
   start(instruction: RegionInstruction, control: RegionControl, liveFlags: number): void {
     this.instruction = instruction;
@@ -73,6 +86,7 @@ export class TranslationBinding implements Binding {
     this.liveFlags = liveFlags;
     this.synced = false;
     this.writes = false;
+    this.vectors.startInstruction();
   }
   get facts(): StaticFacts {
     return this.instruction.facts;
@@ -123,9 +137,7 @@ export class TranslationBinding implements Binding {
   }
   slotAddress(s: WasmSem, operand: Operand): Value {
     const o = this.instruction.operand(operand.index);
-    s.state()
-      .i32(o.kind === OPERAND_KIND.xmm ? xmmOffset(o.register) : fprOffset(o.register))
-      .op('i32.add');
+    s.state().i32(fprOffset(o.register)).op('i32.add');
     return s.take(32);
   }
   immediate(s: WasmSem, operand: Operand): Value {
@@ -218,11 +230,25 @@ export class TranslationBinding implements Binding {
 
   // --- write-back ---
   writeBackRegisters(f: FunctionBuilder): void {
-    for (const n of this.use.written) f.get(STATE).get(this.local(n)).memory('i64.store', gprOffset(n));
+    this.vectors.writeBack(f);
+    for (const n of this.use.written) if (n < 16) f.get(STATE).get(this.local(n)).memory('i64.store', gprOffset(n));
   }
+  /** All registers that the region uses, at its entry. */
   loadRegisters(f: FunctionBuilder): void {
+    this.vectors.load(f);
+    this.loadGeneral(f);
+    if (!this.use.read.has(SSE_READY)) return;
+    f.get(STATE).memory('i32.load', at('cr0')).i32(CR0_EM_TS).op('i32.and').op('i32.eqz');
+    f.get(STATE).memory('i32.load', at('cr4')).i32(CR4_OSFXSR_BIT).op('i32.shr_u').op('i32.and');
+    f.set(this.readyLocal(f));
+  }
+  private readyLocal(f: FunctionBuilder): number {
+    if (this.sseReady < 0) this.sseReady = f.newLocal('i32');
+    return this.sseReady;
+  }
+  private loadGeneral(f: FunctionBuilder): void {
     for (const n of new Set([...this.use.read, ...this.use.written]))
-      f.get(STATE).memory('i64.load', gprOffset(n)).set(this.local(n));
+      if (n < 16) f.get(STATE).memory('i64.load', gprOffset(n)).set(this.local(n));
   }
   writeBackFlags(f: FunctionBuilder): void {
     f.get(STATE).get(this.locals.flagsKind).memory('i32.store', at('flagsKind'));
@@ -233,6 +259,17 @@ export class TranslationBinding implements Binding {
     f.get(STATE).memory('i32.load', at('flagsKind')).set(this.locals.flagsKind);
     f.get(STATE).memory('i64.load', at('flagsA')).set(this.locals.flagsA);
     f.get(STATE).memory('i64.load', at('flagsB')).set(this.locals.flagsB);
+  }
+  /** #UD and #NM of SSE instructions: nothing that stays in the region changes what they depend on. */
+  private checkSse(s: WasmSem): Value {
+    const none = s.const(0, 32);
+    if (this.checked.has('sse_check')) return none;
+    if (s.depth === 0) this.checked.add('sse_check');
+    this.use.read.add(SSE_READY);
+    s.f.get(this.readyLocal(s.f)).op('i32.eqz').if(false);
+    s.callOut('sse_check', []);
+    s.f.end();
+    return none;
   }
   private hooks(): TranslationHooks {
     const self = this;
@@ -252,15 +289,24 @@ export class TranslationBinding implements Binding {
         s.f.set(this.locals.flagsB);
       },
       flagsToState: (s) => this.writeBackFlags(s.f),
-      omits: (name) => {
-        if (!/^(sse|mmx|fpu)_check$/.test(name)) return false;
-        if (this.checked.has(name)) return true;
-        this.checked.add(name);
-        return false;
+      readXmm: (s, register) => this.vectors.read(s, register),
+      writeXmm: (s, register, v) => this.vectors.write(s, register, v),
+      xmmNumber: (operand) => this.instruction.operand(operand.index).register,
+      pushSlot: (s, register) => this.vectors.pushSlot(s, register),
+      reloadXmm: (s, register) => {
+        this.vectors.reload(s, register);
+        this.vectors.unlearn(register);
+      },
+      keepsFlags,
+      inline: (s, name, args) => {
+        if (name === 'sse_check') return this.checkSse(s);
+        this.sse ??= new SseInline(s, this.vectors);
+        return name.startsWith('sse_') ? this.sse.emit(name, args) : null;
       },
       beforeProcedure: (s, name) => {
         if (keepsRegisters(name)) return;
         this.checked.clear();
+        this.vectors.forget();
         if (PROCEDURES[name]?.effect !== 'pure') {
           this.writeBackRegisters(s.f);
           this.synced = true;
@@ -270,7 +316,8 @@ export class TranslationBinding implements Binding {
       afterProcedure: (s, name) => {
         if (keepsFlags(name)) return;
         this.synced = false;
-        this.loadRegisters(s.f);
+        this.loadGeneral(s.f);
+        if (/^(fxrstor|xrstor)/.test(name)) this.vectors.load(s.f);
         this.loadFlags(s.f);
         s.state().memory('i32.load', at('budget')).i32(this.control.blockLength).op('i32.sub').set(this.locals.budget);
         s.state().memory('i32.load', at('tlb')).set(this.locals.tlb);

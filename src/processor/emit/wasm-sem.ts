@@ -13,7 +13,16 @@ import {
   type StatusFlag,
 } from '../../isa/index.js';
 import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../state-layout.js';
-import type { Binding, ImportTable, KnownFlags, MovedOperand, Value } from './binding.js';
+import {
+  type Binding,
+  type ComparedFlags,
+  type ImportTable,
+  isPointer,
+  type KnownFlags,
+  type MovedOperand,
+  type PointerValue,
+  type Value,
+} from './binding.js';
 import type { FunctionBuilder, MemoryOpName } from './wasm.js';
 import { WasmValues } from './wasm-values.js';
 
@@ -38,6 +47,12 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   /** The operation that made the flags, where it is known. */
   known: KnownFlags | null = null;
   private deferred: (() => void)[] | null = null;
+  /** How many `when` bodies the code being emitted lies in. */
+  depth = 0;
+  private scratchGiven: Value | null = null;
+  private compared: ComparedFlags | null = null;
+  /** Where the code of the last load from a host address began and ended, and how it can be said in a wider way. */
+  private lastLoad: { start: number; end: number; local: number; offset: number } | null = null;
   /** The last emitted code cannot fall through. */
   terminated = false;
   /** A branch was emitted: the instruction ends its block. */
@@ -58,6 +73,8 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     this.binding = binding;
     this.terminated = false;
     this.branched = false;
+    this.scratchGiven = null;
+    this.compared = null;
     if (!keepFlags) {
       this.releaseTemporaries();
       this.known = null;
@@ -92,6 +109,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
         return this.loadLinear(this.operandLinear(operand), bits);
       case 'xmm':
       case 'mmx':
+        if (operand.kind === 'xmm' && this.binding.translation !== undefined) {
+          const { translation } = this.binding;
+          return translation.readXmm(this, translation.xmmNumber(operand));
+        }
         this.push_(this.binding.slotAddress(this, operand));
         return this.loadHost(operand.kind === 'xmm' ? 128 : 64);
       case 'segment':
@@ -110,6 +131,11 @@ export class WasmSem extends WasmValues implements Sem<Value> {
         return;
       case 'xmm':
       case 'mmx': {
+        if (operand.kind === 'xmm' && this.binding.translation !== undefined) {
+          const { translation } = this.binding;
+          translation.writeXmm(this, translation.xmmNumber(operand), v);
+          return;
+        }
         const slot = this.binding.slotAddress(this, operand);
         this.push_(slot);
         this.push_(v);
@@ -265,13 +291,30 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     return this.operandLinear(operand, isWrite);
   }
   pointer(operand: Operand): Value {
+    const { translation } = this.binding;
+    if (translation !== undefined && (operand.kind === 'xmm' || operand.kind === 'mem')) {
+      const inMemory = operand.kind === 'mem';
+      const pointer: PointerValue = {
+        ...this.const(0, 32),
+        register: inMemory ? -1 : translation.xmmNumber(operand),
+        loaded: inMemory ? this.read(operand) : null,
+      };
+      return pointer;
+    }
     if (operand.kind === 'xmm' || operand.kind === 'mmx') return this.binding.slotAddress(this, operand);
-    const v = this.read(operand);
+    this.pushCopy(this.read(operand));
+    return this.take(32);
+  }
+  /** Copies a value to the state area and pushes its address. */
+  private pushCopy(v: Value): void {
     this.state();
     this.push_(v);
     this.storeHost(v.bits, at('operandCopy'));
     this.state().i32(at('operandCopy')).op('i32.add');
-    return this.take(32);
+  }
+  protected override pushPointer(v: PointerValue): void {
+    if (v.loaded !== null) this.pushCopy(v.loaded);
+    else this.binding.translation?.pushSlot(this, v.register);
   }
   scratch(n: number): Value {
     this.state()
@@ -280,8 +323,19 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     return this.take(32);
   }
   loadScratch(n: number, bits: Bits): Value {
+    if (n === 0 && this.scratchGiven?.bits === bits) return this.scratchGiven;
     this.state();
     return this.loadHost(bits, at('scratch') + n * 16);
+  }
+  /** What the procedure called last left in scratch 0. */
+  scratchWord(bits: 32 | 64 = 32): Value {
+    this.state();
+    return this.loadHost(bits, at('scratch'));
+  }
+  /** Code in place of a procedure gives what that would leave in scratch 0; flags made of it are known one by one. */
+  giveScratch(v: Value, compared: ComparedFlags | null = null): void {
+    this.scratchGiven = v;
+    this.compared = compared;
   }
   storeScratch(n: number, v: Value): void {
     this.state();
@@ -294,10 +348,15 @@ export class WasmSem extends WasmValues implements Sem<Value> {
 
   // --- fixed registers ---
   xmm(n: number): Value {
+    if (this.binding.translation !== undefined) return this.binding.translation.readXmm(this, n);
     this.state();
     return this.loadHost(128, xmmOffset(n));
   }
   setXmm(n: number, v: Value): void {
+    if (this.binding.translation !== undefined) {
+      this.binding.translation.writeXmm(this, n, v);
+      return;
+    }
     this.state();
     this.push_(v);
     this.storeHost(128, xmmOffset(n));
@@ -386,7 +445,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       }
       this.storeWord(word);
     });
-    this.known = null;
+    const { compared } = this;
+    const nothing = this.const(0, 8);
+    this.known =
+      compared !== null && names.length === 6 ? { kind: 'word', a: nothing, b: nothing, r: nothing, compared } : null;
   }
   private callFlagsGet(): void {
     this.binding.translation?.flagsToState(this);
@@ -436,6 +498,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   }
   /** Condition straight from the operands of the operation that made the flags, or null where that is no cheaper. */
   private knownCondition(condition: Condition, k: KnownFlags): Value | null {
+    if (k.kind === 'word') return k.compared === undefined ? null : this.comparedCondition(condition, k.compared);
     if (k.kind === 'sub') {
       switch (condition) {
         case 'b':
@@ -472,6 +535,22 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     if (k.kind === 'add' && condition === 'b') return this.compare('ltu', k.r, k.a);
     return null;
   }
+  /** SF, OF and AF are clear after a comparison of floating-point numbers. */
+  private comparedCondition(condition: Condition, { c, z, p }: ComparedFlags): Value | null {
+    switch (condition) {
+      case 'b':
+        return c;
+      case 'z':
+      case 'le':
+        return z;
+      case 'be':
+        return this.or(c, z);
+      case 'p':
+        return p;
+      default:
+        return this.const(0, 1);
+    }
+  }
   statusByte(): Value {
     this.callFlagsGet();
     this.f.i32(0xd5).op('i32.and').i32(2).op('i32.or');
@@ -500,9 +579,23 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   // --- memory ---
   /** Loads `bits` from the host address on the wasm stack. */
   private loadHost(bits: Bits, offset = 0): Value {
+    const start = this.f.code.length;
     if (bits === 128) this.f.simdMemory('v128.load', offset);
     else this.f.memory(LOAD[bits as 8], offset);
-    return this.take(bits);
+    const v = this.take(bits);
+    this.lastLoad = { start, end: this.f.code.length, local: v.local, offset };
+    return v;
+  }
+  /** A number that was just loaded to be extended to a vector is loaded as one. */
+  override zext(v: Value, bits: Bits): Value {
+    const last = this.lastLoad;
+    if (bits === 128 && last !== null && v.local === last.local && v.bits >= 32 && v.bits < 128)
+      if (this.f.code.length === last.end) {
+        this.f.code.length = last.start;
+        this.f.simdMemory(v.bits === 64 ? 'v128.load64_zero' : 'v128.load32_zero', last.offset);
+        return this.take(128);
+      }
+    return super.zext(v, bits);
   }
   /** Stores the value on the wasm stack to the host address below it. */
   private storeHost(bits: Bits, offset = 0): void {
@@ -697,7 +790,9 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     const before = this.known;
     const outer = this.deferred;
     if (outer !== null) this.deferred = [];
+    this.depth++;
     then();
+    this.depth--;
     this.f.end();
     const inner = this.deferred;
     this.deferred = outer;
@@ -735,8 +830,16 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     if (p === undefined) throw new RangeError(`no procedure named ${name}`);
     if (p.params.length !== args.length)
       throw new RangeError(`${name} takes ${p.params.length} arguments, got ${args.length}`);
+    return this.binding.translation?.inline(this, name, args) ?? this.callOut(name, args);
+  }
+  /** Calls an imported function with what is on the wasm stack. */
+  callImport(name: string): void {
+    this.call_(name);
+  }
+  /** Calls the procedure itself. */
+  callOut(name: string, args: readonly Value[]): Value {
+    const p = PROCEDURES[name] as Procedure;
     const { translation } = this.binding;
-    if (translation?.omits(name) === true) return this.const(0, 32);
     const converted = args.map((v, i) =>
       p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32),
     );
@@ -744,10 +847,16 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     translation?.beforeProcedure(this, name);
     for (const v of converted) this.push_(v);
     this.call_(name);
-    if (p.effect === 'pure' || p.effect === 'state')
-      return p.result === undefined
-        ? this.const(0, 32)
-        : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
+    const first = args[0];
+    const into = first !== undefined && isPointer(first) && first.register >= 0 ? first.register : -1;
+    if (p.effect === 'pure' || p.effect === 'state') {
+      const result =
+        p.result === undefined
+          ? this.const(0, 32)
+          : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
+      if (into >= 0) translation?.reloadXmm(this, into);
+      return result;
+    }
     if (p.effect === 'leave') {
       this.f.op('drop');
       this.binding.unwind(this);
@@ -758,7 +867,8 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.binding.unwind(this);
       this.f.end();
     }
-    this.known = null;
+    if (translation === undefined || !translation.keepsFlags(name)) this.known = null;
+    if (into >= 0) translation?.reloadXmm(this, into);
     translation?.afterProcedure(this, name);
     return this.const(0, 32);
   }

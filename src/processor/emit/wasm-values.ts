@@ -1,7 +1,8 @@
 // Values of the WebAssembly emitter: locals and constants, arithmetic with folding, vectors. The base of WasmSem: knows
 // nothing of operands, memory or control.
 import type { BinaryOp, Bits, CompareOp } from '../../isa/index.js';
-import type { ImportTable, Value } from './binding.js';
+import { simdOp, simdShiftOp } from '../reference/lanes.js';
+import { type ImportTable, isPointer, type PointerValue, type Value } from './binding.js';
 import type { FunctionBuilder, OpName, WasmType } from './wasm.js';
 
 const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
@@ -56,8 +57,8 @@ function foldCompare(op: CompareOp, a: bigint, b: bigint, bits: Bits): boolean {
 }
 
 export class WasmValues {
-  private readonly pools: Record<WasmType, number[]> = { i32: [], i64: [], v128: [] };
-  private readonly used: Record<WasmType, number> = { i32: 0, i64: 0, v128: 0 };
+  private readonly pools: Record<WasmType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
+  private readonly used: Record<WasmType, number> = { i32: 0, i64: 0, f32: 0, f64: 0, v128: 0 };
 
   constructor(
     readonly f: FunctionBuilder,
@@ -68,9 +69,7 @@ export class WasmValues {
 
   /** Temporaries are free again. */
   protected releaseTemporaries(): void {
-    this.used.i32 = 0;
-    this.used.i64 = 0;
-    this.used.v128 = 0;
+    for (const type of Object.keys(this.used) as WasmType[]) this.used[type] = 0;
   }
 
   // --- plumbing ---
@@ -92,10 +91,14 @@ export class WasmValues {
     return { bits, type, local, constant: 0n };
   }
   push_(v: Value): void {
-    if (v.local >= 0) this.f.get(v.local);
+    if (isPointer(v)) this.pushPointer(v);
+    else if (v.local >= 0) this.f.get(v.local);
     else if (v.type === 'i32') this.f.i32(Number(BigInt.asIntN(32, v.constant)));
     else if (v.type === 'i64') this.f.i64(v.constant);
     else this.f.simdConst(v.constant);
+  }
+  protected pushPointer(_v: PointerValue): void {
+    throw new RangeError('no pointers here');
   }
   state(): FunctionBuilder {
     return this.f.get(this.stateLocal);
@@ -287,9 +290,33 @@ export class WasmValues {
 
   // --- SIMD ---
   simd(op: string, ...args: Value[]): Value {
+    const [v, control] = args;
+    if (args.every((a) => a.local < 0)) {
+      const bits = op.endsWith('bitmask') || op.endsWith('_true') ? 32 : 128;
+      return this.const(
+        simdOp(
+          op,
+          args.map((a) => a.constant),
+        ),
+        bits,
+      );
+    }
+    if (op === 'i8x16.swizzle' && v !== undefined && control !== undefined && control.local < 0)
+      return this.swizzled(v, control.constant);
     for (const v of args) this.push_(v);
     this.f.simd(op);
     return this.take(op.endsWith('bitmask') || op.endsWith('_true') ? 32 : 128);
+  }
+  /** i8x16.swizzle by constant lanes: a shuffle, which processors have. */
+  private swizzled(v: Value, control: bigint): Value {
+    const lanes = Array.from({ length: 16 }, (_, i) => Number((control >> BigInt(8 * i)) & 0xffn));
+    if (lanes.every((lane) => lane > 15)) return this.const(0, 128);
+    if (lanes.every((lane) => lane < 16)) return this.shuffle(v, v, lanes);
+    return this.shuffle(
+      v,
+      this.const(0, 128),
+      lanes.map((lane, i) => (lane < 16 ? lane : 16 + i)),
+    );
   }
   shuffle(a: Value, b: Value, lanes: readonly number[]): Value {
     this.push_(a);
@@ -320,11 +347,17 @@ export class WasmValues {
     return this.take(128);
   }
   splat(x: Value): Value {
+    if (x.local < 0) {
+      let v = 0n;
+      for (let at = 0n; at < 128n; at += BigInt(x.bits)) v |= x.constant << at;
+      return this.const(v, 128);
+    }
     this.push_(x);
     this.f.simd({ 8: 'i8x16.splat', 16: 'i16x8.splat', 32: 'i32x4.splat', 64: 'i64x2.splat' }[x.bits as 8]);
     return this.take(128);
   }
   simdShift(op: string, v: Value, count: Value): Value {
+    if (v.local < 0 && count.local < 0) return this.const(simdShiftOp(op, v.constant, Number(count.constant)), 128);
     this.push_(v);
     this.push_(this.trunc(count, 32));
     this.f.simd(op);

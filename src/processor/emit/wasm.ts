@@ -2,7 +2,7 @@
 // WebAssembly Core Specification 2.0, "Binary Format"; branch hints: Branch Hinting proposal, "metadata.code.branch_hint".
 
 export const WASM = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b, void: 0x40 } as const;
-export type WasmType = 'i32' | 'i64' | 'v128';
+export type WasmType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
 /** Growing byte buffer with LEB128 writers. */
 export class ByteWriter {
@@ -130,6 +130,46 @@ export const OP = {
   'i64.extend8_s': 0xc2,
   'i64.extend16_s': 0xc3,
   'i64.extend32_s': 0xc4,
+  'f32.eq': 0x5b,
+  'f32.ne': 0x5c,
+  'f32.lt': 0x5d,
+  'f32.gt': 0x5e,
+  'f32.le': 0x5f,
+  'f32.ge': 0x60,
+  'f64.eq': 0x61,
+  'f64.ne': 0x62,
+  'f64.lt': 0x63,
+  'f64.gt': 0x64,
+  'f64.le': 0x65,
+  'f64.ge': 0x66,
+  'f32.abs': 0x8b,
+  'f32.nearest': 0x90,
+  'f32.sqrt': 0x91,
+  'f32.add': 0x92,
+  'f32.sub': 0x93,
+  'f32.mul': 0x94,
+  'f32.div': 0x95,
+  'f64.abs': 0x99,
+  'f64.nearest': 0x9e,
+  'f64.sqrt': 0x9f,
+  'f64.add': 0xa0,
+  'f64.sub': 0xa1,
+  'f64.mul': 0xa2,
+  'f64.div': 0xa3,
+  'i32.trunc_f32_s': 0xa8,
+  'i32.trunc_f64_s': 0xaa,
+  'i64.trunc_f32_s': 0xae,
+  'i64.trunc_f64_s': 0xb0,
+  'f32.convert_i32_s': 0xb2,
+  'f32.convert_i64_s': 0xb4,
+  'f32.demote_f64': 0xb6,
+  'f64.convert_i32_s': 0xb7,
+  'f64.convert_i64_s': 0xb9,
+  'f64.promote_f32': 0xbb,
+  'i32.reinterpret_f32': 0xbc,
+  'i64.reinterpret_f64': 0xbd,
+  'f32.reinterpret_i32': 0xbe,
+  'f64.reinterpret_i64': 0xbf,
 } as const;
 export type OpName = keyof typeof OP;
 
@@ -329,6 +369,27 @@ export const SIMD: Readonly<Record<string, number>> = {
   'i64x2.extmul_high_i32x4_s': 221,
   'i64x2.extmul_low_i32x4_u': 222,
   'i64x2.extmul_high_i32x4_u': 223,
+  'f32x4.extract_lane': 31,
+  'f32x4.replace_lane': 32,
+  'f64x2.extract_lane': 33,
+  'f64x2.replace_lane': 34,
+  'f32x4.demote_f64x2_zero': 94,
+  'f64x2.promote_low_f32x4': 95,
+  'f32x4.abs': 224,
+  'f32x4.sqrt': 227,
+  'f32x4.add': 228,
+  'f32x4.sub': 229,
+  'f32x4.mul': 230,
+  'f32x4.div': 231,
+  'f64x2.abs': 236,
+  'f64x2.sqrt': 239,
+  'f64x2.add': 240,
+  'f64x2.sub': 241,
+  'f64x2.mul': 242,
+  'f64x2.div': 243,
+  'i32x4.trunc_sat_f32x4_s': 248,
+  'f32x4.convert_i32x4_s': 250,
+  'f64x2.convert_low_i32x4_s': 254,
 };
 
 /** A label: the nesting depth at which its block was opened. */
