@@ -37,17 +37,17 @@ export function mxcsr_value(): i32 {
 }
 
 /**
- * Do the numbers in the slot have neither denormals, infinities nor NaNs among them? `kind`: 0 the low double, 1 both
- * doubles, 2 the low single, 3 all singles. For translated code, which remembers this.
+ * What translated code remembers of the numbers in a slot. `kind` 0, 2: the low double, the low single is zero or normal;
+ * 1, 3: none of the doubles, singles is a denormal.
  */
 export function sse_ordinary(slot: usize, kind: u32): i32 {
   for (let n: usize = 0; n < (kind == 0 ? 8 : kind == 2 ? 4 : 16); n += kind < 2 ? 8 : 4) {
     if (kind < 2) {
       const v = load<u64>(slot + n) << 1;
-      if (v != 0 && v - 0x0020_0000_0000_0000 >= 0xffc0_0000_0000_0000) return 0;
+      if (kind ? v - 1 < 0x001f_ffff_ffff_ffff : v != 0 && v - 0x0020_0000_0000_0000 >= 0xffc0_0000_0000_0000) return 0;
     } else {
       const v = load<u32>(slot + n) << 1;
-      if (v != 0 && v - 0x0100_0000 >= 0xfe00_0000) return 0;
+      if (kind == 3 ? v - 1 < 0x00ff_ffff : v != 0 && v - 0x0100_0000 >= 0xfe00_0000) return 0;
     }
   }
   return 1;

@@ -3,7 +3,9 @@
 //
 // MXCSR must be what VectorRegisters.fastLocal says: rounding to nearest and the precision flag set already. Operands and
 // results that are zeros or normal numbers then raise nothing; every other number (denormal, infinity, NaN) takes the
-// procedure. A zero product or quotient is an underflow unless an operand is zero.
+// procedure. A zero product or quotient is an underflow unless an operand is zero. A normal result of a sum, product or
+// quotient also shows that no operand was an infinity or NaN.
+import { at } from '../state-layout.js';
 import { isPointer, type PointerValue, type Value } from './binding.js';
 import type { FloatKind, VectorRegisters } from './vector-registers.js';
 import type { OpName, WasmType } from './wasm.js';
@@ -18,12 +20,38 @@ const FORMAT = {
   ss: { type: 'f32', lanes: 'f32x4' },
 } as const;
 const PACKED = {
-  pd: { ints: 'i64x2', lanes: 'f64x2', bias: 0x7fe0_0000_0000_0000n, limit: 0x7fc0_0000_0000_0000n, bits: 64, all: 3 },
-  ps: { ints: 'i32x4', lanes: 'f32x4', bias: 0x7f00_0000n, limit: 0x7e00_0000n, bits: 32, all: 15 },
+  pd: {
+    ints: 'i64x2',
+    lanes: 'f64x2',
+    bias: 0x7fe0_0000_0000_0000n,
+    limit: 0x7fc0_0000_0000_0000n,
+    tiny: 0x801f_ffff_ffff_ffffn,
+    bits: 64,
+    all: 3,
+    quiet: 1n << 51n,
+    indefinite: 0xfff8_0000_0000_0000n,
+  },
+  ps: {
+    ints: 'i32x4',
+    lanes: 'f32x4',
+    bias: 0x7f00_0000n,
+    limit: 0x7e00_0000n,
+    tiny: 0x80ff_ffffn,
+    bits: 32,
+    all: 15,
+    quiet: 1n << 22n,
+    indefinite: 0xffc0_0000n,
+  },
 } as const;
-const BINARY: Readonly<Record<string, 'add' | 'sub' | 'mul' | 'div'>> = { add: 'add', sub: 'sub', mul: 'mul', div: 'div' };
-/** Predicates 0..7 of CMPccPS on ordinary numbers, which are never unordered. */
-const PREDICATES = ['eq', 'lt', 'le', null, 'ne', 'ge', 'gt', null] as const;
+const BINARY: Readonly<Record<string, 'add' | 'sub' | 'mul' | 'div'>> = {
+  add: 'add',
+  sub: 'sub',
+  mul: 'mul',
+  div: 'div',
+};
+/** Predicates 0..3 of CMPccPS; 4..7 are their negations. Unordered is left to the procedure. */
+const PREDICATES = ['eq', 'lt', 'le', null] as const;
+const MXCSR_IE = 1;
 const KINDS: readonly FloatKind[] = ['sd', 'pd', 'ss', 'ps'];
 const everyLane = (value: bigint, bits: number): bigint => {
   let v = 0n;
@@ -45,7 +73,8 @@ export class SseInline {
       const [dst, src, third] = args as [Value, Value, Value | undefined];
       if (!isPointer(dst) || !isPointer(src)) return null;
       const op = BINARY[operation];
-      if (op !== undefined) return isScalar(kind) ? this.scalar(name, op, kind, dst, src) : this.packed(name, op, kind, dst, src);
+      if (op !== undefined)
+        return isScalar(kind) ? this.scalar(name, op, kind, dst, src) : this.packed(name, op, kind, dst, src);
       if (operation === 'sqrt' && isScalar(kind)) return this.scalar(name, 'sqrt', kind, dst, src);
       if ((operation === 'min' || operation === 'max') && isScalar(kind))
         return this.minimum(name, operation, kind, dst, src);
@@ -98,7 +127,15 @@ export class SseInline {
     this.bits(local, kind);
     const { f } = this.s;
     if (kind === 'sd')
-      f.i64(52n).op('i64.shr_u').op('i32.wrap_i64').i32(0x7ff).op('i32.and').i32(1).op('i32.sub').i32(0x7fe).op('i32.ge_u');
+      f.i64(52n)
+        .op('i64.shr_u')
+        .op('i32.wrap_i64')
+        .i32(0x7ff)
+        .op('i32.and')
+        .i32(1)
+        .op('i32.sub')
+        .i32(0x7fe)
+        .op('i32.ge_u');
     else f.i32(23).op('i32.shr_u').i32(0xff).op('i32.and').i32(1).op('i32.sub').i32(0xfe).op('i32.ge_u');
   }
   private notZero(local: number, kind: Scalar): void {
@@ -164,7 +201,13 @@ export class SseInline {
   }
 
   // --- arithmetic ---
-  private scalar(name: string, op: 'add' | 'sub' | 'mul' | 'div' | 'sqrt', kind: Scalar, dst: PointerValue, src: PointerValue): Value {
+  private scalar(
+    name: string,
+    op: 'add' | 'sub' | 'mul' | 'div' | 'sqrt',
+    kind: Scalar,
+    dst: PointerValue,
+    src: PointerValue,
+  ): Value {
     const { s, vectors } = this;
     const { f } = s;
     const { type } = FORMAT[kind];
@@ -196,42 +239,97 @@ export class SseInline {
     vectors.learn(dst.register, kind, true);
     return s.const(0, 32);
   }
-  /** Goes to `slow` unless all lanes are normal numbers, or zeros where that is allowed. */
-  private checkVector(v: Value, kind: Packed, slow: number, zeros: boolean): void {
+  /** Goes to `slow` if a lane holds a denormal. */
+  private checkDenormals(v: Value, kind: Packed, slow: number): void {
+    const { f } = this.s;
+    const { ints, bits, tiny } = PACKED[kind];
+    // 0 < number without its sign < smallest normal, as a signed comparison
+    this.s.push_(v);
+    f.i32(1).simd(`${ints}.shl`);
+    f.simdConst(everyLane((1n << BigInt(bits - 1)) - 1n, bits)).simd(`${ints}.add`);
+    f.simdConst(everyLane(tiny, bits)).simd(`${ints}.lt_s`);
+    f.simd(`${ints}.bitmask`).brIf(slow, false);
+  }
+  /**
+   * Goes to `slow` unless all lanes of the result r of a and b are normal numbers, or zeros where that is allowed, or
+   * infinities and NaNs whose flags `noted` are set already. NaNs are replaced by the ones that the processor gives.
+   */
+  private checkResult(
+    r: Value,
+    [a, b]: readonly [Value, Value],
+    kind: Packed,
+    slow: number,
+    zeros: boolean,
+    noted: number,
+  ): void {
     const { s } = this;
     const { f } = s;
-    const { ints, lanes, bias, limit, bits, all } = PACKED[kind];
-    // exponents 1..max-1, by a signed comparison of the number without its sign
-    s.push_(v);
+    const { ints, lanes, bias, limit, bits, all, quiet, indefinite } = PACKED[kind];
+    // exponents 1..max-1 by a signed comparison; up to max by another
+    s.push_(r);
     f.i32(1).simd(`${ints}.shl`);
     f.simdConst(everyLane(bias, bits)).simd(`${ints}.add`);
-    f.simdConst(everyLane(limit, bits)).simd(`${ints}.lt_s`);
-    const normal = s.take(128);
-    s.push_(normal);
+    const number = s.take(128);
+    const below = (value: bigint): void => {
+      s.push_(number);
+      f.simdConst(everyLane(value, bits)).simd(`${ints}.lt_s`);
+    };
+    below(limit);
     f.simd(`${ints}.bitmask`).i32(all).op('i32.ne').if(false);
+    below(bias);
     if (zeros) {
+      s.push_(r);
+      f.simdConst(0n).simd(`${lanes}.eq`).simd('v128.or');
+    }
+    f.simd(`${ints}.bitmask`).i32(all).op('i32.ne').brIf(slow, false);
+    below(bias);
+    f.simd(`${ints}.bitmask`);
+    below(limit);
+    f.simd(`${ints}.bitmask`).op('i32.ne').if();
+    s.state().memory('i32.load', at('mxcsr')).i32(noted).op('i32.and').i32(noted).op('i32.ne').brIf(slow, false);
+    const isNan = (v: Value): void => {
       s.push_(v);
-      f.simdConst(0n).simd(`${lanes}.eq`);
-      s.push_(normal);
-      f.simd('v128.or').simd(`${ints}.bitmask`).i32(all).op('i32.ne').brIf(slow, false);
-    } else f.br(slow);
+      s.push_(v);
+      f.simd(`${lanes}.ne`);
+    };
+    const quieted = (v: Value): void => {
+      s.push_(v);
+      f.simdConst(everyLane(quiet, bits)).simd('v128.or');
+    };
+    quieted(a);
+    quieted(b);
+    f.simdConst(everyLane(indefinite, bits));
+    isNan(b);
+    f.simd('v128.bitselect');
+    isNan(a);
+    f.simd('v128.bitselect');
+    s.push_(r);
+    isNan(r);
+    f.simd('v128.bitselect').set(r.local);
+    f.end();
     f.end();
   }
-  private packed(name: string, op: 'add' | 'sub' | 'mul' | 'div', kind: Packed, dst: PointerValue, src: PointerValue): Value {
+  private checkLanes(p: PointerValue, v: Value, kind: Packed, slow: number): void {
+    if (p.register < 0 || !this.vectors.knows(p.register, kind)) this.checkDenormals(v, kind, slow);
+  }
+  private packed(
+    name: string,
+    op: 'add' | 'sub' | 'mul' | 'div',
+    kind: Packed,
+    dst: PointerValue,
+    src: PointerValue,
+  ): Value {
     const { s, vectors } = this;
     this.either(name, [dst, src], kind, [dst, src], (slow) => {
       const b = this.whole(src);
       const a = this.whole(dst);
-      for (const [p, v] of [
-        [dst, a],
-        [src, b],
-      ] as const)
-        if (p.register < 0 || !vectors.knows(p.register, kind)) this.checkVector(v, kind, slow, true);
+      this.checkLanes(dst, a, kind, slow);
+      if (src.register !== dst.register) this.checkLanes(src, b, kind, slow);
       s.push_(a);
       s.push_(b);
       s.f.simd(`${PACKED[kind].lanes}.${op}`);
       const r = s.take(128);
-      this.checkVector(r, kind, slow, op === 'add' || op === 'sub');
+      this.checkResult(r, [a, b], kind, slow, op === 'add' || op === 'sub', op === 'div' ? 0x0d : 0x09);
       vectors.write(s, dst.register, r);
     });
     this.learnOperand(src, kind);
@@ -247,7 +345,12 @@ export class SseInline {
       const a = this.low(dst, kind);
       this.checkOperand(dst, a, kind, slow);
       this.checkOperand(src, b, kind, slow);
-      f.get(a).get(b).get(a).get(b).op(`${type}.${op === 'min' ? 'lt' : 'gt'}`).op('select');
+      f.get(a)
+        .get(b)
+        .get(a)
+        .get(b)
+        .op(`${type}.${op === 'min' ? 'lt' : 'gt'}`)
+        .op('select');
       this.setLow(dst.register, this.number(type), kind);
     });
     this.learnOperand(src, kind);
@@ -256,10 +359,16 @@ export class SseInline {
   }
 
   // --- comparison ---
-  private compareToMask(name: string, kind: FloatKind, dst: PointerValue, src: PointerValue, predicate: Value): Value | null {
+  private compareToMask(
+    name: string,
+    kind: FloatKind,
+    dst: PointerValue,
+    src: PointerValue,
+    predicate: Value,
+  ): Value | null {
     const { s, vectors } = this;
     const { f } = s;
-    const op = PREDICATES[Number(predicate.constant)] as (typeof PREDICATES)[number];
+    const op = PREDICATES[Number(predicate.constant) & 3] as (typeof PREDICATES)[number];
     if (op === null) return null;
     this.either(name, [dst, src, predicate], kind, [], (slow) => {
       if (isScalar(kind)) {
@@ -269,7 +378,11 @@ export class SseInline {
         this.checkOperand(src, b, kind, slow);
         const v = vectors.read(s, dst.register);
         s.push_(v);
-        f.i32(0).get(a).get(b).op(`${FORMAT[kind].type}.${op}`).op('i32.sub');
+        f.i32(predicate.constant >= 4n ? -1 : 0)
+          .get(a)
+          .get(b)
+          .op(`${FORMAT[kind].type}.${op}`);
+        f.op(predicate.constant >= 4n ? 'i32.add' : 'i32.sub');
         if (kind === 'sd') f.op('i64.extend_i32_s').simdLane('i64x2.replace_lane', 0);
         else f.simdLane('i32x4.replace_lane', 0);
         vectors.write(s, dst.register, s.take(128));
@@ -277,11 +390,22 @@ export class SseInline {
       }
       const b = this.whole(src);
       const a = this.whole(dst);
-      if (dst.register < 0 || !vectors.knows(dst.register, kind)) this.checkVector(a, kind, slow, true);
-      if (src.register < 0 || !vectors.knows(src.register, kind)) this.checkVector(b, kind, slow, true);
+      this.checkLanes(dst, a, kind, slow);
+      this.checkLanes(src, b, kind, slow);
+      // NaNs: no new flag where invalid-operation is noted already
+      const { lanes, ints } = PACKED[kind];
+      for (const v of [a, a, b, b]) s.push_(v);
+      f.simd(`${lanes}.ne`);
+      const nan = s.take(128);
+      f.simd(`${lanes}.ne`);
+      s.push_(nan);
+      f.simd('v128.or').simd(`${ints}.bitmask`).if(false);
+      s.state().memory('i32.load', at('mxcsr')).i32(MXCSR_IE).op('i32.and').op('i32.eqz').brIf(slow, false);
+      f.end();
       s.push_(a);
       s.push_(b);
-      f.simd(`${PACKED[kind].lanes}.${op}`);
+      f.simd(`${lanes}.${op}`);
+      if (Number(predicate.constant) >= 4) f.simd('v128.not');
       vectors.write(s, dst.register, s.take(128));
     });
     vectors.unlearn(dst.register);
@@ -346,7 +470,13 @@ export class SseInline {
     vectors.learn(dst.register, kind, true);
     return s.const(0, 32);
   }
-  private toInteger(name: string, kind: Scalar, truncated: boolean, wide: boolean, args: readonly Value[]): Value | null {
+  private toInteger(
+    name: string,
+    kind: Scalar,
+    truncated: boolean,
+    wide: boolean,
+    args: readonly Value[],
+  ): Value | null {
     const { s } = this;
     const { f } = s;
     const [src] = args as [Value];
@@ -424,7 +554,11 @@ export class SseInline {
       const r = s.take(128);
       // denormal singles are normal doubles: look at the source, its high half put aside
       const source = s.simd('v128.and', this.whole(src), s.const((1n << 64n) - 1n, 128));
-      this.checkVector(source, 'ps', slow, true);
+      this.checkDenormals(source, 'ps', slow);
+      // NaNs would have to be made quiet
+      s.push_(r);
+      s.push_(r);
+      s.f.simd('f64x2.ne').simd('i64x2.bitmask').brIf(slow, false);
       vectors.write(s, dst.register, r);
     });
     vectors.learn(dst.register, 'pd', true);

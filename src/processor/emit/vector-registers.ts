@@ -9,8 +9,8 @@ const STATE = 0;
 /** In the sets of registers used, XMM registers follow the general ones. */
 const FIRST_XMM = 16;
 const XMM_COUNT = 16;
-/** Bits of what is known: these lanes hold zeros and normal numbers only (no denormal, infinity or NaN). */
-export const ORDINARY = { sd: 1, pd: 3, ss: 4, ps: 12 } as const;
+/** Bits of what is known. sd, ss: the low number is zero or normal; pd, ps: no lane holds a denormal. */
+export const ORDINARY = { sd: 1, pd: 2, ss: 4, ps: 8 } as const;
 export type FloatKind = keyof typeof ORDINARY;
 
 /** MXCSR: round to nearest, no flush to zero, denormals as they are, precision exception masked and already noted. */
@@ -74,7 +74,7 @@ export class VectorRegisters {
     s.f.set(local);
   }
   knows(register: number, kind: FloatKind): boolean {
-    return ((this.known[register] as number) & ORDINARY[kind]) === ORDINARY[kind];
+    return ((this.known[register] as number) & ORDINARY[kind]) !== 0;
   }
   /** Adds to what is known, or replaces it, keeping what is known of the lanes that `kind` leaves alone. */
   learn(register: number, kind: FloatKind, replaced: boolean): void {
@@ -100,19 +100,13 @@ export class VectorRegisters {
   /** Brings the register to its slot and pushes the slot's address. */
   pushSlot(s: WasmSem, register: number): void {
     this.use.read.add(FIRST_XMM + register);
-    s.f
-      .get(STATE)
-      .get(this.local(s.f, register))
-      .simdMemory('v128.store', xmmOffset(register));
+    s.f.get(STATE).get(this.local(s.f, register)).simdMemory('v128.store', xmmOffset(register));
     s.f.get(STATE).i32(xmmOffset(register)).op('i32.add');
   }
   /** Takes the register back from its slot; both are then the same. */
   reload(s: WasmSem, register: number): void {
     this.use.read.add(FIRST_XMM + register);
-    s.f
-      .get(STATE)
-      .simdMemory('v128.load', xmmOffset(register))
-      .set(this.local(s.f, register));
+    s.f.get(STATE).simdMemory('v128.load', xmmOffset(register)).set(this.local(s.f, register));
   }
   writeBack(f: FunctionBuilder): void {
     for (let n = 0; n < XMM_COUNT; n++)

@@ -851,9 +851,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     const into = first !== undefined && isPointer(first) && first.register >= 0 ? first.register : -1;
     if (p.effect === 'pure' || p.effect === 'state') {
       const result =
-        p.result === undefined
-          ? this.const(0, 32)
-          : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
+        p.result === undefined ? this.const(0, 32) : this.take(p.result === 'i32' ? 32 : p.result === 'i64' ? 64 : 128);
       if (into >= 0) translation?.reloadXmm(this, into);
       return result;
     }

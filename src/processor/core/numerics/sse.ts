@@ -71,6 +71,30 @@ function safe_ps(a: v128, zeros: v128): bool {
   return v128.all_true<i32>(v128.or(v128.lt<u32>(m, i32x4.splat(0xfdffffff)), v128.and(is_zero(a), zeros)));
 }
 
+/** No denormal lanes. */
+@inline
+function no_denormals_ps(a: v128): bool {
+  return !v128.any_true(v128.lt<u32>(v128.sub<i32>(v128.shl<i32>(a, 1), i32x4.splat(1)), i32x4.splat(0x00ffffff)));
+}
+@inline
+function pick_nan_ps(a: v128, b: v128): v128 {
+  const quiet = i32x4.splat(0x00400000);
+  const second = v128.bitselect(v128.or(b, quiet), i32x4.splat(0xffc00000), v128.ne<f32>(b, b));
+  return v128.bitselect(v128.or(a, quiet), second, v128.ne<f32>(a, a));
+}
+/**
+ * Takes over r, made of operands without denormals, where only infinities and NaNs (whose flags `noted` are set already)
+ * and zeros (where `zeros` allows them) are beside normal numbers.
+ */
+function settled_ps(dst: usize, a: v128, b: v128, r: v128, zeros: v128, noted: u32, mxcsr: u32): bool {
+  if ((mxcsr & noted) != noted) return false;
+  const m = v128.sub<i32>(v128.shl<i32>(r, 1), i32x4.splat(0x01000000));
+  const large = v128.lt<u32>(m, i32x4.splat(0xff000000));
+  if (!v128.all_true<i32>(v128.or(large, v128.and(is_zero(r), zeros)))) return false;
+  v128.store(dst, v128.bitselect(pick_nan_ps(a, b), r, v128.ne<f32>(r, r)));
+  return true;
+}
+
 export function sse_add_ps(dst: usize, src: usize, mxcsr: u32): u32 {
   if (native(mxcsr)) {
     const a = v128.load(dst);
@@ -81,6 +105,9 @@ export function sse_add_ps(dst: usize, src: usize, mxcsr: u32): u32 {
         v128.store(dst, r);
         return 0;
       }
+    }
+    if (no_denormals_ps(a) && no_denormals_ps(b)) {
+      if (settled_ps(dst, a, b, v128.add<f32>(a, b), i32x4.splat(-1), 0x09, mxcsr)) return 0;
     }
   }
   set_fp_flags(0);
@@ -130,6 +157,9 @@ export function sse_sub_ps(dst: usize, src: usize, mxcsr: u32): u32 {
         return 0;
       }
     }
+    if (no_denormals_ps(a) && no_denormals_ps(b)) {
+      if (settled_ps(dst, a, b, v128.sub<f32>(a, b), i32x4.splat(-1), 0x09, mxcsr)) return 0;
+    }
   }
   set_fp_flags(0);
   const r0 = f32_sub(load<u32>(dst), load<u32>(src), mxcsr);
@@ -178,6 +208,9 @@ export function sse_mul_ps(dst: usize, src: usize, mxcsr: u32): u32 {
         return 0;
       }
     }
+    if (no_denormals_ps(a) && no_denormals_ps(b)) {
+      if (settled_ps(dst, a, b, v128.mul<f32>(a, b), v128.or(is_zero(a), is_zero(b)), 0x09, mxcsr)) return 0;
+    }
   }
   set_fp_flags(0);
   const r0 = f32_mul(load<u32>(dst), load<u32>(src), mxcsr);
@@ -225,6 +258,9 @@ export function sse_div_ps(dst: usize, src: usize, mxcsr: u32): u32 {
         v128.store(dst, r);
         return 0;
       }
+    }
+    if (no_denormals_ps(a) && no_denormals_ps(b)) {
+      if (settled_ps(dst, a, b, v128.div<f32>(a, b), is_zero(a), 0x0d, mxcsr)) return 0;
     }
   }
   set_fp_flags(0);
