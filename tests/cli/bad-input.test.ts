@@ -169,7 +169,8 @@ test('time-outs that are none', { skip: rtos.skip }, () => {
 test('an engine that this computer does not have', { skip: rtos.skip }, () => {
   assert.ok(rtos.value);
   const elf = file('rtos.elf', rtos.value.data);
-  refuses(pcanel(['run', '--multiboot', elf, '--engine', 'kvm']), 2, 'ENGINE_MISSING', "'kvm'", 'software');
+  const hidden = { PCANEL_KVM_DEVICE: '/nowhere/kvm' };
+  refuses(pcanel(['run', '--multiboot', elf, '--engine', 'kvm'], hidden), 2, 'ENGINE_UNUSABLE', "'kvm'", 'device');
 });
 
 test('an image that nobody knows', () => {
