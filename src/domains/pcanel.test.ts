@@ -219,7 +219,7 @@ test('input from the manager reaches the guest; pause, resume, reset and stop wo
 
 test('a guest that floods its console loses no byte and is held back', async (t) => {
   const { pcanel, run } = host(t);
-  const d = await run({ name: 'babble', limitS: 0.5 });
+  const d = await run({ name: 'babble', limitS: 1 });
   const seen = collect(d);
   await pcanel.start();
   await stopped(d);

@@ -44,20 +44,37 @@ export function placeTestDevice({ set, lines }: PcChipset): void {
   );
 }
 
-/** The buses as processor `cpu` reaches them; `after` follows every access. */
-export function boardBus(chipset: PcChipset, cpu: number, after: () => void): IoBus {
+/** What an access takes in virtual time: a cycle of the ISA bus, of an IDE drive's data port, of a faster bus. */
+const PORT_NS = 1000;
+const IDE_DATA_NS = 100;
+const MMIO_NS = 100;
+const IDE_DATA_PORTS: readonly number[] = [0x170, 0x1f0];
+const portNs = (port: number): number => (IDE_DATA_PORTS.includes(port) ? IDE_DATA_NS : PORT_NS);
+
+/** The buses as processor `cpu` reaches them; `after` follows every access and is told the nanoseconds that it takes. */
+export function boardBus(chipset: PcChipset, cpu: number, after: (ns: number) => void): IoBus {
   const { pio, mmio } = chipset.set;
   return {
     read(space, address, sizeBytes) {
-      if (space === 'mmio') chipset.selectCpu(cpu);
-      const value = (space === 'pio' ? pio : mmio).read(address, sizeBytes);
-      after();
+      if (space === 'pio') {
+        const value = pio.read(address, sizeBytes);
+        after(portNs(address));
+        return value;
+      }
+      chipset.selectCpu(cpu);
+      const value = mmio.read(address, sizeBytes);
+      after(MMIO_NS);
       return value;
     },
     write(space, address, sizeBytes, value) {
-      if (space === 'mmio') chipset.selectCpu(cpu);
-      (space === 'pio' ? pio : mmio).write(address, sizeBytes, value);
-      after();
+      if (space === 'pio') {
+        pio.write(address, sizeBytes, value);
+        after(portNs(address));
+        return;
+      }
+      chipset.selectCpu(cpu);
+      mmio.write(address, sizeBytes, value);
+      after(MMIO_NS);
     },
   };
 }

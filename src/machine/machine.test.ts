@@ -78,8 +78,20 @@ test('a deadline set while the guest runs cuts the run', async () => {
 
 test('bytes written to COM1 reach the console', async () => {
   const { machine, out } = await make([portWrite(0x3f8, 0x41), portWrite(0x3f8, 0x42)]);
-  machine.step(0, 100);
+  machine.step(0, 10_000);
   assert.deepEqual(out, [0x41, 0x42]);
+});
+
+test('in virtual time an access takes as long as on a PC, and the TSC shows it', async () => {
+  const used = async (port: number): Promise<number> => {
+    const { machine, vcpu } = await make([portWrite(port, 0), portWrite(port, 0)]);
+    const { usedNs } = machine.step(0, 100); // ends with the first access
+    assert.equal(Number(vcpu.readTsc()), usedNs);
+    return usedNs;
+  };
+  assert.ok((await used(0x80)) >= 1000);
+  assert.ok((await used(0x80)) < 2000);
+  assert.ok((await used(0x1f0)) < 500);
 });
 
 test('a guest halted with interrupts off is at its end', async () => {
