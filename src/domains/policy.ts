@@ -19,9 +19,11 @@ export interface PolicyModule {
   readonly argument?: unknown;
 }
 
-/** The rules of the table come before those of the module. */
-export interface PolicyConfig {
-  readonly rules?: readonly PolicyRule[];
+/**
+ * The rules here come before those of the module. Verdicts that are functions, and `observe`, need physical CPUs on the
+ * caller's own thread: they cannot be sent to another.
+ */
+export interface PolicyConfig extends AccessPolicyOptions {
   readonly module?: PolicyModule;
 }
 
@@ -112,6 +114,7 @@ export async function loadPolicy(
     rules: [...(config.rules ?? []), ...(module.rules ?? [])],
     observe: (access, verdict, rule) => {
       observed(access, verdict);
+      config.observe?.(access, verdict, rule);
       module.observe?.(access, verdict, rule);
     },
   };

@@ -116,6 +116,8 @@ export const domainSchema = z.strictObject({
   policyModule: policyModule.optional(),
 });
 export type DomainEntry = z.infer<typeof domainSchema>;
+/** An entry as written, before defaults. */
+export type DomainInput = z.input<typeof domainSchema>;
 
 const fileSchema = z.strictObject({
   /** Whether idle virtual time keeps to the host's pace. */
@@ -194,6 +196,20 @@ function checkDomain(path: string, d: DomainEntry, i: number): void {
     throw new ConfigError('CONFIG_SCHEDULING', `${where}: both 'realtime' and 'weight' given, expected one of them`);
   }
   parseSize(d.memory, `${where}: memory`);
+}
+
+/** Checks one entry that does not come from a file; `name` is for messages. */
+export function parseDomainEntry(value: unknown, name: string): DomainEntry {
+  const result = domainSchema.safeParse(value);
+  const path = `domain '${name}'`;
+  if (!result.success) {
+    const issues = result.error.issues;
+    const first = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
+    if (first !== undefined) complain(path, { domains: [value] }, { ...first, path: ['domains', 0, ...first.path] });
+  }
+  const entry = domainSchema.parse(value);
+  checkDomain(path, entry, 0);
+  return entry;
 }
 
 /** Parses and checks the text of a domain file; `path` is for messages. */

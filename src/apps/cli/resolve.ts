@@ -19,6 +19,8 @@ export interface ResolveOptions {
   /** Folder that relative paths start from. */
   readonly folder: string;
   readonly progress: (line: string) => void;
+  /** Contents that stand for files, by the name that the entry has for them. */
+  readonly contents?: ReadonlyMap<string, Uint8Array>;
 }
 
 const errno = (error: unknown): string =>
@@ -27,7 +29,13 @@ const errno = (error: unknown): string =>
 const RTOS = /guests[\\/]rtos[\\/]build[\\/]rtos\.elf$/;
 
 /** Reads a file that the user named; `what` says what it was to be. */
-export async function readInput(path: string, what: string, folder: string): Promise<NamedBytes> {
+export async function readInput(
+  path: string,
+  what: string,
+  { folder, contents }: Pick<ResolveOptions, 'folder' | 'contents'>,
+): Promise<NamedBytes> {
+  const given = contents?.get(path);
+  if (given !== undefined) return { name: path, data: given };
   const full = resolve(folder, path);
   try {
     return { name: path, data: await readFile(full) };
@@ -44,13 +52,14 @@ const shared = new Map<string, Promise<unknown>>();
 function once<T>(key: string, work: () => Promise<T>): Promise<T> {
   const present = (shared.get(key) as Promise<T> | undefined) ?? work();
   shared.set(key, present);
+  present.catch(() => shared.delete(key)); // the next one tries again
   return present;
 }
 
 async function initrdOf(entry: DomainEntry, options: ResolveOptions): Promise<NamedBytes | null> {
   const { initrd } = entry;
   if (initrd === undefined) return null;
-  if (initrd !== BUSYBOX) return readInput(initrd, 'an initial RAM disk', options.folder);
+  if (initrd !== BUSYBOX) return readInput(initrd, 'an initial RAM disk', options);
   const { progress } = options;
   const busybox = entry.image === 'linux-i386' ? 'busybox-i386' : 'busybox-amd64';
   const data = await once(`${busybox} ${entry.name}`, () =>
@@ -120,7 +129,7 @@ async function firmwareOf(entry: DomainEntry, options: ResolveOptions): Promise<
   const order = entry.boot !== undefined ? { bootOrder: entry.boot } : {};
   const kind = 'firmware';
   if (entry.bios !== undefined) {
-    const bios = await readInput(entry.bios, 'a firmware image', options.folder);
+    const bios = await readInput(entry.bios, 'a firmware image', options);
     // Firmware of another make needs no video BIOS: without the named one there is just no picture.
     const vgaBios = entry.display === 'none' ? null : await named('vgabios').catch(() => null);
     return { kind, bios, ...(vgaBios && { vgaBios }), serialConsole: true, ...order };
@@ -131,9 +140,8 @@ async function firmwareOf(entry: DomainEntry, options: ResolveOptions): Promise<
 }
 
 async function kernelOf(entry: DomainEntry, options: ResolveOptions): Promise<NamedBytes> {
-  if (entry.kernel !== undefined)
-    return readInput(entry.kernel, 'a Linux bzImage or a multiboot image', options.folder);
-  if (entry.multiboot !== undefined) return readInput(entry.multiboot, 'a multiboot image', options.folder);
+  if (entry.kernel !== undefined) return readInput(entry.kernel, 'a Linux bzImage or a multiboot image', options);
+  if (entry.multiboot !== undefined) return readInput(entry.multiboot, 'a multiboot image', options);
   const name = entry.image ?? '';
   const image = await once(`image ${name}`, () => ensureImage(name, { progress: options.progress }));
   if (image.kind !== 'linux' && image.kind !== 'multiboot') {
@@ -160,7 +168,7 @@ async function bootOf(entry: DomainEntry, options: ResolveOptions): Promise<Boot
   const modules = await Promise.all(
     (entry.modules ?? []).map(async (m) => {
       const { file, cmdline: words } = typeof m === 'string' ? { file: m, cmdline: undefined } : m;
-      const data = await readInput(file, 'a multiboot module', options.folder);
+      const data = await readInput(file, 'a multiboot module', options);
       return { ...data, ...(words !== undefined && { cmdline: words }) };
     }),
   );
@@ -248,6 +256,6 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
 
 /** Reads the text of a domain file. */
 export async function readDomainFile(path: string): Promise<{ readonly text: string; readonly folder: string }> {
-  const { data } = await readInput(path, 'a domain file (YAML)', process.cwd());
+  const { data } = await readInput(path, 'a domain file (YAML)', { folder: process.cwd() });
   return { text: new TextDecoder().decode(data), folder: dirname(resolve(path)) };
 }

@@ -1,0 +1,2 @@
+// What `import { ... } from 'pcanel'` gives. Reference: npm run docs:api; guide: docs/api.md.
+export * from './apps/index.js';
