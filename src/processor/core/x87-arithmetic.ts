@@ -4,6 +4,7 @@
 // destination, b the other operand: sub is a - b, subr b - a.
 import {
   f80_abs,
+  f80_add,
   f80_arith,
   f80_arith_f32,
   f80_arith_f64,
@@ -18,6 +19,7 @@ import {
   f80_extract,
   f80_f2xm1,
   f80_indefinite,
+  f80_mul,
   f80_patan,
   f80_ptan,
   f80_rem,
@@ -32,12 +34,14 @@ import {
   f80_yl2xp1,
 } from './numerics/index';
 import {
+  both_valid,
   C0,
   C1,
   C2,
   C3,
   CONDITION,
   fcw,
+  finish,
   fsw,
   is_empty,
   note,
@@ -59,17 +63,17 @@ const COMPARE: u32 = 2;
 /** ST(dst) = ST(dst) op ST(src). */
 export function x87_arith(op: u32, dst: u32, src: u32, pops: u32): void {
   note();
-  if (is_empty(dst) || is_empty(src)) {
-    if (!underflow()) return;
-    f80_indefinite(st(dst));
-    set_valid(dst);
-    if (pops) pop();
-    return;
-  }
+  if (!both_valid(dst, src)) return arith_missing(dst, pops);
   const d = st(dst);
-  const flags = f80_arith(op, d, d, st(src), fcw());
-  signal(flags, C1);
-  if (pops && !stopped(flags)) pop();
+  const s = st(src);
+  const control = fcw();
+  finish(op == 0 ? f80_add(d, d, s, control) : op == 1 ? f80_mul(d, d, s, control) : f80_arith(op, d, d, s, control), pops);
+}
+function arith_missing(dst: u32, pops: u32): void {
+  if (!underflow()) return;
+  f80_indefinite(st(dst));
+  set_valid(dst);
+  if (pops) pop();
 }
 /** The masked answer when ST(0) is empty. */
 function zero_missing(): void {
@@ -81,17 +85,17 @@ function zero_missing(): void {
 export function x87_arith_f32(op: u32, bits: u32, address: u64): void {
   note_operand(address);
   if (is_empty(0)) return zero_missing();
-  signal(f80_arith_f32(op, st(0), st(0), bits, fcw()), C1);
+  finish(f80_arith_f32(op, st(0), st(0), bits, fcw()), 0);
 }
 export function x87_arith_f64(op: u32, bits: u64, address: u64): void {
   note_operand(address);
   if (is_empty(0)) return zero_missing();
-  signal(f80_arith_f64(op, st(0), st(0), bits, fcw()), C1);
+  finish(f80_arith_f64(op, st(0), st(0), bits, fcw()), 0);
 }
 export function x87_arith_int(op: u32, value: i32, address: u64): void {
   note_operand(address);
   if (is_empty(0)) return zero_missing();
-  signal(f80_arith_int(op, st(0), st(0), value, fcw()), C1);
+  finish(f80_arith_int(op, st(0), st(0), value, fcw()), 0);
 }
 
 // --- comparison -------------------------------------------------------------------------------------------------

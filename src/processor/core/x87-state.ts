@@ -5,7 +5,7 @@ import { ST } from './env';
 import { S_FCW, S_FDP, S_FIP, S_FOP, S_FPR, S_FSW, S_FTAGS } from './generated/layout';
 import { CODE_ON_DEVICE, translate_exec } from './memory';
 import { f80_indefinite } from './numerics/index';
-import { current_rip } from './position';
+import { current_rip, record } from './position';
 import { CS, seg_base } from './state';
 
 export const IE: u32 = 1;
@@ -75,17 +75,17 @@ export function push(): void {
   set_valid(0);
 }
 
-/** Remembers the instruction for FSTENV; every non-control instruction. */
+/** Remembers the instruction for FSTENV; every non-control instruction. Translated code has done so where it gives no record. */
 // @ts-expect-error: decorator
 @inline
 export function note(): void {
-  store<u64>(ST, current_rip(), S_FIP);
+  if (record()) store<u64>(ST, current_rip(), S_FIP);
 }
 /** Likewise with the effective address of a memory operand. */
 // @ts-expect-error: decorator
 @inline
 export function note_operand(address: u64): void {
-  store<u64>(ST, current_rip(), S_FIP);
+  note();
   store<u64>(ST, address, S_FDP);
 }
 
@@ -94,6 +94,31 @@ export function signal(flags: u32, replaced: u32): void {
   set_fsw((fsw() & ~replaced) | flags);
   if (flags & ~fcw() & EXCEPTIONS) pend();
 }
+/**
+ * Are ST(a) and ST(b) both there? Together with `finish` the short way through an instruction.
+ */
+// @ts-expect-error: decorator
+@inline
+export function both_valid(a: u32, b: u32): bool {
+  const top = fsw() >> 11;
+  const tags = load<u32>(ST, S_FTAGS);
+  return ((tags >> ((top + a) & 7)) & (tags >> ((top + b) & 7)) & 1) != 0;
+}
+/** Flags of an instruction that defines C1 only, then `pops` (0 or 1). */
+// @ts-expect-error: decorator
+@inline
+export function finish(flags: u32, pops: u32): void {
+  if (flags & ~fcw() & EXCEPTIONS) {
+    signal(flags, C1);
+    if (pops && !stopped(flags)) pop();
+    return;
+  }
+  const sw = (fsw() & ~C1) | flags;
+  if (pops) {
+    store<u32>(ST, load<u32>(ST, S_FTAGS) & ~((1 as u32) << ((sw >> 11) & 7)), S_FTAGS);
+    set_fsw((sw & ~(0x3800 as u32)) | ((sw + 0x800) & 0x3800));
+  } else set_fsw(sw);
+}
 /** An unmasked exception waits for the next waiting instruction. */
 function pend(): void {
   set_fsw(fsw() | ES_B);
@@ -101,7 +126,7 @@ function pend(): void {
 }
 /** FOP: the low three bits of the first opcode byte and the ModRM byte, from the code itself. */
 function note_opcode(): void {
-  let linear = current_rip() + seg_base(CS);
+  let linear = load<u64>(ST, S_FIP) + seg_base(CS);
   for (let i = 0; i < 14; i++, linear++) {
     const p = translate_exec(linear) as usize;
     if (p <= (CODE_ON_DEVICE as usize)) return;

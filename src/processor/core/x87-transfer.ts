@@ -1,7 +1,7 @@
 // x87 loads, stores and moves. Intel SDM Vol. 2, FLD, FST, FILD, FIST, FISTTP, FBLD, FBSTP, FLD1.., FXCH, FCMOVcc.
 // A store writes memory first: a page fault leaves the x87 state alone.
 import { ST } from './env';
-import { S_BOUNCE, S_SCRATCH } from './generated/layout';
+import { S_BOUNCE, S_FTAGS, S_SCRATCH } from './generated/layout';
 import { data_access, mem_write_slow, read_access, write_direct, write_sized } from './memory';
 import {
   f80_constant,
@@ -21,10 +21,13 @@ import {
   get_fp_flags,
 } from './numerics/index';
 import {
+  both_valid,
   C1,
   DE,
   EXCEPTIONS,
   fcw,
+  finish,
+  fsw,
   IE,
   is_empty,
   note,
@@ -33,6 +36,7 @@ import {
   pop,
   push,
   push_indefinite,
+  set_fsw,
   SF,
   set_empty,
   set_valid,
@@ -49,7 +53,16 @@ function full(): bool {
   if (overflow()) push_indefinite();
   return true;
 }
+// @ts-expect-error: decorator
+@inline
 function loaded(flags: u32): void {
+  if (flags) return loaded_with(flags);
+  const sw = fsw();
+  const top = (sw - 0x800) & 0x3800;
+  set_fsw((sw & ~(0x3800 | C1)) | top);
+  store<u32>(ST, load<u32>(ST, S_FTAGS) | ((1 as u32) << (top >> 11)), S_FTAGS);
+}
+function loaded_with(flags: u32): void {
   signal(flags, C1);
   if (!(flags & ~fcw() & IE)) push();
 }
@@ -118,8 +131,10 @@ export function x87_load_constant(which: u32): void {
 
 /** Commits a store: flags, then the pop. */
 function stored(flags: u32, pops: u32): i32 {
-  signal(flags, C1);
-  if (pops) pop();
+  if (flags & ~fcw() & EXCEPTIONS) {
+    signal(flags, C1);
+    if (pops) pop();
+  } else finish(flags, pops);
   return 0;
 }
 /** What an empty ST(0) raises, with the indefinite `size` bytes wide when that is masked. */
@@ -243,12 +258,13 @@ export function x87_store_st(i: u32, pops: u32): void {
   if (is_empty(0)) {
     if (!underflow()) return;
     f80_indefinite(st(i));
-  } else {
-    f80_copy(st(i), st(0));
-    signal(0, C1);
+    set_valid(i);
+    if (pops) pop();
+    return;
   }
+  f80_copy(st(i), st(0));
   set_valid(i);
-  if (pops) pop();
+  finish(0, pops);
 }
 /** FSTP ST(i) as D9 D8+i: an empty ST(0) is popped without a fault. */
 export function x87_store_st_unchecked(i: u32): void {
@@ -265,11 +281,12 @@ function fill_missing(i: u32): void {
 }
 export function x87_exchange(i: u32): void {
   note();
-  if (is_empty(0) || is_empty(i)) {
+  if (both_valid(0, i)) finish(0, 0);
+  else {
     if (!underflow()) return;
     fill_missing(0);
     fill_missing(i);
-  } else signal(0, C1);
+  }
   const a = st(0);
   const b = st(i);
   const significand = load<u64>(a);

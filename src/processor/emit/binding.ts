@@ -77,6 +77,8 @@ export interface TranslationHooks {
   storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
   /** Brings the lazy flags into the state area. */
   flagsToState(s: WasmSem): void;
+  /** What a procedure that cannot leave the instruction may want to know of the position: x87 instructions note theirs. */
+  noteInstruction(s: WasmSem, name: string): void;
   /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */
   beforeProcedure(s: WasmSem, name: string): void;
   afterProcedure(s: WasmSem, name: string): void;

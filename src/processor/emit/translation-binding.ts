@@ -47,8 +47,10 @@ export interface RegionControl {
 }
 
 const STATE = 0;
-/** In the set of registers read: the region looks at whether SSE instructions may run. */
+/** In the set of registers read: the region looks at whether SSE, x87 and MMX instructions may run. */
 const SSE_READY = 64;
+const FPU_READY = 65;
+const FSW_ES = 0x80;
 const CR0_EM_TS = 0xc;
 const CR4_OSFXSR_BIT = 9;
 
@@ -63,8 +65,8 @@ export class TranslationBinding implements Binding {
   private readonly checked = new Set<string>();
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
-  /** i32: no SSE instruction raises #UD or #NM. */
-  private sseReady = -1;
+  /** i32 locals, by SSE_READY and FPU_READY: such instructions raise no #UD and #NM. */
+  private readonly ready = new Map<number, number>();
 
   constructor(
     private readonly locals: RegionLocals,
@@ -237,14 +239,18 @@ export class TranslationBinding implements Binding {
   loadRegisters(f: FunctionBuilder): void {
     this.vectors.load(f);
     this.loadGeneral(f);
-    if (!this.use.read.has(SSE_READY)) return;
-    f.get(STATE).memory('i32.load', at('cr0')).i32(CR0_EM_TS).op('i32.and').op('i32.eqz');
-    f.get(STATE).memory('i32.load', at('cr4')).i32(CR4_OSFXSR_BIT).op('i32.shr_u').op('i32.and');
-    f.set(this.readyLocal(f));
+    for (const ready of [SSE_READY, FPU_READY]) {
+      if (!this.use.read.has(ready)) continue;
+      f.get(STATE).memory('i32.load', at('cr0')).i32(CR0_EM_TS).op('i32.and').op('i32.eqz');
+      if (ready === SSE_READY)
+        f.get(STATE).memory('i32.load', at('cr4')).i32(CR4_OSFXSR_BIT).op('i32.shr_u').op('i32.and');
+      f.set(this.readyLocal(f, ready));
+    }
   }
-  private readyLocal(f: FunctionBuilder): number {
-    if (this.sseReady < 0) this.sseReady = f.newLocal('i32');
-    return this.sseReady;
+  private readyLocal(f: FunctionBuilder, ready: number): number {
+    const local = this.ready.get(ready) ?? f.newLocal('i32');
+    this.ready.set(ready, local);
+    return local;
   }
   private loadGeneral(f: FunctionBuilder): void {
     for (const n of new Set([...this.use.read, ...this.use.written]))
@@ -260,14 +266,23 @@ export class TranslationBinding implements Binding {
     f.get(STATE).memory('i64.load', at('flagsA')).set(this.locals.flagsA);
     f.get(STATE).memory('i64.load', at('flagsB')).set(this.locals.flagsB);
   }
-  /** #UD and #NM of SSE instructions: nothing that stays in the region changes what they depend on. */
-  private checkSse(s: WasmSem): Value {
+  /**
+   * #UD, #NM and #MF: nothing that stays in the region changes CR0 and CR4; an x87 instruction may make an exception pending.
+   */
+  private check(s: WasmSem, name: string, ready: number): Value {
     const none = s.const(0, 32);
-    if (this.checked.has('sse_check')) return none;
-    if (s.depth === 0) this.checked.add('sse_check');
-    this.use.read.add(SSE_READY);
-    s.f.get(this.readyLocal(s.f)).op('i32.eqz').if(false);
-    s.callOut('sse_check', []);
+    const pending = ready === FPU_READY;
+    const first = !this.checked.has(name);
+    if (s.depth === 0) this.checked.add(name);
+    if (!first && !pending) return none;
+    if (first) {
+      this.use.read.add(ready);
+      s.f.get(this.readyLocal(s.f, ready));
+    }
+    if (pending) s.state().memory('i32.load', at('fsw')).i32(FSW_ES).op('i32.and').op('i32.eqz');
+    if (first && pending) s.f.op('i32.and');
+    s.f.op('i32.eqz').if(false);
+    s.callOut(name, []);
     s.f.end();
     return none;
   }
@@ -297,9 +312,18 @@ export class TranslationBinding implements Binding {
         this.vectors.reload(s, register);
         this.vectors.unlearn(register);
       },
+      noteInstruction: (s, name) => {
+        if (!name.startsWith('x87_')) return;
+        const rip = this.rip(s, this.instruction.offset);
+        s.state();
+        s.push_(rip);
+        s.f.memory('i64.store', at('fip'));
+        s.state().i32(0).memory('i32.store', at('record'));
+      },
       keepsFlags,
       inline: (s, name, args) => {
-        if (name === 'sse_check') return this.checkSse(s);
+        if (name === 'sse_check') return this.check(s, name, SSE_READY);
+        if (name === 'mmx_check' || name === 'fpu_check') return this.check(s, name, FPU_READY);
         this.sse ??= new SseInline(s, this.vectors);
         return name.startsWith('sse_') ? this.sse.emit(name, args) : null;
       },

@@ -843,7 +843,8 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     const converted = args.map((v, i) =>
       p.params[i] === v.type ? v : p.params[i] === 'i64' ? this.zext(v, 64) : this.trunc(v, 32),
     );
-    if (p.effect !== 'pure') this.binding.notePosition(this);
+    if (p.effect === 'state' && translation !== undefined) translation.noteInstruction(this, name);
+    else if (p.effect !== 'pure') this.binding.notePosition(this);
     translation?.beforeProcedure(this, name);
     for (const v of converted) this.push_(v);
     this.call_(name);

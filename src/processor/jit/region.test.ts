@@ -451,6 +451,87 @@ describe('region translator on random SSE loops', () => {
     });
 });
 
+/** One random x87 instruction on registers, memory at RSI or AX. */
+function x87Instruction(r: (below: number) => number): number[] {
+  const memory = (opcode: number, operation: number): number[] => [opcode, 0x46 | (operation << 3), r(12) * 8];
+  const stored = (opcode: number, operation: number): number[] => [
+    opcode,
+    0x86 | (operation << 3),
+    0x80 + r(8) * 8,
+    0,
+    0,
+    0,
+  ];
+  switch (r(11)) {
+    case 0:
+    case 1:
+      return [0xd8, 0xc0 | (r(8) << 3) | r(4)];
+    case 2:
+      return [0xdc, ([0xc0, 0xc8, 0xe0, 0xe8, 0xf0, 0xf8][r(6)] as number) | r(4)];
+    case 3:
+      return [0xde, [0xc1, 0xc9, 0xe1, 0xe9, 0xf1, 0xf9][r(6)] as number];
+    case 4:
+      return [0xd9, ([0xc0, 0xc8][r(2)] as number) | r(4)]; // fld, fxch
+    case 5:
+      return [0xd9, [0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xeb, 0xee, 0xfa, 0xfc][r(9)] as number];
+    case 6:
+      return memory([0xd8, 0xdc, 0xda, 0xde][r(4)] as number, r(8));
+    case 7:
+      return memory([0xd9, 0xdd, 0xdb, 0xdf][r(4)] as number, 0);
+    case 8:
+      return stored([0xd9, 0xdd, 0xdb, 0xdf][r(4)] as number, 2 + r(2));
+    case 9:
+      return [[0xdb, 0xdf][r(2)] as number, ([0xe8, 0xf0][r(2)] as number) | r(4), 0x0f, 0x90 + r(16), 0xc2]; // fcomi; setcc dl
+    default:
+      return [
+        [0xdd, 0xd0 | r(4)],
+        [0xdd, 0xd8 | r(4)],
+        [0xdf, 0xe0],
+        [0xda, 0xc0 | r(32)],
+        [0xdb, 0xc0 | r(32)],
+      ][r(5)] as number[];
+  }
+}
+describe('region translator on random x87 loops', () => {
+  // after FNINIT; doubles; single precision, toward zero; invalid, zero divide, precision unmasked
+  const FCW = [0x37f, 0x27f, 0xc7f, 0x37e, 0x37b, 0x35f];
+  for (const [which, fcw] of FCW.entries())
+    it(`agrees with the interpreter at FCW ${fcw.toString(16)}H`, async () => {
+      for (let seed = 1; seed <= 10; seed++) {
+        const r = random(seed * 104729 + which);
+        const data = numbers(r, seed % 3 === 0 ? 2 : 12);
+        new DataView(data.buffer).setUint16(0x700, fcw, true);
+        // fninit; fldcw [DATA + 700H]; four loads
+        const body = [0xdb, 0xe3, 0xd9, 0x2c, 0x25, ...[0, 8, 16].map((s) => ((DATA + 0x700) >> s) & 0xff), 0];
+        for (let n = 0; n < 4; n++) body.push(0xdd, 0x46, n * 8);
+        while (body.length < 100) body.push(...x87Instruction(r));
+        const back = -(body.length + 12);
+        const code = [
+          ...body,
+          0x48,
+          0x83,
+          0xc6,
+          0x08,
+          0xff,
+          0xc9,
+          0x0f,
+          0x85,
+          back & 0xff,
+          (back >> 8) & 0xff,
+          0xff,
+          0xff,
+          0xf4,
+        ];
+        const { outcome: o, inRegions } = await compare({
+          code: Buffer.from(code).toString('hex'),
+          gpr: { [RCX]: 30n, [RSI]: BigInt(DATA) },
+          data,
+        });
+        if (o.exit.name === 'hlt') assert.ok(inRegions > 100, `seed ${seed}: ${inRegions} instructions in regions`);
+      }
+    });
+});
+
 describe('region translator', () => {
   const translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS));
   const translate = (code: string, maxInstructions = 100) => {

@@ -4,7 +4,7 @@ import { TOP } from './exact';
 import { widen_exp, widen_man } from './f80';
 import { blocked, f80_class, f80_exp, f80_man, put, QUIET, rc_of } from './f80-format';
 import { default_nan, ieee_class, ieee_pack, significand_to_int } from './ieee';
-import { DE, DENORMAL, IE, INFINITE, OE, QNAN, SNAN, UE, UNSUPPORTED, ZERO, fp_flags, set_fp_flags } from './status';
+import { C1, DE, DENORMAL, IE, INFINITE, OE, PE, QNAN, SNAN, UE, UNSUPPORTED, ZERO, fp_flags, set_fp_flags } from './status';
 
 function from_ieee(w: u32, dst: usize, bits: u64, fcw: u32): u32 {
   const k = ieee_class(w, bits);
@@ -58,9 +58,13 @@ export function f80_to_f64(a: usize, fcw: u32): u64 {
   const e = u32(load<u16>(a, 8));
   const m = load<u64>(a);
   const x = (e & 0x7fff) - 15360;
-  if (i64(m) < 0 && (m & 0x7ff) == 0 && x - 1 < 0x7fe) {
-    set_fp_flags(0);
-    return (u64(e >> 15) << 63) | (u64(x) << 52) | ((m << 1) >> 12);
+  if (i64(m) < 0 && x - 1 < 0x7fd && (fcw & 0xc00) == 0) {
+    // Normal, and so after rounding to nearest even; a carry out of the fraction goes on into the exponent.
+    const fraction = (m << 1) >> 12;
+    const rest = m & 0x7ff;
+    const up = rest > 0x400 || (rest == 0x400 && (fraction & 1) != 0);
+    set_fp_flags(rest == 0 ? 0 : up ? PE | C1 : PE);
+    return ((u64(e >> 15) << 63) | (u64(x) << 52) | fraction) + u64(up);
   }
   return to_ieee(64, e, m, fcw);
 }

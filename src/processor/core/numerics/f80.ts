@@ -326,13 +326,23 @@ export function widen_man(w: u32, bits: u64): u64 {
   const k = ieee_class(w, bits);
   return k == ZERO ? 0 : ieee_man(w, bits);
 }
+/** Room for the second operand of the functions below. */
+const OPERAND: usize = memory.data(16, 16);
 export function f80_arith_f32(op: u32, dst: usize, a: usize, bits: u32, fcw: u32): u32 {
   const x = (bits >> 23) & 0xff;
+  if (x - 1 < 0xfe) {
+    put(OPERAND, ((bits >> 16) & 0x8000) | (x + 16256), (u64(bits) << 40) | TOP);
+    return f80_arith(op, dst, a, OPERAND, fcw);
+  }
   const pre: u32 = x == 0 && bits << 1 != 0 ? DE : 0;
   return arith_values(op, dst, a, widen_exp(32, u64(bits)), widen_man(32, u64(bits)), fcw, pre);
 }
 export function f80_arith_f64(op: u32, dst: usize, a: usize, bits: u64, fcw: u32): u32 {
   const x = u32(bits >> 52) & 0x7ff;
+  if (x - 1 < 0x7fe) {
+    put(OPERAND, (u32(bits >> 48) & 0x8000) | (x + 15360), (bits << 11) | TOP);
+    return f80_arith(op, dst, a, OPERAND, fcw);
+  }
   const pre: u32 = x == 0 && bits << 1 != 0 ? DE : 0;
   return arith_values(op, dst, a, widen_exp(64, bits), widen_man(64, bits), fcw, pre);
 }
