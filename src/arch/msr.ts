@@ -116,12 +116,15 @@ export const X2APIC_MSR_LAST = 0x8ff;
 /** Bits of IA32_MISC_ENABLE. */
 export const MISC_ENABLE = {
   FAST_STRING: 1 << 0,
+  THERMAL_CONTROL: 1 << 3,
   PERFORMANCE_MONITORING: 1 << 7,
   BTS_UNAVAILABLE: 1 << 11,
   PEBS_UNAVAILABLE: 1 << 12,
   ENHANCED_SPEEDSTEP: 1 << 16,
   MONITOR: 1 << 18,
   LIMIT_CPUID: 1 << 22,
+  XTPR_DISABLE: 1 << 23,
+  XD_DISABLE: 2 ** 34,
 } as const;
 
 /** Memory types of MTRRs and PAT. Intel SDM Vol. 3A, "Memory Types and Their Properties". */

@@ -20,6 +20,7 @@ const AT = offsets(
   'kick',
   'nmiBlocked',
   'shadowKind',
+  'stepping',
   'shadowRetired',
   'rip',
   'modeKey',
@@ -61,6 +62,7 @@ const INTERRUPT_WINDOW_EXITING = 1 << 2;
 /** Interrupt-window and NMI-window exiting. */
 const WINDOWS = INTERRUPT_WINDOW_EXITING | (1 << 22);
 const RFLAGS_IF = 0x200;
+const RFLAGS_TF = 0x100;
 /** Of the pending event: its delivery has been cut by a device access. Nothing else may come before it. */
 const EVENT_BEGUN = 1 << 30;
 
@@ -92,6 +94,8 @@ export class SoftwareVcpu implements Vcpu {
   private readonly realChunk: number;
   private readonly bytes: Uint8Array;
   private unchecked = true;
+  /** The monitor has completed an instruction that began with RFLAGS.TF set. */
+  private stepped = false;
   private lastLength = 0;
 
   constructor(private readonly options: SoftwareVcpuOptions) {
@@ -120,6 +124,7 @@ export class SoftwareVcpu implements Vcpu {
     this.state.setU32(AT.nmiBlocked, (s.interruptibility >> 3) & 1);
     this.state.setU32(AT.shadowKind, s.interruptibility & 3);
     this.state.setCounter(AT.shadowRetired, this.retired());
+    this.stepped = false;
     this.procedures.replay_clear();
     this.procedures.deliveries_clear();
     this.procedures.update_mode();
@@ -142,6 +147,7 @@ export class SoftwareVcpu implements Vcpu {
     const rip = this.readRip() + BigInt(this.lastLength);
     this.state.setU64(AT.rip, long ? rip : rip & 0xffffffffn);
     this.state.setCounter(AT.retired, this.retired() + 1);
+    this.stepped = (this.state.u32(AT.rflags) & RFLAGS_TF) !== 0;
     this.procedures.replay_clear();
   }
   applyControls(): void {
@@ -171,10 +177,15 @@ export class SoftwareVcpu implements Vcpu {
     return (this.state.u32(AT.injectPending) & EVENT_BEGUN) !== 0;
   }
   interruptible(): boolean {
-    return (this.state.u32(AT.rflags) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0 && !this.eventBegun();
+    return (
+      (this.state.u32(AT.rflags) & RFLAGS_IF) !== 0 && (this.shadow() & 3) === 0 && !this.eventBegun() && !this.stepped
+    );
   }
   nmiUnblocked(): boolean {
-    return !this.eventBegun() && this.state.u32(AT.nmiBlocked) === 0 && (this.shadow() & 2) === 0;
+    return !this.eventBegun() && !this.stepped && this.state.u32(AT.nmiBlocked) === 0 && (this.shadow() & 2) === 0;
+  }
+  trapPending(): boolean {
+    return this.stepped;
   }
   inject(event: EntryEvent): void {
     this.state.setU32(AT.injectPending, encodeEntryEvent(event));
@@ -245,6 +256,11 @@ export class SoftwareVcpu implements Vcpu {
     state.setU32(AT.exitReason, EXIT_NONE);
     state.setU32(AT.unwind, UNWIND.none);
     state.setU32(AT.record, 0);
+    if (this.stepped) {
+      this.stepped = false;
+      state.setU32(AT.stepping, 1);
+      if (procedures.single_step_end() !== 0) return this.leave();
+    }
     const pending = state.u32(AT.injectPending);
     if (pending >>> 31 === 1) {
       // an answered access belongs to an instruction that has begun: it completes before the event

@@ -80,6 +80,8 @@ const RAX = 0;
 const RCX = 1;
 const RDX = 2;
 const RBX = 3;
+/** RAX of an unknown hypercall: -KVM_ENOSYS. */
+const UNKNOWN_HYPERCALL = -1000n & 0xffff_ffff_ffff_ffffn;
 const MASK32 = 0xffff_ffffn;
 const ALL_ONES: Record<number, number> = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff };
 const ALL_ONES_64: Record<number, bigint> = { 1: 0xffn, 2: 0xffffn, 4: MASK32, 8: 0xffff_ffff_ffff_ffffn };
@@ -268,7 +270,8 @@ export class VcpuMonitor {
       wrmsr: (exit) => this.#wrmsr(exit),
       hlt: () => {
         this.vcpu.skipInstruction();
-        return 'halt';
+        // a single-step trap ends HLT at once
+        return this.vcpu.trapPending?.() === true ? 'resume' : 'halt';
       },
       interruptWindow: () => 'resume', // the next entry injects
       nmiWindow: () => 'resume',
@@ -293,7 +296,11 @@ export class VcpuMonitor {
       },
       wbinvd: () => this.#skip(),
       xsetbv: (exit) => this.#xsetbv(Number(exit.qualification)),
-      vmcall: () => (this.#o.hypercall?.(this.vcpu) ? this.#skip() : this.#fail(Exception.UD)),
+      vmcall: () => {
+        // what Linux's KVM answers to a hypercall that it does not know
+        if (!this.#o.hypercall?.(this.vcpu)) this.vcpu.writeGpr(RAX, UNKNOWN_HYPERCALL);
+        return this.#skip();
+      },
       monitor: () => this.#fail(Exception.UD), // CPUID does not announce it
       mwait: () => this.#fail(Exception.UD),
       entryFailureGuestState: (exit) =>
@@ -547,5 +554,6 @@ const structuredCloneMsrs = (m: MsrState): MsrState => ({
   mtrrVariable: [...m.mtrrVariable],
   mtrrFixed: [...m.mtrrFixed],
   mcCtl: [...m.mcCtl],
+  mcDetail: [...m.mcDetail],
   unknown: { ...m.unknown },
 });

@@ -32,6 +32,8 @@ export interface MsrState {
   mcgStatus: bigint;
   /** IA32_MCi_CTL. */
   mcCtl: bigint[];
+  /** IA32_MCi_ADDR and IA32_MCi_MISC alternating. */
+  mcDetail: bigint[];
   specCtrl: bigint;
   debugCtl: bigint;
   /** Unknown MSRs touched, by index: how often. */
@@ -47,6 +49,7 @@ export const resetMsrState = (): MsrState => ({
   mtrrFixed: new Array<bigint>(11).fill(0n),
   mcgStatus: 0n,
   mcCtl: new Array<bigint>(MACHINE_CHECK_BANKS).fill(0n),
+  mcDetail: new Array<bigint>(2 * MACHINE_CHECK_BANKS).fill(0n),
   specCtrl: 0n,
   debugCtl: 0n,
   unknown: {},
@@ -121,6 +124,15 @@ const FIXED_MTRRS = [
   ...Array.from({ length: 8 }, (_, i) => Msr.IA32_MTRR_FIX4K_C0000 + i),
 ];
 
+const MISC_ENABLE_WRITABLE = BigInt(
+  MISC_ENABLE.FAST_STRING +
+    MISC_ENABLE.THERMAL_CONTROL +
+    MISC_ENABLE.ENHANCED_SPEEDSTEP +
+    MISC_ENABLE.MONITOR +
+    MISC_ENABLE.LIMIT_CPUID +
+    MISC_ENABLE.XTPR_DISABLE +
+    MISC_ENABLE.XD_DISABLE,
+);
 /** Bits of IA32_ARCH_CAPABILITIES that tell a guest which work-arounds our processor does not need. */
 const ARCH_CAPABILITIES =
   (1n << 0n) | // RDCL_NO
@@ -194,9 +206,8 @@ export const MSR_ROWS: readonly MsrRow[] = [
   row(Msr.IA32_MISC_ENABLE, {
     read: (c) => c.state.miscEnable,
     write: (c, v) => {
-      // Only fast strings can be switched; the read-only bits keep their values, the others are not there.
-      const writable = BigInt(MISC_ENABLE.FAST_STRING);
-      c.state.miscEnable = (c.state.miscEnable & ~writable) | (v & writable);
+      // Stored without effect; the read-only bits keep their values, the others are not there.
+      c.state.miscEnable = (c.state.miscEnable & ~MISC_ENABLE_WRITABLE) | (v & MISC_ENABLE_WRITABLE);
       return true;
     },
   }),
@@ -243,6 +254,14 @@ export const MSR_ROWS: readonly MsrRow[] = [
   ...Array.from({ length: MACHINE_CHECK_BANKS }, (_, bank): MsrRow[] => {
     const when = (c: MsrContext): boolean => c.cpuid.features.has('mca');
     const zeroOnly = { when, read: constant(0n), write: (_c: MsrContext, v: bigint): boolean => v === 0n };
+    const detail = (n: number): Omit<MsrRow, 'index' | 'name'> => ({
+      when,
+      read: (c) => c.state.mcDetail[n] as bigint,
+      write: (c, v) => {
+        c.state.mcDetail[n] = v;
+        return true;
+      },
+    });
     const base = Msr.IA32_MC0_CTL + 4 * bank;
     return [
       row(
@@ -259,8 +278,8 @@ export const MSR_ROWS: readonly MsrRow[] = [
         `IA32_MC${bank}_CTL`,
       ),
       row(base + 1, zeroOnly, `IA32_MC${bank}_STATUS`),
-      row(base + 2, zeroOnly, `IA32_MC${bank}_ADDR`),
-      row(base + 3, zeroOnly, `IA32_MC${bank}_MISC`),
+      row(base + 2, detail(2 * bank), `IA32_MC${bank}_ADDR`),
+      row(base + 3, detail(2 * bank + 1), `IA32_MC${bank}_MISC`),
     ];
   }).flat(),
   row(Msr.IA32_TSC_DEADLINE, {

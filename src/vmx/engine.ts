@@ -170,6 +170,8 @@ export interface Vcpu {
   readRip(): bigint;
   /** Advances RIP by the length of the instruction that caused the last exit and clears the interrupt shadow. */
   skipInstruction(): void;
+  /** True when the next entry begins with the single-step trap of an instruction that skipInstruction() completed. */
+  trapPending?(): boolean;
   /** True when an external interrupt can be delivered now (RFLAGS.IF set, no blocking by STI or MOV SS). */
   interruptible(): boolean;
   /** True when an NMI can be delivered now. */

@@ -125,6 +125,36 @@ const PROGRAMS = {
     'f1                     int1',
     'f4                     hlt',
   ],
+  old: [
+    'b800a00000             mov eax, 0xa000',
+    '0f23c0                 mov dr0, eax',
+    'b802000100             mov eax, 0x00010000+2',
+    '0f23f8                 mov dr7, eax',
+    'b80e400000             mov eax, 0x400e',
+    '0f23f0                 mov dr6, eax',
+    'c60500a0000001         mov byte [0xa000], 1',
+    'f4                     hlt',
+  ],
+  held: [
+    '66c70500a000001000     mov word [0xa000], 0x10',
+    'b800a00000             mov eax, 0xa000',
+    '0f23c0                 mov dr0, eax',
+    'b802000300             mov eax, 0x00010000+0x00020000+2',
+    '0f23f8                 mov dr7, eax',
+    '8e1500a00000           mov ss, [0xa000]',
+    'f1                     int1',
+    '43                     inc ebx',
+    'f4                     hlt',
+  ],
+  skipped: [
+    '6802010000             push 0x102',
+    '9d                     popf',
+    '0fa2                   cpuid',
+    '90                     nop',
+    '6a02                   push 2',
+    '9d                     popf',
+    'f4                     hlt',
+  ],
   align: [
     'a102a00000             mov eax, [0xa002]',
     '9c                     pushf',
@@ -300,6 +330,11 @@ async function run(
   const exits: string[] = [];
   for (let n = 0; n < 100; n++) {
     const exit: VmExit = vcpu.enter(10_000);
+    if (exit.name === 'cpuid') {
+      vcpu.skipInstruction();
+      assert.equal(vcpu.trapPending?.(), true);
+      continue;
+    }
     if (exit.name === 'hlt') return { vm, exits, state: vcpu.readState() };
     assert.equal(exit.name, 'ioInstruction', describeExit(exit));
     if (exit.name !== 'ioInstruction') break;
@@ -370,6 +405,23 @@ test('single step and a data breakpoint share one trap; ICEBP leaves DR6 alone',
     [32, 0x4000, 0],
     [33, 0, 0],
   ]);
+});
+test('B0-B3 of DR6 tell of the latest debug exception, its other bits stay', async () => {
+  assert.deepEqual(reports(await run('old')), [[31, 0x4001, 0]]);
+});
+test('a data breakpoint that MOV SS holds off comes with the trap of an ICEBP behind it', async () => {
+  assert.deepEqual(reports(await run('held')), [[32, 1, 0]]);
+});
+test('the single-step trap follows an instruction that the monitor completes', async () => {
+  assert.deepEqual(
+    reports(await run('skipped')).map(([at, dr6]) => [at, dr6]),
+    [
+      [8, 0x4000],
+      [9, 0x4000],
+      [11, 0x4000],
+      [12, 0x4000],
+    ],
+  );
 });
 test('alignment is checked at CPL 3 with CR0.AM and RFLAGS.AC only', async () => {
   assert.deepEqual((await run('align', user)).exits, ['ec 0', 'ed 1026']);

@@ -290,6 +290,10 @@ function exit_for_exception(vector: u32, type: u32, hasCode: bool, errorCode: u3
   return 1;
 }
 
+/** DR6 of a debug exception: B0-B3 tell of this one, the other bits stay once they are set. */
+function note_debug_status(bits: u64): void {
+  store<u64>(ST, (load<u64>(ST, S_DR + 48) & ~(15 as u64)) | bits, S_DR + 48);
+}
 /** Exceptions within the delivery of exceptions. */
 const MOST_NESTED = 64;
 /** Delivers the pending exception (exceptionVector ...) with `rip` as return address; 0 delivered, 1 VM exit filled. `earlier`: class of the event whose delivery raised it, or -1. */
@@ -315,7 +319,7 @@ function deliver_pending(earlierVector: i32): i32 {
     if (exits_on(vector)) return exit_for_exception(vector, 3, event_has_code, event_code);
     if (vector == PF) store<u64>(ST, load<u64>(ST, S_EXCEPTION_ADDRESS), S_CR2);
     if (vector == DB) {
-      store<u64>(ST, load<u64>(ST, S_DR + 48) | load<u64>(ST, S_EXCEPTION_ADDRESS), S_DR + 48);
+      note_debug_status(load<u64>(ST, S_EXCEPTION_ADDRESS));
       store<u64>(ST, load<u64>(ST, S_DR + 56) & ~(0x2000 as u64), S_DR + 56);
     }
     event_soft = false;
@@ -429,6 +433,11 @@ export function interrupt(vector: u32, kind: u32): i32 {
   } else if (exits_on(vector)) {
     store<u64>(ST, 0, S_EXCEPTION_ADDRESS);
     return exit_for_exception(vector, kind == 3 ? 5 : 6, false, 0);
+  }
+  // breakpoints that MOV SS has held off come with the trap of ICEBP
+  if (kind == 3) {
+    const hits = take_hits();
+    if (hits) note_debug_status(hits as u64);
   }
   event_soft = kind != 3;
   event_has_code = false;

@@ -175,6 +175,7 @@ export function invalidate_segments(level: u32): void {
     if (access & AR_UNUSABLE) {
       if (!(seg_selector(n) & 0xfffc)) continue;
     } else if (is_conforming(access & 0x1f) || ((access >> 5) & 3) >= level) continue;
-    load_null(n, 0);
+    // unusable, but its base stays: 64-bit code goes on to address by FS and GS
+    set_seg(n, 0, seg_base(n), seg_limit(n), access | AR_UNUSABLE);
   }
 }
