@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -61,7 +61,8 @@ const sources = ['src', 'tests', 'bench']
 await step('typescript', ['scripts/build.mjs', ...sources], [`${dist}/src`], async () => {
   const { build } = await import('esbuild');
   const wanted = new Set(sources.map((f) => join(dist, f.replace(/\.ts$/, '.js'))));
-  for (const f of files(dist, (n) => n.endsWith('.js'))) if (!wanted.has(f)) rmSync(f);
+  for (const folder of ['src', 'tests', 'bench'])
+    for (const f of files(join(dist, folder), (n) => n.endsWith('.js'))) if (!wanted.has(f)) rmSync(f);
   await build({
     entryPoints: sources,
     outdir: dist,
@@ -130,6 +131,30 @@ if (existsSync(generator)) {
     },
   );
 }
+// pcanel/browser: two bundles and the processor's modules, in one folder that any web server can serve.
+const browserEntries = ['src/apps/browser/index.ts', 'src/apps/browser/pcpu-worker.ts'];
+const modules = ['procedures.wasm', 'interpreter.wasm'];
+await step(
+  'browser',
+  sources.filter((f) => f.startsWith('src/') && !f.includes('.test.')).concat(modules.map((m) => `${dist}/${m}`)),
+  ['index.js', 'pcpu-worker.js', ...modules].map((f) => `${dist}/browser/${f}`),
+  async () => {
+    const { build } = await import('esbuild');
+    rmSync(`${dist}/browser`, { recursive: true, force: true });
+    await build({
+      entryPoints: browserEntries,
+      outdir: `${dist}/browser`,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'browser',
+      target: 'es2022',
+      sourcemap: 'linked',
+      logLevel: 'warning',
+    });
+    for (const m of modules) copyFileSync(`${dist}/${m}`, `${dist}/browser/${m}`);
+  },
+);
 if (existsSync('guests/rtos/Makefile')) {
   const gcc = spawnSync('gcc', ['--version']);
   if (gcc.error)

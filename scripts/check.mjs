@@ -1,11 +1,19 @@
 // Format, lint, types (pure rooms without DOM and Node types, then everything) and import arrows, in one command.
 import { spawnSync } from 'node:child_process';
 
+/** Remembers what was checked in the output folder. */
+const dist = process.env.PCANEL_DIST ?? 'dist';
+const incremental = (name) => ['--incremental', '--tsBuildInfoFile', `${dist}/.tsc-${name}.json`];
 const steps = [
   ['biome', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off']],
   ['architecture table', ['scripts/architecture.mjs']],
   ['tsc (pure rooms)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.pure.json']],
   ['tsc (all)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
+  ['tsc (browser)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser.json', ...incremental('browser')]],
+  [
+    'tsc (browser tests)',
+    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser-tests.json', ...incremental('browser-tests')],
+  ],
   [
     'dependency-cruiser',
     [

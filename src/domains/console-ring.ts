@@ -1,4 +1,5 @@
-// A byte queue between two threads over shared memory: one writer, one reader, bounded, never blocking.
+// A byte queue between two threads over shared memory: one writer, one reader, bounded, never blocking. On unshared memory
+// it serves within one thread.
 // Source: ECMAScript "Memory Model", "The Atomics Object".
 
 const HEAD = 0;
@@ -18,7 +19,7 @@ export class ConsoleRing {
   readonly #mask: number;
 
   /** Views the ring in `shared`; both sides make their own view. */
-  constructor(readonly shared: SharedArrayBuffer) {
+  constructor(readonly shared: SharedArrayBuffer | ArrayBuffer) {
     this.#words = new Int32Array(shared, 0, HEADER_BYTES / 4);
     this.#bytes = new Uint8Array(shared, HEADER_BYTES);
     this.#mask = this.#bytes.length - 1;
@@ -29,7 +30,8 @@ export class ConsoleRing {
     if (sizeBytes < 2 || (sizeBytes & (sizeBytes - 1)) !== 0) {
       throw new RangeError(`ring of ${sizeBytes} bytes, expected a power of two`);
     }
-    return new ConsoleRing(new SharedArrayBuffer(HEADER_BYTES + sizeBytes));
+    const Memory = typeof SharedArrayBuffer === 'undefined' ? ArrayBuffer : SharedArrayBuffer;
+    return new ConsoleRing(new Memory(HEADER_BYTES + sizeBytes));
   }
 
   get capacity(): number {

@@ -81,6 +81,10 @@ const PACE_SLACK_NS = 100_000_000;
 const INPUT_CHUNK = 256;
 const S = 1e9;
 
+/** A word that another thread can write; a copy of unshared memory would be of no use there. */
+const shareable = (word: Int32Array | null): Int32Array | null =>
+  typeof SharedArrayBuffer !== 'undefined' && word?.buffer instanceof SharedArrayBuffer ? word : null;
+
 const NO_SCHEDULING: SchedulingStats = { ranNs: 0, dispatches: 0, misses: 0, overruns: 0, maxLatencyNs: 0 };
 
 /** Bytes of one `readMemory` or `writeMemory`. */
@@ -532,7 +536,7 @@ export class PcpuRuntime {
       throw error;
     }
     this.#domains.set(id, domain);
-    return { engine: engine.name, kickWord: domain.machine.vcpu.kickWord };
+    return { engine: engine.name, kickWord: shareable(domain.machine.vcpu.kickWord) };
   }
 
   /** Opens the media of a domain; all or none. */

@@ -25,8 +25,8 @@ export type DomainOutcome =
   | { readonly kind: 'scriptFailed'; readonly message: string };
 
 export interface DomainRings {
-  readonly output: SharedArrayBuffer;
-  readonly input: SharedArrayBuffer;
+  readonly output: SharedArrayBuffer | ArrayBuffer;
+  readonly input: SharedArrayBuffer | ArrayBuffer;
 }
 
 export interface DomainStat {

@@ -1,10 +1,13 @@
 // The two compiled modules and how an instance of them is made for one vCPU.
 import { HANDLER_SECTION, type HandlerDirectory } from './handlers.js';
+import { withUnsharedMemory } from './unshared.js';
 
 /** Compiled modules; they can be posted to a worker. */
 export interface ProcessorModules {
   readonly procedures: WebAssembly.Module;
   readonly interpreter: WebAssembly.Module;
+  /** They import shared memory; else a domain's memory stays in the thread that made it. */
+  readonly shared: boolean;
 }
 /** Functions of procedures.wasm that TypeScript calls. Addresses are host addresses. */
 export interface Procedures {
@@ -49,16 +52,16 @@ export interface ProcessorImports {
   buildBlock(host: number, block: number, crossing: number): number;
 }
 
-/** Compiles the bytes of procedures.wasm and interpreter.wasm. */
-export async function compileModules(bytes: {
-  procedures: Uint8Array;
-  interpreter: Uint8Array;
-}): Promise<ProcessorModules> {
-  const [procedures, interpreter] = await Promise.all([
-    WebAssembly.compile(bytes.procedures),
-    WebAssembly.compile(bytes.interpreter),
-  ]);
-  return { procedures, interpreter };
+/** Compiles the bytes of procedures.wasm and interpreter.wasm; `shared: false` for hosts without SharedArrayBuffer. */
+export async function compileModules(
+  bytes: { readonly procedures: Uint8Array; readonly interpreter: Uint8Array },
+  options: { readonly shared?: boolean } = {},
+): Promise<ProcessorModules> {
+  const shared = options.shared ?? true;
+  const compile = (module: Uint8Array): Promise<WebAssembly.Module> =>
+    WebAssembly.compile((shared ? module : withUnsharedMemory(module)) as Uint8Array<ArrayBuffer>);
+  const [procedures, interpreter] = await Promise.all([compile(bytes.procedures), compile(bytes.interpreter)]);
+  return { procedures, interpreter, shared };
 }
 
 /** Handler directory of interpreter.wasm. */
@@ -87,7 +90,7 @@ export function instantiate(
   }).exports as unknown as Procedures;
   const interpreter = new WebAssembly.Instance(modules.interpreter, {
     env: { memory },
-    procedures: procedures as unknown as Record<string, unknown>,
+    procedures: procedures as unknown as Record<string, never>,
   }).exports as unknown as Interpreter;
   return { procedures, interpreter };
 }

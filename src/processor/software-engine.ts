@@ -40,17 +40,12 @@ export class SoftwareEngine implements Engine {
   constructor(private readonly modules: ProcessorModules) {}
 
   async probe(): Promise<EngineProbe> {
-    const shared = typeof SharedArrayBuffer !== 'undefined';
-    return {
-      usable: shared,
-      checks: [
-        {
-          name: 'shared memory',
-          ok: shared,
-          detail: shared ? 'SharedArrayBuffer is available' : 'SharedArrayBuffer is missing',
-        },
-      ],
-    };
+    const available = typeof SharedArrayBuffer !== 'undefined';
+    const detail = !this.modules.shared
+      ? 'not used: memory stays in its thread'
+      : `SharedArrayBuffer is ${available ? 'available' : 'missing'}`;
+    const ok = available || !this.modules.shared;
+    return { usable: ok, checks: [{ name: 'shared memory', ok, detail }] };
   }
 
   async createVm(options: EngineVmOptions): Promise<EngineVm> {
@@ -97,7 +92,7 @@ export class SoftwareEngine implements Engine {
       );
     let memory: WebAssembly.Memory;
     try {
-      memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: this.modules.shared });
     } catch (cause) {
       throw new ConfigError(
         'MEMORY_SIZE',

@@ -3,9 +3,13 @@ import { readFileSync } from 'node:fs';
 import { compileModules, type ProcessorModules, SoftwareEngine } from '../../src/processor/index.js';
 
 const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
-let modules: Promise<ProcessorModules> | null = null;
+const modules = new Map<boolean, Promise<ProcessorModules>>();
 
-export async function softwareEngine(): Promise<SoftwareEngine> {
-  modules ??= compileModules({ procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') });
-  return new SoftwareEngine(await modules);
+/** `shared: false`: as on hosts without SharedArrayBuffer. */
+export async function softwareEngine(options: { readonly shared?: boolean } = {}): Promise<SoftwareEngine> {
+  const shared = options.shared ?? true;
+  const bytes = { procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') };
+  const compiled = modules.get(shared) ?? compileModules(bytes, { shared });
+  modules.set(shared, compiled);
+  return new SoftwareEngine(await compiled);
 }
