@@ -4,6 +4,13 @@ const TEST = '\\.test\\.ts$';
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'browser-without-node',
+      severity: 'error',
+      comment: 'what runs in a web page may not import modules of Node.js',
+      from: { path: '^(src/(host|domains|apps)/browser|web|examples/browser)/', pathNot: `${TEST}|serve\\.mjs$` },
+      to: { dependencyTypes: ['core'] },
+    },
     ...names.map((room) => ({
       name: `${room}-arrows`,
       severity: 'error',

@@ -131,6 +131,16 @@ if (existsSync(generator)) {
     },
   );
 }
+// The dashboard: bundled by vite into one script and one style sheet.
+await step(
+  'web',
+  [...files('web', (n) => /\.(tsx?|css|html|mjs)$/.test(n)), ...sources.filter((f) => /^src\/(vmx|domains)\//.test(f))],
+  [`${dist}/web/index.html`],
+  async () => {
+    const { build } = await import('vite');
+    await build({ configFile: join(root, 'web/vite.config.mjs'), logLevel: 'warn' });
+  },
+);
 // pcanel/browser: two bundles and the processor's modules, in one folder that any web server can serve.
 const browserEntries = ['src/apps/browser/index.ts', 'src/apps/browser/pcpu-worker.ts'];
 const modules = ['procedures.wasm', 'interpreter.wasm'];

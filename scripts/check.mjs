@@ -11,10 +11,6 @@ const steps = [
   ['tsc (all)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
   ['tsc (browser)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser.json', ...incremental('browser')]],
   [
-    'tsc (browser tests)',
-    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser-tests.json', ...incremental('browser-tests')],
-  ],
-  [
     'dependency-cruiser',
     [
       'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',

@@ -71,7 +71,7 @@ test('with threads: Linux and the real-time kernel boot side by side and answer'
   assert.match((await page.textContent('#mode')) ?? '', /^Threads: .*cross-origin isolated/);
   await page.click('#linux .xterm-screen');
   await page.keyboard.type('uname -a\n');
-  await shows(page, 'linux', /Linux linux \S+ .*GNU\/Linux/);
+  await shows(page, 'linux', /^Linux linux [56]\S+-amd64/m);
   await shows(page, 'rtos', /rtos> /);
   await page.click('#rtos .xterm-screen');
   await page.keyboard.type('lat\n');
