@@ -138,6 +138,9 @@ export class KvmVcpu implements Vcpu {
   get kickTarget(): KickTarget {
     return { pid: process.pid, tid: this.#signal.tid, word: this.kickWord };
   }
+  get fd(): number {
+    return this.#fd;
+  }
   get counters(): RunCounters {
     return { instructions: this.#entries, counts: 'entries' };
   }

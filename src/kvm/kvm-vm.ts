@@ -1,11 +1,12 @@
-// A VM of the KVM engine: memory slots over a WebAssembly.Memory, dirty logs, interrupt controllers in the kernel.
-// Linux api.rst, "KVM_SET_USER_MEMORY_REGION", "KVM_GET_DIRTY_LOG", "KVM_CREATE_IRQCHIP", "KVM_IRQFD", "KVM_IOEVENTFD".
+// A VM of the KVM engine: memory slots over a WebAssembly.Memory, dirty logs, eventfds.
+// Linux api.rst, "KVM_SET_USER_MEMORY_REGION", "KVM_GET_DIRTY_LOG", "KVM_IRQFD", "KVM_IOEVENTFD".
 import { ConfigError, HostError } from '../base/index.js';
 import { type DirtySource, GuestMemory, type MemorySlot } from '../memory/index.js';
-import type { CpuidEntry, EngineInterruptChip, EngineVm, EngineVmOptions } from '../vmx/index.js';
+import type { CpuidEntry, EngineVm, EngineVmOptions } from '../vmx/index.js';
 import { resetState } from '../vmx/index.js';
 import { Cap, Ioctl, MEM } from './abi.js';
 import { restrict } from './cpuid.js';
+import { KvmInterruptChip } from './interrupt-chip.js';
 import { KvmVcpu } from './kvm-vcpu.js';
 import type { Libc } from './libc.js';
 import { MsrFilter } from './msrs.js';
@@ -17,7 +18,6 @@ const WASM_PAGE = 65536;
 const PAGE = 4096;
 const FOUR_GIB = 0x1_0000_0000;
 const DEFAULT_HOLE = 0xc000_0000;
-const PIT_SPEAKER_DUMMY = 1;
 const IOEVENTFD = { DATAMATCH: 1, PIO: 2, DEASSIGN: 4 } as const;
 
 /** What the engine found out about this host's KVM. */
@@ -98,31 +98,6 @@ class KvmSlots implements DirtySource {
   }
 }
 
-/** 8259 pair, I/O APIC, local APICs and 8254 in the kernel. */
-export class KvmInterruptChip implements EngineInterruptChip {
-  constructor(
-    private readonly libc: Libc,
-    private readonly fd: number,
-  ) {
-    const check = (result: number, what: string): number => libc.check(result, what);
-    check(libc.ioctl(fd, Ioctl.CREATE_IRQCHIP, 0), 'KVM_CREATE_IRQCHIP');
-    const pit = new DataView(new ArrayBuffer(64));
-    pit.setUint32(0, PIT_SPEAKER_DUMMY, true);
-    check(libc.ioctlBytes(fd, Ioctl.CREATE_PIT2, pit), 'KVM_CREATE_PIT2');
-  }
-  setLine(gsi: number, on: boolean): void {
-    const level = Uint32Array.of(gsi, on ? 1 : 0);
-    this.libc.check(this.libc.ioctlBytes(this.fd, Ioctl.IRQ_LINE, level), `KVM_IRQ_LINE of line ${gsi}`);
-  }
-  /** Every write to the eventfd pulses interrupt line `gsi`. */
-  connectIrqfd(eventfd: number, gsi: number): void {
-    const v = new DataView(new ArrayBuffer(32));
-    v.setUint32(0, eventfd, true);
-    v.setUint32(4, gsi, true);
-    this.libc.check(this.libc.ioctlBytes(this.fd, Ioctl.IRQFD, v), `KVM_IRQFD of line ${gsi}`);
-  }
-}
-
 export class KvmVm implements EngineVm {
   readonly memory: GuestMemory;
   readonly extraOffset: number;
@@ -172,6 +147,7 @@ export class KvmVm implements EngineVm {
         vcpu.writeState(resetState());
       }
       this.tscHz = tscHz;
+      this.interruptChip?.keep(vcpus.map((v) => v.fd));
     } catch (error) {
       this.close();
       throw error;
@@ -247,6 +223,10 @@ function checkOptions(host: KvmHost, o: EngineVmOptions): void {
       'ENGINE_TIME',
       "engine 'kvm' runs in real time only (the processor does not count instructions), expected 'time: real'",
     );
+  if (o.residents !== undefined && o.residents.length !== vcpus) {
+    const message = `vCPUs on several physical CPUs: expected engine 'software', or all ${vcpus} on one`;
+    throw new ConfigError('ENGINE_RESIDENTS', message);
+  }
   if (o.interruptChip === 'engine' && vcpus > 1) {
     const message = `${vcpus} vCPUs with the kernel's interrupt controllers: expected 1, since a halted one would hold the thread of all`;
     throw new ConfigError('ENGINE_IRQCHIP', message);

@@ -1,6 +1,8 @@
 // The board's wiring: the chip set on the processor's buses and interrupt pins, and firmware tables in memory.
 // Sources: SDM 3A "Advanced Programmable Interrupt Controller (APIC)", "Extended XAPIC (x2APIC)"; ACPI 6.4 "_S5".
 
+import { Msr } from '../arch/index.js';
+import { BugError } from '../base/index.js';
 import {
   ACPI_S5_SLP_TYP,
   APIC_BASE_ENABLE,
@@ -13,7 +15,7 @@ import {
 } from '../devices/index.js';
 import type { GuestMemory } from '../memory/index.js';
 import type { InterruptSource, IoBus, LocalApicPort } from '../vmm/index.js';
-import type { Vcpu } from '../vmx/index.js';
+import { type EngineInterruptChip, setMsrBitmap, type Vcpu } from '../vmx/index.js';
 import { type BoardMap, pcBoard } from './board-map.js';
 import { loadAcpiTables } from './loaders/acpi-tables.js';
 import { loadMpTable } from './loaders/mptable.js';
@@ -98,6 +100,30 @@ export function boardInterrupts(chipset: PcChipset, cpu: number, onTaken: () => 
       apic.inputs.takeNmi();
     },
   };
+}
+
+/** The interrupt pins where the engine has the controllers: it delivers by itself. */
+export const engineInterrupts: InterruptSource = {
+  pending: () => false,
+  acknowledge: () => {
+    throw new BugError(
+      'BOARD_INTERRUPT',
+      'an interrupt was acknowledged, but the engine has the interrupt controllers',
+    );
+  },
+};
+/** Line 2 is the 8254's, which the engine has too. */
+const TIMER_GSI = 2;
+/** Connects the devices' lines to the engine's interrupt controllers. */
+export function connectEngineChip(chipset: PcChipset, chip: EngineInterruptChip): void {
+  for (let gsi = 1; gsi < chipset.lines.count; gsi++)
+    if (gsi !== TIMER_GSI) chipset.lines.connect(gsi, (level) => chip.setLine(gsi, level));
+}
+/** Lets a processor reach the engine's local APIC by MSRs. */
+export function passApicMsrs(vcpu: Vcpu): void {
+  for (const index of [Msr.IA32_APIC_BASE, Msr.IA32_TSC_DEADLINE])
+    setMsrBitmap(vcpu.controls.msrBitmap, index, 'both', false);
+  vcpu.applyControls();
 }
 
 /** x2APIC registers: numbers that exist, and those among them that cannot be read or written. */

@@ -29,8 +29,11 @@ import {
   boardBus,
   boardInterrupts,
   boardLocalApic,
+  connectEngineChip,
+  engineInterrupts,
   loadFirmwareTables,
   machineBoard,
+  passApicMsrs,
   placeTestDevice,
 } from './board.js';
 import type { BoardMap } from './board-map.js';
@@ -65,6 +68,8 @@ export interface MachineConfig {
   readonly onReset?: 'reset' | 'stop';
   /** Port by which a guest ends its run, as QEMU's isa-debug-exit; null for none (default: 0xf4). */
   readonly debugExitPort?: number | null;
+  /** Who models 8259, 8254 and APICs: the board (default), or the engine where it can: faster, but not portable. */
+  readonly interruptChip?: 'board' | 'engine';
   /** A VGA display adapter; by default where firmware boots. */
   readonly display?: 'vga' | 'none';
   /** A device by which system tests steer the board; by default where a multiboot image boots. */
@@ -273,6 +278,7 @@ export class Machine {
     const { boot } = this.processors;
     this.vcpu = boot.vcpu;
     this.monitor = boot.monitor;
+    if (vm.interruptChip !== undefined) connectEngineChip(this.chipset, vm.interruptChip);
     this.#placeOptional();
     this.#load();
   }
@@ -282,13 +288,17 @@ export class Machine {
     const host = this.#host;
     const cpu = vcpu.index;
     const after = (): void => this.#afterAccess();
-    return new VcpuMonitor({
+    const engineChip = this.vm.interruptChip !== undefined;
+    const taken = (): void => {
+      this.#interrupts++;
+    };
+    const monitor = new VcpuMonitor({
       vcpu,
       bus: boardBus(chipset, cpu, (ns) => this.#afterBusAccess(ns)),
-      interrupts: boardInterrupts(chipset, cpu, () => {
-        this.#interrupts++;
-      }),
-      apic: boardLocalApic({ chipset, cpu, vcpu, tscHz: this.#tscHz, nowNs: () => this.clockNs(), after }),
+      interrupts: engineChip ? engineInterrupts : boardInterrupts(chipset, cpu, taken),
+      apic: engineChip
+        ? null
+        : boardLocalApic({ chipset, cpu, vcpu, tscHz: this.#tscHz, nowNs: () => this.clockNs(), after }),
       cpuid,
       tscHz: this.#tscHz,
       time: config.time,
@@ -296,6 +306,8 @@ export class Machine {
       ...(host.policy && { policy: new AccessPolicy(host.policy) }),
       ...((config.cpus ?? 1) > 1 && { onPause: () => this.#pause() }),
     });
+    if (engineChip) passApicMsrs(vcpu);
+    return monitor;
   }
 
   /** The board as its tables describe it. */
@@ -452,6 +464,7 @@ export class Machine {
     this.#resets++;
     this.outcome = null;
     this.chipset.reset();
+    this.vm.interruptChip?.reset();
     if (this.#boardMemory !== null) this.#boardMemory.clear();
     else for (const slot of this.vm.memory.slots) this.vm.memory.loadFill(slot.gpa, slot.sizeBytes, 0);
     this.#load();
@@ -663,8 +676,13 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     time: config.time,
     tscHz,
     nowNs: () => link.machine?.clockNs() ?? 0,
+    ...(config.interruptChip !== undefined && { interruptChip: config.interruptChip }),
   });
   try {
+    if (config.interruptChip === 'engine' && vm.interruptChip === undefined) {
+      const message = `engine '${host.engine.name}' has no interrupt controllers of its own, expected 'interruptChip: board'`;
+      throw new ConfigError('MACHINE_IRQCHIP', message);
+    }
     return new Machine(config, host, vm, link);
   } catch (error) {
     vm.close();

@@ -83,6 +83,8 @@ export interface EngineVm {
 export interface EngineInterruptChip {
   /** Sets interrupt line `gsi` (0..15 are those of the 8259 pair, 0..23 those of the I/O APIC). */
   setLine(gsi: number, on: boolean): void;
+  /** Back to power-on. */
+  reset(): void;
 }
 
 /** One answer of CPUID for engines that keep them as a table. */

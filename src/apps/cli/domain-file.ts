@@ -95,6 +95,8 @@ export const domainSchema = z.strictObject({
   engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
   /** False: runs the guest on the engine named though its self-test failed. */
   selfTest: z.boolean().optional(),
+  /** Who models 8259, 8254 and APICs: the board, or (engine kvm) the engine. */
+  interruptChip: z.enum(['board', 'engine']).optional(),
   cpuModel: z.string().optional(),
   /** Processors of the guest. */
   cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(1),

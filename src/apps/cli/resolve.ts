@@ -234,6 +234,7 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
     ...(entry.testDevice !== undefined && { testDevice: entry.testDevice }),
     engine: entry.engine,
     ...(entry.selfTest !== undefined && { selfTest: entry.selfTest }),
+    ...(entry.interruptChip !== undefined && { interruptChip: entry.interruptChip }),
     cpus: entry.cpus,
     cpu: entry.cpu,
     onReset: entry.onReset,
