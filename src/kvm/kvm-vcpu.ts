@@ -278,10 +278,10 @@ export class KvmVcpu implements Vcpu {
     this.#dirty(Sync.EVENTS);
   }
   get cr8(): number {
-    return Number(this.#run.getBigUint64(Run.cr8, true) & 15n);
+    return this.#run.getUint8(Run.cr8) & 15;
   }
   set cr8(value: number) {
-    this.#run.setBigUint64(Run.cr8, BigInt(value), true);
+    this.#run.setUint8(Run.cr8, value);
   }
   loadCpuid(entries: readonly CpuidEntry[]): void {
     loadCpuid(this.#libc, this.#fd, entries);
