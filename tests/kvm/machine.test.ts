@@ -158,8 +158,8 @@ const EVENTS = [
   'f4 hlt',
   'ebfc jmp wait',
 ];
-/** inc word [9000H]; end of interrupt; out 80H (an ioeventfd); iret */
-const EVENT_HANDLER = ['50', 'ff060090', 'b020e620', 'e680', '58', 'cf'];
+/** out 80H (an ioeventfd); inc word [9000H]; end of interrupt; iret */
+const EVENT_HANDLER = ['50', 'e680', 'ff060090', 'b020e620', '58', 'cf'];
 
 test('irqfd interrupts the guest, ioeventfd tells of its write without an exit', {
   skip,
@@ -197,7 +197,9 @@ test('irqfd interrupts the guest, ioeventfd tells of its write without an exit',
     },
   ].entries()) {
     raise();
-    assert.equal(vcpu.enter(ticks).name, 'preemptionTimer');
+    // a busy host may take the thread away for longer than an entry
+    for (let left = 100; left > 0 && vm.memory.readU16(0x9000) === n; left--)
+      assert.equal(vcpu.enter(ticks).name, 'preemptionTimer');
     assert.equal(vm.memory.readU16(0x9000), n + 1, 'interrupts taken');
     readSync(told, count, 0, 8, null);
     assert.equal(count.readBigUInt64LE(), 1n, 'writes told');
