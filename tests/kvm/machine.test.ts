@@ -7,7 +7,7 @@ import { Pcanel } from '../../src/domains/index.js';
 import { nodePcpus } from '../../src/domains/node/index.js';
 import { createMachine, type Machine, type MachineConfig } from '../../src/machine/index.js';
 import { realModeState } from '../../src/vmx/index.js';
-import { machineCode } from '../../src/vmx/testing.js';
+import { describeExit, machineCode } from '../../src/vmx/testing.js';
 import { kvmEngine, kvmMissing } from './host.js';
 
 const skip = (await kvmMissing()) ?? false;
@@ -146,7 +146,7 @@ test("the kernel's interrupt controllers are refused where they cannot work", { 
   await assert.rejects(createMachine(config, host), { code: 'MACHINE_IRQCHIP' });
 });
 
-/** 8259 with vectors from 20H, all lines open; HLT for ever. */
+/** 8259 with vectors from 20H, all lines open; tells port 81H; HLT for ever. */
 const EVENTS = [
   'fa',
   'b011e620',
@@ -154,6 +154,7 @@ const EVENTS = [
   'b004e621',
   'b001e621',
   'b000e621',
+  'e681',
   'fb wait: sti',
   'f4 hlt',
   'ebfc jmp wait',
@@ -186,6 +187,8 @@ test('irqfd interrupts the guest, ioeventfd tells of its write without an exit',
   state.gpr[4] = 0x8000n;
   vcpu.writeState(state);
   const ticks = vm.tscHz / 50;
+  assert.equal(describeExit(vcpu.enter(vm.tscHz * 10)), 'out 81 1 0');
+  vcpu.completeWrite();
   assert.equal(vcpu.enter(ticks).name, 'preemptionTimer', 'halted in the kernel');
   assert.equal(vm.memory.readU16(0x9000), 0);
   const count = Buffer.alloc(8);
