@@ -231,6 +231,34 @@ test('an exception whose stack lies on a device is delivered, with one write for
     ]);
   }
 });
+test('an exception frame wraps at the bottom of the stack segment between two pushes, and not within one', async () => {
+  for (const [sp, end] of [
+    [4, 'hlt'],
+    [2, 'hlt'],
+    [0, 'hlt'],
+    [3, 'tripleFault'],
+  ] as const) {
+    const state = real(0, CODE);
+    state.segments.ss = { ...state.segments.ss, selector: 0x2000, base: 0x2_0000n };
+    state.gpr[4] = BigInt(sp);
+    const ran = await run({
+      state,
+      code: ['0f0b ud2'],
+      bitmap: 0,
+      prepare: (vm) => {
+        vm.memory.writeU32(6 * 4, 0x9000);
+        vm.memory.writeBytes(0x9000, Uint8Array.of(0xf4));
+      },
+    });
+    assert.equal(ran.exit.name, end, `SP ${sp}`);
+    if (end !== 'hlt') continue;
+    const word = (offset: number): number => {
+      const at = 0x2_0000 + ((sp + offset) & 0xffff);
+      return ran.vm.memory.readU8(at) | (ran.vm.memory.readU8(at + 1) << 8);
+    };
+    assert.deepEqual([ran.state.gpr[4], word(-2), word(-4), word(-6)], [BigInt((sp - 6) & 0xffff), 2, 0, CODE]);
+  }
+});
 test('PUSH of a segment register with a 32-bit operand writes a word', async () => {
   const state = flatProtectedState(CODE, 0x7000);
   const ran = await run({

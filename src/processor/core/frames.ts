@@ -37,6 +37,16 @@ export function frame_open(base: u64, limit: u32, ar: u32, mask: u64, sp: u64, l
     if (!canonical(bottom) || !canonical(sp - 1)) return raise(SS_FAULT, code);
     return check_write(bottom, bytes as u32, frame_access);
   }
+  const room = sp & mask;
+  if (mask == 0xffff && room != 0 && room < bytes) {
+    // The stack pointer wraps between two pushes; no push may itself cross the end. (A frame of 12 bytes is taken as three
+    // doublewords, also where it is six words.)
+    const unit: u64 = bytes < 12 ? 2 : 4;
+    if (room & (unit - 1)) return raise(SS_FAULT, code);
+    if (!in_limit(ar, limit, 0, room) || !in_limit(ar, limit, bottom, bytes - room)) return raise(SS_FAULT, code);
+    if (check_write(base & 0xffff_ffff, room as u32, frame_access)) return 1;
+    return check_write((base + bottom) & 0xffff_ffff, (bytes - room) as u32, frame_access);
+  }
   if (!in_limit(ar, limit, bottom, bytes)) return raise(SS_FAULT, code);
   return check_write((base + bottom) & 0xffff_ffff, bytes as u32, frame_access);
 }
