@@ -15,6 +15,9 @@ import { jitReport } from './stat-jit.js';
 import { rawTerminal } from './terminal.js';
 import { hint, parseNumber } from './values.js';
 
+/** Of dashboard and server, unless given or taken. */
+export const DEFAULT_PORT = 7373;
+
 const progress = (line: string): void => void process.stderr.write(`pcanel: ${line}\n`);
 const onTerminal = (): boolean => process.stdin.isTTY === true && process.stdout.isTTY === true;
 
@@ -25,12 +28,16 @@ export interface RunFlags {
   readonly pace?: boolean;
   readonly plain?: boolean;
   readonly verbose?: boolean;
+  readonly json?: boolean;
 }
 const seconds = (text: string | undefined): { timeoutS?: number } =>
   text === undefined ? {} : { timeoutS: parseNumber(text, '--timeout', 0.001, 1e7) };
 
 export interface UpFlags extends RunFlags {
   readonly attach?: string;
+  /** Serves the dashboard; by default on a terminal, and where there is no script. */
+  readonly dashboard?: boolean;
+  readonly port?: string;
   readonly engine?: DomainEntry['engine'];
   readonly selfTest?: boolean;
 }
@@ -54,9 +61,15 @@ export async function up(file: string, flags: UpFlags): Promise<number> {
     };
     configs.push(await resolveDomain(wanted, { folder, progress }));
   }
-  const interactive = onTerminal() && !flags.plain;
+  const interactive = onTerminal() && !flags.plain && !flags.json;
+  const scripted = parsed.domains.some((d) => d.script !== undefined);
+  const wanted = flags.dashboard ?? (flags.port !== undefined || interactive || !scripted);
+  const port = flags.port === undefined ? DEFAULT_PORT : parseNumber(flags.port, '--port', 0, 65_535);
   return runSession({
     configs,
+    entries: parsed.domains,
+    dashboard: wanted ? { port, portGiven: flags.port !== undefined } : null,
+    json: flags.json ?? false,
     pace: flags.pace ?? parsed.pace ?? interactive,
     interactive,
     prefix: true,
@@ -162,9 +175,11 @@ export async function run(flags: RunOneFlags): Promise<number> {
   if (flags.screenshot !== undefined && shown === 'none') {
     throw new ConfigError('NO_DISPLAY', `--screenshot: '${name}' has no display, expected --display vga`);
   }
-  const interactive = onTerminal() && !flags.plain;
+  const interactive = onTerminal() && !flags.plain && !flags.json;
   return runSession({
     configs: [config],
+    entries: [entry.data],
+    json: flags.json ?? false,
     pace: flags.pace ?? interactive,
     interactive,
     prefix: false,
@@ -193,10 +208,10 @@ export async function imagesList(json: boolean): Promise<number> {
   }
   return ExitCode.OK;
 }
-export async function imagesFetch(names: readonly string[], refresh: boolean): Promise<number> {
+export async function imagesFetch(names: readonly string[], refresh: boolean, json = false): Promise<number> {
   for (const name of names) {
     const image = await ensureImage(name, { progress, refresh });
-    process.stdout.write(`${image.path}\n`);
+    process.stdout.write(`${json ? JSON.stringify(image) : image.path}\n`);
   }
   return ExitCode.OK;
 }
@@ -225,8 +240,10 @@ export async function stat(name: string | undefined, json: boolean, jit = false)
 }
 
 /** `pcanel screenshot NAME FILE` */
-export async function screenshot(name: string, file: string): Promise<number> {
-  await writeOutput(file, await askScreenshot(name));
+export async function screenshot(name: string, file: string, json = false): Promise<number> {
+  const png = await askScreenshot(name);
+  await writeOutput(file, png);
+  if (json) process.stdout.write(`${JSON.stringify({ name, file, sizeBytes: png.length })}\n`);
   return ExitCode.OK;
 }
 

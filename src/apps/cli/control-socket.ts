@@ -1,16 +1,35 @@
-// The socket by which `pcanel stat` and `pcanel console` reach a running `up`: one JSON line, then JSON or raw bytes.
+// The socket by which `pcanel ps`, `stat`, `console` and the like reach a running `up` or `serve`: one JSON line, then JSON
+// or raw bytes.
 
 import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, HostError, VmError } from '../../base/index.js';
-import type { Domain, Pcanel, PcpuStat } from '../../domains/index.js';
+import type { PcpuStat } from '../../domains/index.js';
+import type { Fleet, FleetDomain } from '../rest/fleet.js';
+import type { Action, DomainView, LogLine } from '../rest/schemas.js';
 import { hint } from './values.js';
 
-export type ControlRequest = { readonly op: 'stat' } | { readonly op: 'console' | 'screenshot'; readonly name: string };
+export type ControlRequest =
+  | { readonly op: 'stat' }
+  | { readonly op: 'list' }
+  | { readonly op: 'console' | 'screenshot' | 'log' | 'remove'; readonly name: string }
+  /** The console's past, and with `follow` what comes. */
+  | { readonly op: 'output'; readonly name: string; readonly follow: boolean }
+  | { readonly op: 'act'; readonly name: string; readonly action: Action };
 type ControlReply =
-  | { readonly ok: true; readonly names: readonly string[]; readonly stat?: readonly PcpuStat[]; readonly png?: string }
+  | {
+      readonly ok: true;
+      readonly names: readonly string[];
+      readonly pid?: number;
+      readonly dashboard?: string | null;
+      readonly stat?: readonly PcpuStat[];
+      readonly png?: string;
+      readonly domains?: readonly DomainView[];
+      readonly log?: readonly LogLine[];
+      readonly domain?: DomainView;
+    }
   | { readonly ok: false; readonly names: readonly string[]; readonly message: string; readonly code?: string };
 
 /** $XDG_RUNTIME_DIR/pcanel, else ~/.cache/pcanel/run. */
@@ -24,6 +43,8 @@ const SUFFIX = '.sock';
 const MAX_LINE = 64 << 20;
 const MAX_BACKLOG = 1 << 20;
 const ANSWER_TIMEOUT_MS = 3000;
+/** An action may fetch images first. */
+const ACTION_TIMEOUT_MS = 600_000;
 
 /** Calls `take` with the first line of a socket and the bytes behind it. */
 function firstLine(socket: Socket, take: (line: string, rest: Buffer) => void): void {
@@ -46,15 +67,19 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** Listens for `stat` and `console`. */
-export async function serveControl(pcanel: Pcanel, folder = runFolder()): Promise<ControlServer> {
+/** Listens for other `pcanel` commands; `dashboard` gives the server's address. */
+export async function serveControl(
+  fleet: Fleet,
+  dashboard: () => string | null = () => null,
+  folder = runFolder(),
+): Promise<ControlServer> {
   const path = join(folder, `${process.pid}${SUFFIX}`);
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {}); // the other side has gone
-    firstLine(socket, (line, rest) => void answer(pcanel, socket, line, rest));
+    firstLine(socket, (line, rest) => void answer(fleet, dashboard, socket, line, rest));
   });
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -78,29 +103,65 @@ export async function serveControl(pcanel: Pcanel, folder = runFolder()): Promis
   };
 }
 
-async function answer(pcanel: Pcanel, socket: Socket, line: string, rest: Buffer): Promise<void> {
-  const names = pcanel.domains.map((d) => d.name);
+async function answer(
+  fleet: Fleet,
+  dashboard: () => string | null,
+  socket: Socket,
+  line: string,
+  rest: Buffer,
+): Promise<void> {
+  const names = fleet.domains.map((d) => d.name);
   const reply = (r: ControlReply): void => void socket.write(`${JSON.stringify(r)}\n`);
+  const end = (more: object): void => {
+    reply({ ok: true, names, ...more });
+    socket.end();
+  };
   try {
     const request = JSON.parse(line) as ControlRequest;
     if (request.op === 'stat') {
-      reply({ ok: true, names, stat: await pcanel.stat() });
-      socket.end();
+      end({ stat: await fleet.pcanel.stat() });
       return;
     }
-    const domain = pcanel.domain(request.name);
-    if (domain === undefined) {
+    if (request.op === 'list') {
+      end({ pid: process.pid, dashboard: dashboard(), domains: fleet.domains.map((d) => d.view()) });
+      return;
+    }
+    const d = fleet.domains.find((o) => o.name === request.name);
+    if (d === undefined) {
       reply({ ok: false, names, message: `no domain '${request.name}'` });
       socket.end();
       return;
     }
-    if (request.op === 'screenshot') {
-      reply({ ok: true, names, png: Buffer.from(await domain.screenshot()).toString('base64') });
-      socket.end();
-      return;
+    switch (request.op) {
+      case 'screenshot':
+        end({ png: Buffer.from(await d.live('it has no screen').screenshot()).toString('base64') });
+        return;
+      case 'log':
+        end({ log: d.log });
+        return;
+      case 'act':
+        await fleet.act(d, request.action);
+        end({ domain: d.view() });
+        return;
+      case 'remove':
+        await fleet.remove(d);
+        end({});
+        return;
+      case 'output':
+        reply({ ok: true, names });
+        socket.write(d.history.bytes());
+        if (request.follow) view(d, socket);
+        else socket.end();
+        return;
+      case 'console':
+        reply({ ok: true, names });
+        if (rest.length > 0) type(d, rest);
+        socket.on('data', (bytes) => type(d, bytes));
+        view(d, socket);
+        return;
+      default:
+        throw new ConfigError('CONTROL_OP', `no operation '${(request as { op: string }).op}'`);
     }
-    reply({ ok: true, names });
-    attach(domain, socket, rest);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     reply({ ok: false, names, message, ...(error instanceof VmError && { code: error.code }) });
@@ -108,18 +169,23 @@ async function answer(pcanel: Pcanel, socket: Socket, line: string, rest: Buffer
   }
 }
 
+/** Input for a guest that does not read it is dropped, as a serial line without flow control does. */
+function type(d: FleetDomain, bytes: Uint8Array): void {
+  d.domain?.write(bytes);
+}
+
 /** A second viewer of a console; one that does not read is cut off rather than holding the guest back. */
-function attach(domain: Domain, socket: Socket, first: Buffer): void {
-  if (first.length > 0) domain.write(first);
-  socket.on('data', (bytes) => domain.write(bytes));
-  const offOutput = domain.onOutput((bytes) => {
+function view(d: FleetDomain, socket: Socket): void {
+  const offOutput = d.onOutput((bytes) => {
     if (socket.writableLength > MAX_BACKLOG) socket.destroy();
     else socket.write(bytes);
   });
-  const offState = domain.onState((state) => state === 'stopped' && socket.end());
+  const offChange = d.onChange(() => {
+    if (d.removed || d.state === 'stopped') socket.end();
+  });
   socket.on('close', () => {
     offOutput();
-    offState();
+    offChange();
   });
 }
 
@@ -140,10 +206,13 @@ function ask(
   return new Promise((resolve) => {
     const socket = connect(path);
     // A host that does not answer is passed over.
-    const timer = setTimeout(() => {
-      socket.destroy();
-      resolve(null);
-    }, ANSWER_TIMEOUT_MS);
+    const timer = setTimeout(
+      () => {
+        socket.destroy();
+        resolve(null);
+      },
+      request.op === 'act' ? ACTION_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
+    );
     socket.on('error', () => {
       clearTimeout(timer);
       const pid = Number.parseInt(path.slice(path.lastIndexOf('/') + 1), 10);
@@ -164,7 +233,7 @@ async function sockets(folder: string): Promise<string[]> {
 }
 
 const nothingRuns = (): ConfigError =>
-  new ConfigError('NOT_RUNNING', "no domains are running, expected a running 'pcanel up'");
+  new ConfigError('NOT_RUNNING', "no domains are running, expected a running 'pcanel up' or 'pcanel serve'");
 
 /** Statistics of every running host. */
 export async function askStat(folder = runFolder()): Promise<PcpuStat[]> {
@@ -175,17 +244,39 @@ export async function askStat(folder = runFolder()): Promise<PcpuStat[]> {
   return found.flatMap((a) => (a.reply.ok ? (a.reply.stat ?? []) : []));
 }
 
+/** A host that runs, with its domains. */
+export interface RunningHost {
+  readonly pid: number;
+  /** Address of its dashboard, null when it serves none. */
+  readonly dashboard: string | null;
+  readonly domains: readonly DomainView[];
+}
+
+/** Every running host; none is no error. */
+export async function askList(folder = runFolder()): Promise<RunningHost[]> {
+  const answers = await Promise.all((await sockets(folder)).map((path) => ask(path, { op: 'list' })));
+  return answers.flatMap((a) => {
+    a?.socket.end();
+    if (a?.reply.ok !== true) return [];
+    const { pid = 0, dashboard = null, domains = [] } = a.reply;
+    return [{ pid, dashboard, domains }];
+  });
+}
+
+type OkReply = Extract<ControlReply, { ok: true }>;
+type DomainRequest = Extract<ControlRequest, { name: string }>;
+
 /** Asks the host that runs a domain. */
 async function askDomain(
-  op: 'console' | 'screenshot',
-  name: string,
+  request: DomainRequest,
   folder: string,
-): Promise<{ socket: Socket; first: Buffer; png: string }> {
+): Promise<{ socket: Socket; first: Buffer; reply: OkReply }> {
+  const { name } = request;
   const names: string[] = [];
   for (const path of await sockets(folder)) {
-    const answer = await ask(path, { op, name });
+    const answer = await ask(path, request);
     if (answer === null) continue;
-    if (answer.reply.ok) return { socket: answer.socket, first: answer.rest, png: answer.reply.png ?? '' };
+    if (answer.reply.ok) return { socket: answer.socket, first: answer.rest, reply: answer.reply };
     names.push(...answer.reply.names);
     answer.socket.end();
     const { code, message } = answer.reply;
@@ -199,12 +290,41 @@ async function askDomain(
 
 /** Attaches to the console of a running domain. */
 export async function askConsole(name: string, folder = runFolder()): Promise<{ socket: Socket; first: Buffer }> {
-  return askDomain('console', name, folder);
+  return askDomain({ op: 'console', name }, folder);
+}
+
+/** What the console of a domain has sent, at most 64 KiB, and with `follow` what comes. */
+export async function askOutput(
+  name: string,
+  follow: boolean,
+  folder = runFolder(),
+): Promise<{ socket: Socket; first: Buffer }> {
+  return askDomain({ op: 'output', name, follow }, folder);
 }
 
 /** The screen of a running domain as a PNG file. */
 export async function askScreenshot(name: string, folder = runFolder()): Promise<Uint8Array> {
-  const { socket, png } = await askDomain('screenshot', name, folder);
+  const { socket, reply } = await askDomain({ op: 'screenshot', name }, folder);
   socket.end();
-  return Buffer.from(png, 'base64');
+  return Buffer.from(reply.png ?? '', 'base64');
+}
+
+/** What devices, firmware and Pcanel have said of a domain. */
+export async function askLog(name: string, folder = runFolder()): Promise<readonly LogLine[]> {
+  const { socket, reply } = await askDomain({ op: 'log', name }, folder);
+  socket.end();
+  return reply.log ?? [];
+}
+
+/** Starts, pauses, resumes, resets or stops a domain; tells its state after that. */
+export async function askAct(name: string, action: Action, folder = runFolder()): Promise<DomainView | null> {
+  const { socket, reply } = await askDomain({ op: 'act', name, action }, folder);
+  socket.end();
+  return reply.domain ?? null;
+}
+
+/** Ends and forgets a domain. */
+export async function askRemove(name: string, folder = runFolder()): Promise<void> {
+  const { socket } = await askDomain({ op: 'remove', name }, folder);
+  socket.end();
 }

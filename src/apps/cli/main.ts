@@ -1,11 +1,16 @@
 // The command line: options, and errors as one line with an exit code.
 
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { ConfigError, GuestError, VmError } from '../../base/index.js';
+import { listImages } from '../images/index.js';
 import * as commands from './commands.js';
+import { complete, completionScript, SHELLS } from './completion.js';
 import { doctor } from './doctor.js';
+import * as domains from './domain-commands.js';
+import { addHelp } from './help.js';
 import { ExitCode } from './report.js';
+import { type ServeFlags, serveCommand } from './serve-command.js';
 
 /** package.json is above dist/src/apps/cli/. */
 function version(): string {
@@ -32,7 +37,7 @@ function program(finish: (code: Promise<number>) => void): Command {
   const p = new Command('pcanel')
     .description('Runs several unmodified operating systems side by side, each in its own domain.')
     .version(version())
-    .option('--json', 'print errors and listings as JSON')
+    .option('--json', 'print errors, listings and events as JSON')
     .showHelpAfterError(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
@@ -40,10 +45,13 @@ function program(finish: (code: Promise<number>) => void): Command {
 
   runOptions(p.command('up <file>').description('start the domains of a YAML file'))
     .option('--attach <name>', 'give standard input to this domain')
+    .option('--port <n>', 'port of the dashboard (7373, or another when that is taken)')
+    .option('--dashboard', 'serve the dashboard, also where the file has scripts')
+    .option('--no-dashboard', 'serve no dashboard')
     .addOption(engine())
     .option('--no-self-test', 'use the engine named though its self-test failed')
     .action((file: string, flags: commands.UpFlags, command: Command) =>
-      finish(commands.up(file, paceOf(flags, command))),
+      finish(commands.up(file, { ...given(flags, command), json: json() })),
     );
   runOptions(p.command('run').description('run one guest'))
     .option('--kernel <file>', 'Linux bzImage or multiboot image')
@@ -79,7 +87,9 @@ function program(finish: (code: Promise<number>) => void): Command {
       ),
     )
     .option('--no-reboot', 'a reset ends the run')
-    .action((flags: commands.RunOneFlags, command: Command) => finish(commands.run(paceOf(flags, command))));
+    .action((flags: commands.RunOneFlags, command: Command) =>
+      finish(commands.run({ ...given(flags, command), json: json() })),
+    );
 
   const images = p.command('images').description('guest images that can be had by name');
   images
@@ -91,7 +101,7 @@ function program(finish: (code: Promise<number>) => void): Command {
     .description('fetch into the cache and print the path')
     .option('--refresh', 'fetch again')
     .action((names: string[], flags: { refresh?: boolean }) =>
-      finish(commands.imagesFetch(names, flags.refresh ?? false)),
+      finish(commands.imagesFetch(names, flags.refresh ?? false, json())),
     );
   p.command('doctor')
     .description('what this host offers, and which engine is taken')
@@ -102,19 +112,73 @@ function program(finish: (code: Promise<number>) => void): Command {
     .action((name: string | undefined, flags: { jit?: boolean }) => finish(commands.stat(name, json(), flags.jit)));
   p.command('screenshot <name> <file>')
     .description('write the screen of a running domain as PNG')
-    .action((name: string, file: string) => finish(commands.screenshot(name, file)));
-  p.command('console <name>')
+    .action((name: string, file: string) => finish(commands.screenshot(name, file, json())));
+  p.command('attach <name>')
+    .alias('console')
     .description('attach to the console of a running domain; Ctrl-A x leaves')
     .action((name: string) => finish(commands.console_(name)));
+  p.command('serve')
+    .description('serve the dashboard and the REST interface, with definitions that outlive it')
+    .option('--host <address>', 'address to listen on (127.0.0.1); others need a token')
+    .option('--port <n>', 'port to listen on (7373)')
+    .option('--token-file <file>', 'file with the token that clients must give (else PCANEL_TOKEN)')
+    .option('--images <folder>', 'folder whose files definitions may name')
+    .option('--data <folder>', 'folder of the definitions ($XDG_STATE_HOME/pcanel)')
+    .option('--origin <url>', 'another origin whose pages may use the server; may be repeated', collect)
+    .action((flags: ServeFlags) => finish(serveCommand({ ...flags, json: json() })));
+  p.command('ps')
+    .description('domains of every running up and serve')
+    .option('-q, --quiet', 'names only')
+    .action((flags: { quiet?: boolean }) => finish(domains.ps(json(), flags.quiet ?? false)));
+  p.command('logs <name>')
+    .description('what a domain has sent on its console')
+    .option('-f, --follow', 'go on with what comes')
+    .option('-n, --lines <n>', 'the last lines only')
+    .option('--devices', 'what devices, firmware and Pcanel have reported instead')
+    .action((name: string, flags: domains.LogFlags) => finish(domains.logs(name, { ...flags, json: json() })));
+  const lifeCycle = {
+    start: 'start a domain of a server',
+    stop: 'end a domain at once',
+    pause: 'stop the clock of a domain',
+    resume: 'let a paused domain go on',
+    reset: 'start the guest of a domain anew',
+  } as const;
+  for (const [action, what] of Object.entries(lifeCycle) as [keyof typeof lifeCycle, string][]) {
+    p.command(`${action} <name...>`)
+      .description(what)
+      .action((names: string[]) => finish(domains.act(names, action, json())));
+  }
+  p.command('rm <name...>')
+    .description('end and forget domains')
+    .action((names: string[]) => finish(domains.remove(names, json())));
+  p.command('completion')
+    .addArgument(new Argument('<shell>', 'shell').choices(SHELLS))
+    .description('print a completion script for a shell')
+    .action((shell: string) => finish(printText(completionScript(shell))));
+  p.command('__complete [words...]', { hidden: true })
+    .allowUnknownOption()
+    .helpOption(false)
+    .action((words: string[]) => {
+      const images = async (): Promise<string[]> => (await listImages()).map((i) => i.name);
+      finish(complete(p, words, { domains: domains.domainNames, images }).then((all) => printText(lines(all))));
+    });
+  addHelp(p);
   for (const c of [...p.commands, ...images.commands]) c.exitOverride().configureOutput({ writeErr: () => {} });
   return p;
 }
 
-/** `--no-pace` has the default `true`: only what the user gave counts. */
-function paceOf<F extends commands.RunFlags>(flags: F, command: Command): F {
-  if (command.getOptionValueSource('pace') === 'cli') return flags;
-  const { pace: _, ...rest } = flags;
-  return rest as F;
+/** `--no-pace` and `--no-dashboard` make `true` the default: only what the user gave counts. */
+function given<F extends commands.RunFlags>(flags: F, command: Command): F {
+  const kept = Object.entries(flags).filter(
+    ([key]) => !['pace', 'dashboard'].includes(key) || command.getOptionValueSource(key) === 'cli',
+  );
+  return Object.fromEntries(kept) as unknown as F;
+}
+
+const lines = (all: readonly string[]): string => all.map((w) => `${w}\n`).join('');
+async function printText(text: string): Promise<number> {
+  process.stdout.write(text);
+  return ExitCode.OK;
 }
 
 /** Prints an error as one line; returns the exit code. */

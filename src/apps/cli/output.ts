@@ -55,6 +55,21 @@ export function prefixedOutput(domains: readonly Domain[], out: HeldOutput): () 
   };
 }
 
+/** Console output as one line of JSON for each piece; returns the function that writes what is left. */
+export function jsonOutput(domains: readonly Domain[], out: HeldOutput): () => void {
+  const ends = domains.map((d) => {
+    const decoder = new TextDecoder();
+    const put = (text: string): void => {
+      if (text !== '') out.write(`${JSON.stringify({ event: 'output', domain: d.name, text })}\n`);
+    };
+    d.onOutput((bytes) => put(decoder.decode(bytes, { stream: true })));
+    return () => put(decoder.decode());
+  });
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
 /** Writes a file that the user named. */
 export async function writeOutput(path: string, data: Uint8Array): Promise<void> {
   try {

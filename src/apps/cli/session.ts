@@ -3,15 +3,26 @@
 import { setTimeout } from 'node:timers/promises';
 import { VmError } from '../../base/index.js';
 import type { Domain, DomainConfig, DomainOutcome, Pcanel } from '../../domains/index.js';
+import { Fleet } from '../rest/fleet.js';
+import type { RunningServer } from '../rest/server.js';
 import { type ControlServer, serveControl } from './control-socket.js';
+import type { DomainEntry } from './domain-file.js';
+import { engines } from './engines.js';
 import { openPcanel } from './host.js';
-import { HeldOutput, prefixedOutput, writeOutput } from './output.js';
+import { HeldOutput, jsonOutput, prefixedOutput, writeOutput } from './output.js';
 import { describeOutcome, ExitCode, outcomeCode, outcomeOk, statReport } from './report.js';
+import { resolveDomain } from './resolve.js';
 import { jitReport } from './stat-jit.js';
 import { pipeInput, rawTerminal, Switcher } from './terminal.js';
 
 export interface SessionOptions {
   readonly configs: readonly DomainConfig[];
+  /** What the configurations were made from, one for each. */
+  readonly entries: readonly DomainEntry[];
+  /** Port of the dashboard, null for none; another one when it is taken and `portGiven` is not set. */
+  readonly dashboard?: { readonly port: number; readonly portGiven: boolean } | null;
+  /** Events as JSON, one a line, instead of console output. */
+  readonly json?: boolean;
   readonly pace: boolean;
   /** Console switcher on the terminal. */
   readonly interactive: boolean;
@@ -43,19 +54,65 @@ export async function runSession(o: SessionOptions): Promise<number> {
   let control: ControlServer | null = null;
   try {
     const domains: Domain[] = [];
-    for (const config of o.configs) domains.push(await pcanel.createDomain(config));
-    if (o.control) control = await serveControl(pcanel).catch((error: unknown) => unserved(error));
+    const fleet = new Fleet({ pcanel, resolve: resolveCatalogue });
+    for (const [i, config] of o.configs.entries()) {
+      const domain = await pcanel.createDomain(config);
+      domains.push(domain);
+      const entry = o.entries[i];
+      if (entry !== undefined) fleet.adopt(entry, domain);
+    }
+    const dashboard = o.dashboard ? await serveDashboard(fleet, o.dashboard) : null;
+    if (dashboard !== null) {
+      undo.push(() => dashboard.close());
+      tell(o, { event: 'dashboard', url: `${dashboard.url}/` }, `dashboard at ${dashboard.url}/`);
+    }
+    if (o.control) {
+      const url = dashboard === null ? null : `${dashboard.url}/`;
+      control = await serveControl(fleet, () => url).catch((error: unknown) => unserved(error));
+    }
     const end = new EndOfRun(o, domains);
     undo.push(...connectConsoles(o, pcanel, domains, end), end.signals(), end.timer());
     await pcanel.start();
     const code = await end.code;
-    if (o.stats) await printStats(pcanel);
+    if (o.stats) await printStats(pcanel, o.json ?? false);
     if (o.screenshot !== undefined) await saveScreen(o.screenshot, domains[0]);
     return code;
   } finally {
-    for (const f of undo.reverse()) f();
+    for (const f of undo.reverse()) await f();
     await control?.close();
     await pcanel.close();
+  }
+}
+
+/** One line for people on standard error, or one of JSON on standard output. */
+function tell(o: SessionOptions, event: object, text: string): void {
+  if (o.json) process.stdout.write(`${JSON.stringify(event)}\n`);
+  else say(text);
+}
+
+/** Domains that are defined in the dashboard boot catalogue images. */
+async function resolveCatalogue(entry: DomainEntry, progress: (line: string) => void): Promise<DomainConfig> {
+  const { confineFiles } = await import('../rest/files.js');
+  return resolveDomain(await confineFiles(entry, null), { folder: process.cwd(), progress });
+}
+
+/** Serves the dashboard on the loopback address. */
+async function serveDashboard(
+  fleet: Fleet,
+  { port, portGiven }: { readonly port: number; readonly portGiven: boolean },
+): Promise<RunningServer> {
+  const rest = await import('../rest/index.js');
+  const host = '127.0.0.1';
+  const options = {
+    ...{ fleet, host, imagesFolder: null, webFolder: rest.webFolder(), version: rest.packageVersion() },
+    guard: new rest.Guard({ host, token: null }),
+    engines: Object.keys(engines),
+  };
+  try {
+    return await rest.startServer({ ...options, port });
+  } catch (error) {
+    if (portGiven) throw error;
+    return rest.startServer({ ...options, port: 0 });
   }
 }
 
@@ -83,7 +140,9 @@ class EndOfRun {
       d.onState((state, outcome) => {
         if (state !== 'stopped' || outcome === null) return;
         const silent = outcomeOk(outcome) && !(outcome.kind === 'halted' && o.faultCode !== undefined);
-        if (!o.interactive && (o.prefix || !silent)) say(`${d.name}: ${describeOutcome(outcome)}`);
+        const text = describeOutcome(outcome);
+        if (o.json) tell(o, { event: 'stopped', domain: d.name, ok: outcomeOk(outcome), text, outcome }, '');
+        else if (!o.interactive && (o.prefix || !silent)) say(`${d.name}: ${text}`);
         this.#check();
       });
       d.onScriptDone(() => this.#check());
@@ -162,7 +221,8 @@ function connectConsoles(
     switcher.greet();
     return undo;
   }
-  if (o.prefix) undo.push(prefixedOutput(domains, out));
+  if (o.json) undo.push(jsonOutput(domains, out));
+  else if (o.prefix) undo.push(prefixedOutput(domains, out));
   else for (const d of domains) d.onOutput((bytes) => out.write(bytes));
   const target = o.attach === undefined ? undefined : domains.find((d) => d.name === o.attach);
   if (target !== undefined) undo.push(pipeInput(target));
@@ -180,11 +240,12 @@ async function saveScreen(file: string, domain: Domain | undefined): Promise<voi
   else await writeOutput(file, png);
 }
 
-async function printStats(pcanel: Pcanel): Promise<void> {
+async function printStats(pcanel: Pcanel, json: boolean): Promise<void> {
   const late = setTimeout(STAT_TIMEOUT_MS, null, { ref: false });
   const cpus = await Promise.race([pcanel.stat(), late]);
   if (cpus === null) say('STAT_TIMEOUT: a physical CPU does not answer');
-  for (const cpu of cpus ?? [])
+  if (json) process.stdout.write(`${JSON.stringify({ event: 'stat', cpus })}\n`);
+  for (const cpu of json ? [] : (cpus ?? []))
     for (const d of cpu.domains) {
       process.stderr.write(`${statReport(d, cpu)}\n`);
       if (d.machine.engineTime !== null) process.stderr.write(`${jitReport(d)}\n`);
