@@ -76,7 +76,7 @@ export class PendingAccess {
   #end = 0;
 
   constructor(
-    private readonly run: DataView,
+    public run: DataView,
     code: () => CodeBytes,
   ) {
     this.io = new KvmIoExit(code);

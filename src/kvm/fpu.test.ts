@@ -35,11 +35,23 @@ test('a denormal and an unnormal number are special', () => {
   assert.equal(readFpu(v).ftw, 0xfffa);
 });
 
+test('upper halves of YMM registers come and go with the AVX part', () => {
+  const v = area();
+  const fpu = { ...finitFpu(), ymmHigh: Array.from({ length: 16 }, (_, i) => (BigInt(i + 1) << 64n) | 7n) };
+  writeFpu(v, fpu);
+  assert.equal(v.getBigUint64(512, true), 7n);
+  assert.equal(v.getBigUint64(576 + 16 + 8, true), 2n, 'YMM1');
+  assert.deepEqual(readFpu(v), fpu);
+  writeFpu(v, finitFpu());
+  assert.equal(v.getBigUint64(512, true), 3n, 'AVX is in its initial state');
+  assert.equal(readFpu(v).ymmHigh, undefined);
+});
+
 test('other components of the area stay as they are', () => {
   const v = area();
-  v.setBigUint64(512, 4n, true);
-  v.setBigUint64(576, 0x1234n, true);
+  v.setBigUint64(512, 0xe0n, true); // AVX-512
+  v.setBigUint64(1088, 0x1234n, true);
   writeFpu(v, finitFpu());
-  assert.equal(v.getBigUint64(512, true), 7n);
-  assert.equal(v.getBigUint64(576, true), 0x1234n);
+  assert.equal(v.getBigUint64(512, true), 0xe3n);
+  assert.equal(v.getBigUint64(1088, true), 0x1234n);
 });

@@ -5,10 +5,18 @@ import type { FpuState } from '../vmx/index.js';
 const LEGACY = { fcw: 0, fsw: 2, tags: 4, fop: 6, fip: 8, fdp: 16, mxcsr: 24, registers: 32, xmm: 160 } as const;
 const XSTATE_BV = 512;
 const X87_AND_SSE = 3n;
+const AVX = 4n;
+/** Upper halves of the YMM registers in standard format (CPUID.(0DH,2):EBX). */
+const YMM_HIGH = 576;
 const EMPTY = 3;
 const ZERO = 1;
 const SPECIAL = 2;
 
+const read128 = (v: DataView, at: number): bigint => v.getBigUint64(at, true) | (v.getBigUint64(at + 8, true) << 64n);
+function write128(v: DataView, at: number, value: bigint): void {
+  v.setBigUint64(at, BigInt.asUintN(64, value), true);
+  v.setBigUint64(at + 8, value >> 64n, true);
+}
 const top = (fsw: number): number => (fsw >> 11) & 7;
 
 /** Tag of a register in use, from its content. */
@@ -32,6 +40,10 @@ export function readFpu(v: DataView): FpuState {
     registers[physical] = value;
     ftw |= ((inUse >> physical) & 1 ? tagOf(value) : EMPTY) << (2 * physical);
   }
+  const ymmHigh =
+    (v.getBigUint64(XSTATE_BV, true) & AVX) === 0n
+      ? null
+      : Array.from({ length: 16 }, (_, i) => read128(v, YMM_HIGH + 16 * i));
   return {
     fcw: v.getUint16(LEGACY.fcw, true),
     fsw,
@@ -40,15 +52,13 @@ export function readFpu(v: DataView): FpuState {
     fip: v.getBigUint64(LEGACY.fip, true),
     fdp: v.getBigUint64(LEGACY.fdp, true),
     registers,
-    xmm: Array.from({ length: 16 }, (_, i) => {
-      const at = LEGACY.xmm + 16 * i;
-      return v.getBigUint64(at, true) | (v.getBigUint64(at + 8, true) << 64n);
-    }),
+    xmm: Array.from({ length: 16 }, (_, i) => read128(v, LEGACY.xmm + 16 * i)),
+    ...(ymmHigh?.some((half) => half !== 0n) && { ymmHigh }),
     mxcsr: v.getUint32(LEGACY.mxcsr, true),
   };
 }
 
-/** Writes the x87 and SSE parts; what else the area holds stays. */
+/** Writes the x87, SSE and AVX parts; what else the area holds stays. */
 export function writeFpu(v: DataView, f: FpuState): void {
   v.setUint16(LEGACY.fcw, f.fcw, true);
   v.setUint16(LEGACY.fsw, f.fsw, true);
@@ -67,8 +77,15 @@ export function writeFpu(v: DataView, f: FpuState): void {
   }
   v.setUint8(LEGACY.tags, inUse);
   f.xmm.forEach((value, i) => {
-    v.setBigUint64(LEGACY.xmm + 16 * i, BigInt.asUintN(64, value), true);
-    v.setBigUint64(LEGACY.xmm + 16 * i + 8, value >> 64n, true);
+    write128(v, LEGACY.xmm + 16 * i, value);
   });
-  v.setBigUint64(XSTATE_BV, v.getBigUint64(XSTATE_BV, true) | X87_AND_SSE, true);
+  const { ymmHigh } = f;
+  let parts = (v.getBigUint64(XSTATE_BV, true) & ~AVX) | X87_AND_SSE;
+  if (ymmHigh !== undefined) {
+    parts |= AVX;
+    ymmHigh.forEach((value, i) => {
+      write128(v, YMM_HIGH + 16 * i, value);
+    });
+  }
+  v.setBigUint64(XSTATE_BV, parts, true);
 }

@@ -96,7 +96,8 @@ export class KvmVcpu implements Vcpu {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #runAt: bigint;
-  readonly #run: DataView;
+  /** kvm_run; a copy of it once closed. */
+  #run: DataView;
   readonly #signal: ThreadSignal;
   readonly #msrs: MsrAccess;
   readonly #pending: PendingAccess;
@@ -151,6 +152,11 @@ export class KvmVcpu implements Vcpu {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // what is read from now on must not touch the mapping
+    const { buffer, byteOffset, byteLength } = this.#run;
+    this.#run = new DataView(buffer.slice(byteOffset, byteOffset + byteLength));
+    this.#pending.clear();
+    this.#pending.run = this.#run;
     this.#libc.munmap(this.#runAt, this.#o.runBytes);
     this.#libc.close(this.#fd);
   }
@@ -284,6 +290,7 @@ export class KvmVcpu implements Vcpu {
     this.#run.setUint8(Run.cr8, value);
   }
   loadCpuid(entries: readonly CpuidEntry[]): void {
+    if (this.#closed) throw new BugError('KVM_CLOSED', `CPUID table for vCPU ${this.index}, which is closed`);
     loadCpuid(this.#libc, this.#fd, entries);
   }
 

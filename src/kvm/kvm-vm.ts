@@ -39,6 +39,8 @@ class KvmSlots implements DirtySource {
   #slots: KvmSlot[] = [];
   readonly #freeIds: number[] = [];
   #nextId = 0;
+  /** The VM is gone: its memory stays readable, KVM is not told any more. */
+  closed = false;
   constructor(
     private readonly libc: Libc,
     private readonly fd: number,
@@ -52,6 +54,7 @@ class KvmSlots implements DirtySource {
   }
 
   update(): void {
+    if (this.closed) return;
     const wanted = this.memory.slots;
     const same = (a: MemorySlot, b: MemorySlot): boolean =>
       a.gpa === b.gpa && a.sizeBytes === b.sizeBytes && a.bufferOffset === b.bufferOffset && a.readOnly === b.readOnly;
@@ -82,13 +85,13 @@ class KvmSlots implements DirtySource {
 
   watch(slotGpa: number, on: boolean): void {
     const k = this.#slots.find((s) => s.gpa === slotGpa);
-    if (k === undefined || k.logged === on) return;
+    if (this.closed || k === undefined || k.logged === on) return;
     k.logged = on;
     this.#set(k, k.sizeBytes);
   }
   collect(slotGpa: number): Uint32Array | null {
     const k = this.#slots.find((s) => s.gpa === slotGpa);
-    if (k === undefined || !k.logged) return null;
+    if (this.closed || k === undefined || !k.logged) return null;
     const bitmap = new Uint8Array(Math.ceil(k.sizeBytes / PAGE / 64) * 8);
     const v = new DataView(new ArrayBuffer(16));
     v.setUint32(0, k.id, true);
@@ -107,6 +110,7 @@ export class KvmVm implements EngineVm {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #eventfds: number[] = [];
+  #slots: KvmSlots | null = null;
   #closed = false;
 
   constructor(host: KvmHost, options: EngineVmOptions) {
@@ -163,7 +167,7 @@ export class KvmVm implements EngineVm {
     if (host.capability(Cap.SET_TSS_ADDR) > 0)
       libc.check(libc.ioctl(this.#fd, Ioctl.SET_TSS_ADDR, TSS), 'KVM_SET_TSS_ADDR');
     this.#enable(Cap.X86_USER_SPACE_MSR, 7n, 'KVM_CAP_X86_USER_SPACE_MSR');
-    new KvmSlots(libc, this.#fd, this.memory, base);
+    this.#slots = new KvmSlots(libc, this.#fd, this.memory, base);
   }
   #enable(cap: number, argument: bigint, what: string): void {
     const v = new DataView(new ArrayBuffer(104));
@@ -205,6 +209,7 @@ export class KvmVm implements EngineVm {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#slots !== null) this.#slots.closed = true;
     for (const vcpu of this.vcpus) vcpu.close();
     for (const fd of this.#eventfds) this.#libc.close(fd);
     this.#libc.close(this.#fd);

@@ -28,6 +28,8 @@ export interface FpuState {
   /** Physical registers R0..R7, 80 bits each. */
   registers: bigint[];
   xmm: bigint[];
+  /** Upper halves of YMM0..YMM15; absent: zero. */
+  ymmHigh?: bigint[];
   mxcsr: number;
 }
 

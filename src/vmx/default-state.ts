@@ -164,6 +164,11 @@ export function cloneState(s: CpuState): CpuState {
     segments,
     gdtr: { ...s.gdtr },
     idtr: { ...s.idtr },
-    fpu: { ...s.fpu, registers: [...s.fpu.registers], xmm: [...s.fpu.xmm] },
+    fpu: {
+      ...s.fpu,
+      registers: [...s.fpu.registers],
+      xmm: [...s.fpu.xmm],
+      ...(s.fpu.ymmHigh && { ymmHigh: [...s.fpu.ymmHigh] }),
+    },
   };
 }

@@ -123,3 +123,15 @@ test('a guest that loops with interrupts off on KVM does not keep the program', 
   assert.equal(r.code, 124, r.out + r.err);
   assert.match(r.out, /hang/);
 });
+
+test('without /dev/kvm the tests of this engine are skipped with the reason', () => {
+  const file = new URL('./conformance.test.js', import.meta.url).pathname;
+  const { NODE_TEST_CONTEXT: _, ...rest } = process.env;
+  const r = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], {
+    encoding: 'utf8',
+    env: { ...rest, ...hidden },
+    timeout: 60_000,
+  });
+  assert.equal(r.status, 0, r.stdout + r.stderr);
+  assert.match(r.stdout, /ok 1 - KVM conformance # SKIP no usable KVM: device: \/nowhere\/kvm does not exist/);
+});

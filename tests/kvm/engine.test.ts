@@ -217,9 +217,31 @@ test('an instruction that KVM cannot run is an internal error with its bytes', {
   vm.close();
 });
 
+test('upper halves of YMM registers are part of the state where the guest has AVX', { skip }, async (t) => {
+  const engine = kvmEngine();
+  await engine.probe();
+  if (!engine.cpuFeatures.has('avx')) return t.skip('this processor has no AVX');
+  const { vm, vcpu } = await flatGuest(['f4 hlt'], engine);
+  const state = flatProtectedState(0x1000, 0x9000);
+  state.xcr0 = 7n;
+  state.fpu.ymmHigh = Array.from({ length: 16 }, (_, i) => BigInt(i + 1) << 100n);
+  vcpu.writeState(state);
+  sameState(vcpu.readState(), state);
+  vm.close();
+});
+
 test('a closed vCPU refuses to be entered', { skip }, async () => {
   const { vm, vcpu } = await flatGuest(['f4 hlt']);
+  vm.memory.startDirtyLog(0);
+  assert.equal(vcpu.enter(FOREVER).name, 'hlt');
   vm.close();
   vm.close();
   assert.throws(() => vcpu.enter(1), { code: 'KVM_CLOSED' });
+  assert.throws(() => vcpu.readState(), { code: 'KVM_CLOSED' });
+  assert.equal(vcpu.readRip(), 0x1000n, 'what was read last stays readable');
+  assert.equal(vm.memory.readU8(0x1000), 0xf4);
+  assert.equal(
+    vm.memory.takeDirtyLog(0).every((word) => word === 0),
+    true,
+  );
 });
