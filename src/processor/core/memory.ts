@@ -167,16 +167,24 @@ function write_bounce(linear: u64, size: u32, access: u32): i32 {
 
 /** Host pointer to `size` valid bytes of `linear` (maybe the bounce buffer); 0: unwind. */
 export function mem_read_slow(linear: u64, size: i32): i32 {
-  return read_pointer(linear, size as u32, data_access()) as i32;
+  // Translated code comes here, too, when a wider range than this access was not to be had at once.
+  return read_access(linear, size as u32, data_access()) as i32;
 }
 /** Writes `size` bytes from the bounce buffer; 1 done, 0 unwind. */
 export function mem_write_slow(linear: u64, size: i32): i32 {
+  const p = write_direct(linear, size as u32, data_access());
+  if (p) {
+    memory.copy(p, ST + S_BOUNCE, size);
+    return 1;
+  }
   return write_bounce(linear, size as u32, data_access()) ? 0 : 1;
 }
 /** What mem_rmw_slow() has copied to the bounce buffer is memory, no device. */
 let rmw_in_ram: bool = false;
 /** Checks write permission; pointer to the current value: direct, or the bounce buffer (then mem_write_slow follows); 0: unwind. */
 export function mem_rmw_slow(linear: u64, size: i32): i32 {
+  const direct = write_direct(linear, size as u32, data_access());
+  if (direct) return direct as i32;
   const access = data_access() | ACCESS_WRITE;
   const first = 4096 - ((linear & PAGE) as i32);
   if (size > first) {

@@ -11,6 +11,13 @@ export interface Value {
   /** Local index, or -1 for a constant. */
   readonly local: number;
   readonly constant: bigint;
+  /** Only addresses in translated code: what the value is made of. */
+  readonly symbol?: AddressSymbol | undefined;
+}
+/** A value as a register's content at some time plus a constant: two with the same origin differ by their deltas. */
+export interface AddressSymbol {
+  readonly origin: string;
+  readonly delta: bigint;
 }
 
 /** Pointer to an XMM register that lives in a local, or to a memory operand's bytes: stored when a procedure is called. */
@@ -77,6 +84,16 @@ export interface TranslationHooks {
   storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
   /** Brings the lazy flags into the state area. */
   flagsToState(s: WasmSem): void;
+  /**
+   * Host address (i32 local, 0: the check failed) and offset in it of an access that shares its TLB check with others.
+   * Emits the check where it is the first; null: the access is alone.
+   */
+  sharedAddress(
+    s: WasmSem,
+    linear: Value,
+    sizeBytes: number,
+    isWrite: boolean,
+  ): { readonly local: number; readonly offset: number } | null;
   /** What a procedure that cannot leave the instruction may want to know of the position: x87 instructions note theirs. */
   noteInstruction(s: WasmSem, name: string): void;
   /** Before and after a procedure: brings there what it may look at, takes back what it may have changed. */

@@ -3,8 +3,9 @@
 import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
 import { keepsFlags, keepsRegisters } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
-import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset } from '../state-layout.js';
-import type { Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
+import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
+import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
+import { type GroupPlan, MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
@@ -29,6 +30,8 @@ export interface RegionLocals {
 export interface RegisterUse {
   readonly read: Set<number>;
   readonly written: Set<number>;
+  /** Set by the first pass: takes what it found of memory accesses. */
+  plan?: () => GroupPlan;
 }
 
 /** What the region translator does for the current instruction. */
@@ -65,6 +68,10 @@ export class TranslationBinding implements Binding {
   private readonly checked = new Set<string>();
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
+  private readonly groups: MemoryGroups;
+  /** What each general register holds, in terms of contents of unknown origin. */
+  private readonly symbols: AddressSymbol[] = [];
+  private origins = 0;
   /** i32 locals, by SSE_READY and FPU_READY: such instructions raise no #UD and #NM. */
   private readonly ready = new Map<number, number>();
 
@@ -75,12 +82,20 @@ export class TranslationBinding implements Binding {
     private readonly note: number,
   ) {
     this.vectors = new VectorRegisters(use);
+    this.groups = new MemoryGroups(use.plan?.() ?? null);
+    use.plan = () => this.groups.plan();
   }
 
   /** A block begins: nothing is known about earlier checks. */
   startBlock(): void {
     this.checked.clear();
     this.vectors.startBlock();
+    this.groups.startBlock();
+    this.origins = 0;
+    for (let n = 0; n < 16; n++) this.newOrigin(n);
+  }
+  private newOrigin(register: number): void {
+    this.symbols[register] = { origin: `${this.origins++}`, delta: 0n };
   }
   start(instruction: RegionInstruction, control: RegionControl, liveFlags: number): void {
     this.instruction = instruction;
@@ -104,10 +119,14 @@ export class TranslationBinding implements Binding {
     if (bits < 64) s.f.op('i32.wrap_i64');
     if (high) s.f.i32(8).op('i32.shr_u');
     if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
-    return s.take(bits);
+    const v = s.take(bits);
+    return bits === (this.facts.long ? 64 : 32) ? { ...v, symbol: this.symbols[register] } : v;
   }
   private writeRegister(s: WasmSem, register: number, v: Value, high: boolean): void {
     this.use.written.add(register);
+    if (v.symbol !== undefined && s.depth === 0 && v.bits === (this.facts.long ? 64 : 32))
+      this.symbols[register] = v.symbol;
+    else this.newOrigin(register);
     const local = this.local(register);
     if (v.bits >= 32) s.push_(s.zext(v, 64));
     else {
@@ -183,7 +202,9 @@ export class TranslationBinding implements Binding {
     }
     const narrow = i.addrBits === 16 ? 0xffffn : i.addrBits === 32 ? 0xffffffffn : -1n;
     const withBase = withSegment && this.facts.long && i.segment >= 4;
-    if (terms === 0 && !withBase) return s.const(displacement & narrow, 64);
+    if (terms === 0 && !withBase)
+      return { ...s.const(displacement & narrow, 64), symbol: { origin: 'absolute', delta: displacement & narrow } };
+    const symbol = this.addressSymbol(displacement, withBase);
     if (displacement !== 0n || terms === 0) {
       f.i64(displacement);
       plus();
@@ -193,7 +214,54 @@ export class TranslationBinding implements Binding {
       s.state()
         .memory('i64.load', segmentOffset(i.segment) + SEGMENT_ENTRY.base)
         .op('i64.add');
-    return s.take(64);
+    return { ...s.take(64), symbol };
+  }
+  /** The operand's address in terms of what its registers hold. */
+  private addressSymbol(displacement: bigint, withBase: boolean): AddressSymbol | undefined {
+    const i = this.instruction;
+    if (i.addrBits !== (this.facts.long ? 64 : 32)) return undefined;
+    let origin = withBase ? `segment ${i.segment}` : '';
+    let delta = displacement;
+    if (i.ripRelative) origin += 'page';
+    if (i.base >= 0) {
+      const base = this.symbols[i.base] as AddressSymbol;
+      origin += base.origin;
+      delta += base.delta;
+    }
+    if (i.index >= 0) {
+      const index = this.symbols[i.index] as AddressSymbol;
+      origin += `+${index.origin}<<${i.scale}`;
+      delta += index.delta << BigInt(i.scale);
+    }
+    return { origin, delta: BigInt.asIntN(i.addrBits, delta) };
+  }
+  private sharedAddress(
+    s: WasmSem,
+    linear: Value,
+    size: number,
+    isWrite: boolean,
+  ): { readonly local: number; readonly offset: number } | null {
+    const { symbol } = linear;
+    const cluster = symbol === undefined ? null : this.groups.cluster(symbol, size, isWrite);
+    if (cluster === null || symbol === undefined) return null;
+    const offset = Number(symbol.delta) - cluster.min;
+    let group = this.groups.group(cluster);
+    if (group === null) {
+      if (s.depth > 0) return null;
+      group = this.groups.establish(cluster, s.f.newLocal('i32'));
+      let first = linear;
+      if (offset !== 0) {
+        s.push_(linear);
+        s.f.i64(BigInt(offset)).op('i64.sub');
+        if (!this.facts.long) s.f.i64(0xffffffffn).op('i64.and');
+        first = s.take(64);
+      }
+      const entry = s.pushMatch(first, cluster.max - cluster.min, isWrite ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag);
+      s.f.if(true);
+      s.pushHost(entry, first);
+      s.f.set(group.local).else().i32(0).set(group.local).end();
+    }
+    return { local: group.local, offset };
   }
   nextRip(s: WasmSem): Value {
     return this.rip(s, this.instruction.next);
@@ -320,6 +388,7 @@ export class TranslationBinding implements Binding {
         s.f.memory('i64.store', at('fip'));
         s.state().i32(0).memory('i32.store', at('record'));
       },
+      sharedAddress: (s, linear, size, isWrite) => this.sharedAddress(s, linear, size, isWrite),
       keepsFlags,
       inline: (s, name, args) => {
         if (name === 'sse_check') return this.check(s, name, SSE_READY);
@@ -331,6 +400,8 @@ export class TranslationBinding implements Binding {
         if (keepsRegisters(name)) return;
         this.checked.clear();
         this.vectors.forget();
+        this.groups.forget();
+        for (let n = 0; n < 16; n++) this.newOrigin(n);
         if (PROCEDURES[name]?.effect !== 'pure') {
           this.writeBackRegisters(s.f);
           this.synced = true;

@@ -269,9 +269,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     if (offset !== undefined)
       linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
     if (!this.long) {
+      const { symbol } = linear;
       this.push_(linear);
       this.f.i64(0xffffffffn).op('i64.and');
-      linear = this.take(64);
+      linear = { ...this.take(64), symbol };
     }
     if (this.binding.facts.aligned && operand.bits === 128) {
       this.push_(linear);
@@ -605,6 +606,24 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else runs `miss`. */
   private probe(linear: Value, size: number, tagOffset: number, host: number, miss: () => void): void {
     const { f } = this;
+    const shared = this.binding.translation?.sharedAddress(this, linear, size, tagOffset === TLB_ENTRY.writeTag);
+    if (shared) {
+      f.get(shared.local).if(true);
+      f.get(shared.local);
+      if (shared.offset !== 0) f.i32(shared.offset).op('i32.add');
+      f.set(host).else();
+    } else {
+      const entry = this.pushMatch(linear, size, tagOffset);
+      f.if(true);
+      this.pushHost(entry, linear);
+      f.set(host).else();
+    }
+    miss();
+    f.end();
+  }
+  /** Pushes whether the TLB has `size` bytes at `linear` in one page; returns the local that holds the entry's address. */
+  pushMatch(linear: Value, size: number, tagOffset: number): number {
+    const { f } = this;
     const entry = this.temp('i32');
     this.pushTlb();
     this.push_(linear);
@@ -618,12 +637,14 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     f.memory('i64.load', tagOffset);
     this.push_(linear);
     if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
-    f.i64(-4096n).op('i64.and').op('i64.eq').if(true);
-    f.get(entry).memory('i32.load', TLB_ENTRY.addend);
+    f.i64(-4096n).op('i64.and').op('i64.eq');
+    return entry;
+  }
+  /** Pushes the host address of `linear` by the entry that matches. */
+  pushHost(entry: number, linear: Value): void {
+    this.f.get(entry).memory('i32.load', TLB_ENTRY.addend);
     this.push_(linear);
-    f.op('i32.wrap_i64').op('i32.add').set(host).else();
-    miss();
-    f.end();
+    this.f.op('i32.wrap_i64').op('i32.add');
   }
   private pushTlb(): void {
     const { translation } = this.binding;
@@ -648,25 +669,19 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   storeLinear(linear: Value, v: Value): void {
     const { f } = this;
     const size = v.bits / 8;
-    const entry = this.temp('i32');
-    this.pushTlb();
-    this.push_(linear);
-    f.op('i32.wrap_i64')
-      .i32(7)
-      .op('i32.shr_u')
-      .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
-      .op('i32.and')
-      .op('i32.add')
-      .tee(entry);
-    f.memory('i64.load', TLB_ENTRY.writeTag);
-    this.push_(linear);
-    if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
-    f.i64(-4096n).op('i64.and').op('i64.eq').if(true);
-    f.get(entry).memory('i32.load', TLB_ENTRY.addend);
-    this.push_(linear);
-    f.op('i32.wrap_i64').op('i32.add');
-    this.push_(v);
-    this.storeHost(v.bits);
+    const shared = this.binding.translation?.sharedAddress(this, linear, size, true);
+    if (shared) {
+      f.get(shared.local).if(true);
+      f.get(shared.local);
+      this.push_(v);
+      this.storeHost(v.bits, shared.offset);
+    } else {
+      const entry = this.pushMatch(linear, size, TLB_ENTRY.writeTag);
+      f.if(true);
+      this.pushHost(entry, linear);
+      this.push_(v);
+      this.storeHost(v.bits);
+    }
     f.else();
     this.binding.notePosition(this);
     this.state();
@@ -698,7 +713,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.f.op('i64.add');
       return this.take(64);
     }
-    if (flat && !useOverride && segment < 4) return this.zext(address, 64);
+    if (flat && !useOverride && segment < 4) {
+      const linear = this.zext(address, 64);
+      return address.bits === 32 ? { ...linear, symbol: address.symbol } : linear;
+    }
     const number = useOverride ? this.binding.segmentNumber(this) : this.const(segment, 32);
     return this.checkedLinear(number, address, sizeBytes, isWrite);
   }

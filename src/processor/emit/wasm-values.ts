@@ -140,6 +140,11 @@ export class WasmValues {
         this.push_(a);
         this.push_(b);
         this.f.op(`${w}.${op}`);
+        if (a.symbol !== undefined && b.local < 0 && bits >= 32 && (op === 'add' || op === 'sub')) {
+          const by = BigInt.asIntN(bits, b.constant);
+          const delta = BigInt.asIntN(bits, a.symbol.delta + (op === 'add' ? by : -by));
+          return { ...this.take(bits), symbol: { origin: a.symbol.origin, delta } };
+        }
         return this.masked(bits);
       case 'and':
       case 'or':
