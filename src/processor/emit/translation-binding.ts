@@ -1,9 +1,18 @@
 // Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
 import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
-import { keepsFlags, keepsRegisters } from '../jit/effects.js';
+import { keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
-import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
+import {
+  at,
+  FLAGS_KIND,
+  fprOffset,
+  gprOffset,
+  RECORD,
+  SEGMENT_ENTRY,
+  segmentOffset,
+  TLB_ENTRY,
+} from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
 import { type GroupPlan, MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
@@ -54,6 +63,12 @@ const STATE = 0;
 const SSE_READY = 64;
 const FPU_READY = 65;
 const FSW_ES = 0x80;
+const RFLAGS_TF = 0x100n;
+const RFLAGS_IF = 0x200n;
+/** TF, DF, IOPL, NT, AC, ID. */
+const POPF_RARE = 0x247500n;
+/** Interrupt-window and NMI-window exiting of the primary controls. */
+const WINDOW_EXITING = 0x40_0004;
 const CR0_EM_TS = 0xc;
 const CR4_OSFXSR_BIT = 9;
 
@@ -354,6 +369,40 @@ export class TranslationBinding implements Binding {
     s.f.end();
     return none;
   }
+  /** CLI at CPL 0. */
+  private clearInterrupts(s: WasmSem): Value {
+    s.state().memory('i32.load', at('cpl')).op('i32.eqz').if(true);
+    s.state();
+    s.state().memory('i64.load', at('rflags')).i64(~RFLAGS_IF).op('i64.and').memory('i64.store', at('rflags'));
+    s.f.else();
+    s.callOut('cli', []);
+    s.f.end();
+    return s.const(0, 32);
+  }
+  /** POPF at CPL 0 that changes only IF and the status flags, where nobody waits for IF. */
+  private popFlags(s: WasmSem, args: readonly Value[]): Value {
+    const [value, opBits] = args as [Value, Value];
+    if (opBits.constant === 16n) return s.callOut('popf', args);
+    const { f } = s;
+    s.push_(value);
+    s.state().memory('i64.load', at('rflags')).op('i64.xor').i64(POPF_RARE).op('i64.and').op('i64.eqz');
+    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_TF).op('i64.and').op('i64.eqz').op('i32.and');
+    s.state().memory('i32.load', at('primary')).i32(WINDOW_EXITING).op('i32.and');
+    s.state().memory('i32.load', at('cpl')).op('i32.or').op('i32.eqz').op('i32.and').if(true);
+    s.depth++;
+    s.state();
+    s.state().memory('i64.load', at('rflags')).i64(~RFLAGS_IF).op('i64.and');
+    s.push_(value);
+    f.i64(RFLAGS_IF).op('i64.and').op('i64.or').memory('i64.store', at('rflags'));
+    this.translation.storeFlags(s, FLAGS_KIND.word * 4, s.and(value, s.const(STATUS_FLAGS, 64)), null);
+    s.dropStack(Number(opBits.constant) / 8);
+    s.depth--;
+    f.else();
+    s.callOut('popf', args);
+    f.end();
+    s.known = null;
+    return s.const(0, 32);
+  }
   private hooks(): TranslationHooks {
     const self = this;
     return {
@@ -393,19 +442,26 @@ export class TranslationBinding implements Binding {
       inline: (s, name, args) => {
         if (name === 'sse_check') return this.check(s, name, SSE_READY);
         if (name === 'mmx_check' || name === 'fpu_check') return this.check(s, name, FPU_READY);
+        if (name === 'cli') return this.clearInterrupts(s);
+        if (name === 'popf') return this.popFlags(s, args);
         this.sse ??= new SseInline(s, this.vectors);
         return name.startsWith('sse_') ? this.sse.emit(name, args) : null;
       },
       beforeProcedure: (s, name) => {
-        if (keepsRegisters(name)) return;
+        if (keepsRegisters(name)) {
+          if (name === 'smap_check' || name === 'swapgs') this.groups.forget();
+          return;
+        }
+        if (PROCEDURES[name]?.effect === 'pure') {
+          this.writeBackFlags(s.f);
+          return;
+        }
         this.checked.clear();
         this.vectors.forget();
         this.groups.forget();
         for (let n = 0; n < 16; n++) this.newOrigin(n);
-        if (PROCEDURES[name]?.effect !== 'pure') {
-          this.writeBackRegisters(s.f);
-          this.synced = true;
-        }
+        this.writeBackRegisters(s.f);
+        this.synced = true;
         this.writeBackFlags(s.f);
       },
       afterProcedure: (s, name) => {

@@ -156,7 +156,12 @@ export function effectsOf(instruction: RegionInstruction): Effects {
 }
 
 const SAFE =
-  /^(divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base)|^x87_(?!store_|save|restore|load_env)/;
+  /^(cli$|sti$|swapgs$|smap_check$|pushf_check$|divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base)|^x87_(?!store_|save|restore|load_env)/;
+/** Instructions that end the interpreter's blocks but need not end a region: their procedures unwind when an event is due. */
+const STAYING: ReadonlySet<string> = new Set(['sti', 'popf']);
+/** Whether the code after an instruction depends on modes that the instruction may change. */
+export const endsRegion = ({ name, serializes }: { readonly name: string; readonly serializes?: boolean }): boolean =>
+  serializes === true && !STAYING.has(name);
 const STATE_ONLY = new Set(
   Object.entries(PROCEDURES)
     .filter(([, p]) => p.effect === 'state')

@@ -158,6 +158,8 @@ const FIB = '83ff02721657ffcfe8f3ffffff5f5083ef02e8e9ffffff5a01d0c389f8c3bf0d000
 const SELF_MODIFYING = 'b80100000001c3fe05f4ffffff488d15ecffffffffc975e8f4';
 // mov r8,rcx; lea rdi,[rsi+r8*8]; mov ecx,5; rep movsq; mov rcx,r8; cpuid; mov rcx,r8; dec ecx; jnz
 const STRING_LOOP = '4989c84a8d3cc6b905000000f348a54c89c10fa24c89c1ffc975e5f4';
+// pushfq; pop rax; cli; add rbx,rax; push rax; popfq; jz +2; inc edx; pushfq; pop rsi; sti; swapgs; xor rbx,rsi; dec ecx; jnz; hlt
+const INTERRUPT_FLAG_LOOP = '9c58fa4801c3509d7402ffc29c5efb0f01f84831f3ffc975e9f4';
 // mov eax,[esi]; add ebx,eax; push ebx; lea edx,[ebx+eax*2+0x7ffffff0]; pop ecx; add [esi+0x100],ecx; add esi,4; inc edi; cmp edi,40; jl
 const PROTECTED_LOOP = '8b0601c3538d9443f0ffff7f59018e0001000083c6044783ff287ce4f4';
 
@@ -229,6 +231,11 @@ describe('region translator against interpreter', () => {
   });
   it('gives registers to procedures and takes them back', async () => {
     await compare({ code: STRING_LOOP, gpr: { [RCX]: 50n, [RSI]: BigInt(DATA) } });
+  });
+  it('keeps CLI, STI, PUSHF and POPF inside', async () => {
+    const { outcome: o, inRegions } = await compare({ code: INTERRUPT_FLAG_LOOP, gpr: { [RCX]: 50n, 3: 0x1234n } });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 500, `${inRegions} instructions in regions`);
   });
   it('runs flat 32-bit code', async () => {
     const { outcome: o, inRegions } = await compare({
@@ -313,6 +320,45 @@ describe('region translator on random loops', () => {
       assert.ok(inRegions > 50, `seed ${seed}: ${inRegions} instructions in regions`);
     }
   });
+});
+
+describe('region translator on random memory loops', () => {
+  // One address with many displacements, moved and copied: accesses that share a check, at page borders, up to the fault
+  for (const bits of [64, 32] as const)
+    it(`agrees with the interpreter in ${bits}-bit code`, async () => {
+      for (let seed = 1; seed <= 16; seed++) {
+        const r = random(seed * 31337 + bits);
+        const rex = (): number[] => (bits === 64 && r(2) === 0 ? [0x48] : []);
+        const reg = (): number => ([0, 2, 3][r(3)] as number) << 3;
+        const memory = (): number[] => [0x80 | reg() | (r(4) === 0 ? 7 : 6), r(256), r(2), 0, 0]; // [rdi] or [rsi] + disp32
+        const body: number[] = [];
+        while (body.length < 100) {
+          const pick = r(12);
+          if (pick < 4) body.push(...rex(), 0x8b, ...memory());
+          else if (pick < 6) body.push(...rex(), 0x89, ...memory());
+          else if (pick < 7) body.push(...rex(), 0x01, ...memory());
+          else if (pick < 8) body.push(0x0f, 0xb6, ...memory());
+          else if (pick === 8)
+            body.push(0x50, 0x53, 0x58, 0x5a); // push rax; push rbx; pop rax; pop rdx
+          else if (pick === 9)
+            body.push(...(bits === 64 ? [0x48] : []), 0x83, r(2) === 0 ? 0xc6 : 0xee, r(16)); // add, sub rsi
+          else if (pick === 10)
+            body.push(...(bits === 64 ? [0x48] : []), 0x8d, 0x7e, r(64)); // lea rdi,[rsi + disp8]
+          else body.push(0x39, 0xc3, 0x0f, 0x42, ...memory()); // cmp ebx,eax; cmovb
+        }
+        const back = -(body.length + 12 - (bits === 64 ? 0 : 1));
+        const step = [...(bits === 64 ? [0x48] : []), 0x83, 0xc6, 0x18]; // add rsi,24
+        body.push(...step, 0xff, 0xc9, 0x0f, 0x85, back & 0xff, (back >> 8) & 0xff, 0xff, 0xff, 0xf4);
+        // 32-bit code runs without paging
+        const start = bits === 64 && seed % 2 === 0 ? ABSENT - 3000 : DATA + 0xc00;
+        const { inRegions } = await compare({
+          code: Buffer.from(body).toString('hex'),
+          bits,
+          gpr: { [RCX]: 60n, [RSI]: BigInt(start), [RDI]: BigInt(start) },
+        });
+        assert.ok(inRegions > 100, `seed ${seed}: ${inRegions} instructions in regions`);
+      }
+    });
 });
 
 /** Zeros, normal numbers, extremes, denormals, infinities and NaNs, as doubles and pairs of singles; mostly normal ones. */

@@ -18,7 +18,7 @@ import { type FunctionBuilder, type Label, ModuleBuilder } from '../emit/wasm.js
 import { WasmSem } from '../emit/wasm-sem.js';
 import { importProcedures } from '../generate-interpreter.js';
 import { at, FLAGS_KIND, RECORD } from '../state-layout.js';
-import { type Effects, effectsOf, STATUS_FLAGS } from './effects.js';
+import { type Effects, effectsOf, endsRegion, STATUS_FLAGS } from './effects.js';
 import { buildFlow, type Flow, isBackEdge, type RegionBlock } from './flow.js';
 import { RegionInstruction, type RegionMode } from './instruction.js';
 
@@ -140,7 +140,7 @@ export class RegionTranslator {
 
 /** Instructions that may change the mode and, outside 64-bit mode, operands in FS and GS end a region. */
 function translatable(i: RegionInstruction): boolean {
-  if (i.form.instruction.serializes === true) return false;
+  if (endsRegion(i.form.instruction)) return false;
   return i.facts.long || !(i.hasMem ? i.segment >= 4 : i.segmentOverride >= 4);
 }
 
