@@ -1,5 +1,6 @@
 // Builds, then runs every test file with node's own test runner.
-//   node scripts/test.mjs [--deep] [name-part ...]    only files whose path contains one of the parts
+//   node scripts/test.mjs [--deep] [--update] [name-part ...]    only files whose path contains one of the parts
+// --update: golden tests write their fixtures anew.
 // --deep (npm run test:deep): the random comparisons with evaluator and host processor, and the fuzzer, at length.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -16,7 +17,8 @@ const DEEP_FILES = [
   'float-instructions',
   'isa/native',
 ];
-const named = process.argv.slice(2).filter((a) => a !== '--deep');
+const update = process.argv.includes('--update');
+const named = process.argv.slice(2).filter((a) => a !== '--deep' && a !== '--update');
 const parts = deep && named.length === 0 ? DEEP_FILES : named;
 /** What the random tests read; a variable that is set already wins. */
 const DEEP = { PCANEL_DEEP: '1', PCANEL_FLOAT_CASES: '2000', PCANEL_NATIVE_ROUNDS: '600' };
@@ -33,6 +35,6 @@ if (chosen.length === 0) {
 }
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--enable-source-maps', ...chosen], {
   stdio: 'inherit',
-  ...(deep && { env: { ...DEEP, ...process.env } }),
+  env: { ...(deep && DEEP), ...process.env, ...(update && { PCANEL_UPDATE: '1' }) },
 });
 process.exit(run.status ?? 1);

@@ -173,7 +173,7 @@ export const OP = {
 } as const;
 export type OpName = keyof typeof OP;
 
-const MEMORY_OP = {
+export const MEMORY_OP = {
   'i32.load': [0x28, 2],
   'i64.load': [0x29, 3],
   'i32.load8_s': [0x2c, 0],

@@ -1,0 +1,129 @@
+// What typical instructions become in translated code: listings and instruction counts in tests/golden, so that a change of
+// code quality shows. `node scripts/test.mjs golden --update` writes them anew.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ALL_INSTRUCTIONS, Decoded, Decoder } from '../../isa/index.js';
+import { importProcedures } from '../generate-interpreter.js';
+import { effectsOf, STATUS_FLAGS } from '../jit/effects.js';
+import { modeOfKey, RegionInstruction } from '../jit/instruction.js';
+import { addConditionFunctions } from './conditions.js';
+import { listing } from './listing.js';
+import { type RegionControl, type RegisterUse, TranslationBinding } from './translation-binding.js';
+import { ModuleBuilder } from './wasm.js';
+import { WasmSem } from './wasm-sem.js';
+
+/** The repository: this file runs from <repository>/<dist>/src/processor/emit. */
+const golden = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..', 'tests', 'golden');
+const update = process.env.PCANEL_UPDATE === '1';
+/** Key of flat 64-bit mode at CPL 0. */
+const LONG = modeOfKey(14);
+
+const BLOCKS: Readonly<Record<string, readonly [code: string, what: string]>> = {
+  'mov-load': ['488b4310', 'mov rax,[rbx+16]'],
+  'mov-store': ['48894310', 'mov [rbx+16],rax'],
+  'four-fields': [
+    '488b03488b4b08488b531048894318',
+    'mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax',
+  ],
+  'add-memory': ['014304', 'add [rbx+4],eax'],
+  'cmp-jcc': ['39d87c10', 'cmp eax,ebx; jl'],
+  'dead-flags': ['4801d84829c8', 'add rax,rbx; sub rax,rcx'],
+  'push-pop': ['5053585b', 'push rax; push rbx; pop rax; pop rbx'],
+  call: ['e810000000', 'call'],
+  ret: ['c3', 'ret'],
+  'addsd-registers': ['f20f58c1f20f58c2', 'addsd xmm0,xmm1; addsd xmm0,xmm2'],
+  'mulsd-memory': ['f20f594308', 'mulsd xmm0,[rbx+8]'],
+  'ucomisd-ja': ['660f2ec17710', 'ucomisd xmm0,xmm1; ja'],
+  cvttsd2si: ['f20f2cc0', 'cvttsd2si eax,xmm0'],
+  mulps: ['0f59c1', 'mulps xmm0,xmm1'],
+  paddd: ['660ffec1660f70c04e', 'paddd xmm0,xmm1; pshufd xmm0,xmm0,4eh'],
+  fmul: ['d8c9', 'fmul st0,st1'],
+  'rep-movs': ['f348a5', 'rep movsq'],
+  'lock-xadd': ['f00fc103', 'lock xadd [rbx],eax'],
+  'irq-save': ['9c58fa', 'pushfq; pop rax; cli'],
+  popf: ['9d', 'popfq'],
+};
+
+/** Text and size of the code that translated instructions become, without the entry and the exits of a region. */
+function translated(code: string): string[] {
+  const bytes = Uint8Array.from(Buffer.from(code, 'hex'));
+  const decoder = new Decoder(ALL_INSTRUCTIONS);
+  const instructions: RegionInstruction[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const decoded = new Decoded();
+    assert.ok(decoder.decode(bytes, at, bytes.length - at, LONG, decoded) > 0, `cannot decode ${code} at ${at}`);
+    instructions.push(new RegionInstruction(at, decoded, LONG));
+    at += decoded.length;
+  }
+  const live = new Array<number>(instructions.length).fill(STATUS_FLAGS);
+  for (let n = instructions.length - 1, flags = STATUS_FLAGS; n >= 0; n--) {
+    const e = effectsOf(instructions[n] as RegionInstruction);
+    live[n] = flags;
+    flags = e.mayFault ? STATUS_FLAGS : (flags & ~e.flagsReplaced) | e.flagsRead;
+  }
+  const use: RegisterUse = { read: new Set(), written: new Set() };
+  const emit = (): string[] => {
+    const module = new ModuleBuilder();
+    const imports = importProcedures(module);
+    const conditions = addConditionFunctions(module);
+    const note = module.function(['i32', 'i32', 'i32', 'i32'], []);
+    const f = module.function(['i32'], ['i32']);
+    const local = (type: 'i32' | 'i64'): number => f.newLocal(type);
+    const locals = {
+      gpr: Array.from({ length: 16 }, () => local('i64')),
+      codePage: local('i64'),
+      tlb: local('i32'),
+      budget: local('i32'),
+      stale: local('i32'),
+      flagsKind: local('i32'),
+      flagsA: local('i64'),
+      flagsB: local('i64'),
+    };
+    const binding = new TranslationBinding(locals, use, note.index);
+    const s = new WasmSem(f, imports, binding, 0, conditions);
+    const exit = f.block();
+    const control = {
+      blockLength: instructions.length,
+      order: 0,
+      faultLabel: exit,
+      syncedFaultLabel: exit,
+      branchDirect: () => f.br(exit),
+      branchIndirect: () => f.br(exit),
+      checkStale: () => f.i32(0).set(locals.stale),
+    };
+    binding.startBlock();
+    const start = f.code.length;
+    instructions.forEach((instruction, n) => {
+      control.order = n;
+      binding.start(instruction, control as RegionControl, live[n] as number);
+      s.begin(binding, true);
+      instruction.form.instruction.execute(s, ...instruction.form.operands);
+    });
+    const names = new Map([...imports].map(([name, index]) => [index, name]));
+    names.set(note.index, 'note');
+    conditions.forEach((index, n) => {
+      names.set(index, `condition ${n}`);
+    });
+    return listing(f.code.finish().subarray(start), (index) => `$${names.get(index) ?? index}`);
+  };
+  emit();
+  return emit();
+}
+
+describe('golden listings of translated code', () => {
+  for (const [name, [code, what]] of Object.entries(BLOCKS))
+    it(what, () => {
+      const lines = translated(code);
+      const text = `;; ${what}: ${lines.length} instructions\n${lines.join('\n')}\n`;
+      const file = join(golden, `${name}.wat`);
+      if (update) {
+        mkdirSync(golden, { recursive: true });
+        writeFileSync(file, text);
+      }
+      assert.ok(existsSync(file), `no ${file}; write it with: node scripts/test.mjs golden --update`);
+      assert.equal(text, readFileSync(file, 'utf8'));
+    });
+});

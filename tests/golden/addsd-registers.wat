@@ -1,0 +1,269 @@
+;; addsd xmm0,xmm1; addsd xmm0,xmm2: 268 instructions
+local.get 24
+i32.eqz
+if
+  local.get 0
+  local.get 19
+  i32.const 2
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  call $sse_check
+  if
+    br 2
+  end
+end
+local.get 0
+i32.load offset=2424
+i32.const 61536
+i32.and
+i32.const 4128
+i32.eq
+local.set 25
+block
+  block
+    local.get 25
+    i32.eqz
+    br_if 0
+    local.get 26
+    local.set 27
+    local.get 27
+    f64x2.extract_lane 0
+    local.set 28
+    local.get 29
+    local.set 30
+    local.get 30
+    f64x2.extract_lane 0
+    local.set 31
+    local.get 31
+    i64.reinterpret_f64
+    i64.const 52
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 2047
+    i32.and
+    i32.const 1
+    i32.sub
+    i32.const 2046
+    i32.ge_u
+    if
+      local.get 31
+      i64.const 0
+      f64.reinterpret_i64
+      f64.ne
+      br_if 1
+    end
+    local.get 28
+    i64.reinterpret_f64
+    i64.const 52
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 2047
+    i32.and
+    i32.const 1
+    i32.sub
+    i32.const 2046
+    i32.ge_u
+    if
+      local.get 28
+      i64.const 0
+      f64.reinterpret_i64
+      f64.ne
+      br_if 1
+    end
+    local.get 31
+    local.get 28
+    f64.add
+    local.set 32
+    local.get 32
+    i64.reinterpret_f64
+    i64.const 52
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 2047
+    i32.and
+    i32.const 1
+    i32.sub
+    i32.const 2046
+    i32.ge_u
+    if
+      local.get 32
+      i64.const 0
+      f64.reinterpret_i64
+      f64.ne
+      br_if 1
+    end
+    local.get 29
+    local.set 33
+    local.get 33
+    local.get 32
+    f64x2.replace_lane 0
+    local.set 34
+    local.get 34
+    local.set 29
+    br 1
+  end
+  local.get 0
+  local.get 19
+  i32.const 2
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  local.get 0
+  local.get 29
+  v128.store offset=2128
+  local.get 0
+  i32.const 2128
+  i32.add
+  local.get 0
+  local.get 26
+  v128.store offset=2144
+  local.get 0
+  i32.const 2144
+  i32.add
+  call $sse_add_sd
+  if
+    br 2
+  end
+  local.get 0
+  v128.load offset=2128
+  local.set 29
+  local.get 0
+  local.get 29
+  v128.store offset=2128
+  local.get 0
+  i32.const 2128
+  i32.add
+  i32.const 0
+  call $sse_ordinary
+  local.get 25
+  i32.and
+  local.set 25
+  local.get 0
+  local.get 26
+  v128.store offset=2144
+  local.get 0
+  i32.const 2144
+  i32.add
+  i32.const 0
+  call $sse_ordinary
+  local.get 25
+  i32.and
+  local.set 25
+end
+block
+  block
+    local.get 25
+    i32.eqz
+    br_if 0
+    local.get 35
+    local.set 36
+    local.get 36
+    f64x2.extract_lane 0
+    local.set 37
+    local.get 29
+    local.set 38
+    local.get 38
+    f64x2.extract_lane 0
+    local.set 39
+    local.get 37
+    i64.reinterpret_f64
+    i64.const 52
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 2047
+    i32.and
+    i32.const 1
+    i32.sub
+    i32.const 2046
+    i32.ge_u
+    if
+      local.get 37
+      i64.const 0
+      f64.reinterpret_i64
+      f64.ne
+      br_if 1
+    end
+    local.get 39
+    local.get 37
+    f64.add
+    local.set 40
+    local.get 40
+    i64.reinterpret_f64
+    i64.const 52
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 2047
+    i32.and
+    i32.const 1
+    i32.sub
+    i32.const 2046
+    i32.ge_u
+    if
+      local.get 40
+      i64.const 0
+      f64.reinterpret_i64
+      f64.ne
+      br_if 1
+    end
+    local.get 29
+    local.set 41
+    local.get 41
+    local.get 40
+    f64x2.replace_lane 0
+    local.set 42
+    local.get 42
+    local.set 29
+    br 1
+  end
+  local.get 0
+  local.get 19
+  i32.const 2
+  i32.add
+  i32.const 524544
+  i32.const 4
+  call $note
+  local.get 0
+  local.get 29
+  v128.store offset=2128
+  local.get 0
+  i32.const 2128
+  i32.add
+  local.get 0
+  local.get 35
+  v128.store offset=2160
+  local.get 0
+  i32.const 2160
+  i32.add
+  call $sse_add_sd
+  if
+    br 2
+  end
+  local.get 0
+  v128.load offset=2128
+  local.set 29
+  local.get 0
+  local.get 29
+  v128.store offset=2128
+  local.get 0
+  i32.const 2128
+  i32.add
+  i32.const 0
+  call $sse_ordinary
+  local.get 25
+  i32.and
+  local.set 25
+  local.get 0
+  local.get 35
+  v128.store offset=2160
+  local.get 0
+  i32.const 2160
+  i32.add
+  i32.const 0
+  call $sse_ordinary
+  local.get 25
+  i32.and
+  local.set 25
+end

@@ -1,0 +1,59 @@
+;; call: 58 instructions
+local.get 17
+i64.const 5
+i64.add
+local.set 24
+local.get 5
+local.set 25
+local.get 25
+i64.const 8
+i64.sub
+local.set 26
+local.get 18
+local.get 26
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 27
+i64.load offset=8
+local.get 26
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 27
+  i32.load offset=24
+  local.get 26
+  i32.wrap_i64
+  i32.add
+  local.get 24
+  i64.store
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 327680
+  i32.const 5
+  call $note
+  local.get 0
+  local.get 24
+  i64.store offset=2528
+  local.get 26
+  i32.const 8
+  call $mem_write_slow
+  i32.eqz
+  if
+    br 2
+  end
+  i32.const 0
+  local.set 20
+end
+local.get 26
+local.set 5
+br 0

@@ -1,0 +1,78 @@
+;; cvttsd2si eax,xmm0: 77 instructions
+local.get 24
+i32.eqz
+if
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  call $sse_check
+  if
+    br 2
+  end
+end
+local.get 0
+i32.load offset=2424
+i32.const 61536
+i32.and
+i32.const 4128
+i32.eq
+local.set 26
+block
+  block
+    local.get 26
+    i32.eqz
+    br_if 0
+    local.get 27
+    local.set 28
+    local.get 28
+    f64x2.extract_lane 0
+    local.set 29
+    local.get 29
+    local.set 30
+    local.get 30
+    f64.abs
+    i64.const 4746794007248502784
+    f64.reinterpret_i64
+    f64.lt
+    i32.eqz
+    br_if 0
+    local.get 30
+    i32.trunc_f64_s
+    local.set 25
+    br 1
+  end
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  local.get 0
+  local.get 27
+  v128.store offset=2128
+  local.get 0
+  i32.const 2128
+  i32.add
+  call $sse_cvttsd2si
+  if
+    br 2
+  end
+  local.get 0
+  v128.load offset=2128
+  local.set 27
+  local.get 0
+  i32.load offset=2432
+  local.set 31
+  local.get 31
+  local.set 25
+end
+local.get 25
+i64.extend_i32_u
+local.set 32
+local.get 32
+local.set 1

@@ -1,0 +1,155 @@
+;; pushfq; pop rax; cli: 154 instructions
+local.get 0
+local.get 19
+i32.const 3
+i32.add
+i32.const 65536
+i32.const 1
+call $note
+i32.const 64
+call $pushf_check
+if
+  br 1
+end
+local.get 0
+local.get 21
+i32.store offset=184
+local.get 0
+local.get 22
+i64.store offset=168
+local.get 0
+local.get 23
+i64.store offset=176
+call $pushf_value
+local.set 24
+local.get 5
+local.set 25
+local.get 25
+i64.const 8
+i64.sub
+local.set 26
+local.get 18
+local.get 26
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 27
+i64.load offset=8
+local.get 26
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 27
+  i32.load offset=24
+  local.get 26
+  i32.wrap_i64
+  i32.add
+  local.get 24
+  i64.store
+else
+  local.get 0
+  local.get 19
+  i32.const 3
+  i32.add
+  i32.const 65536
+  i32.const 1
+  call $note
+  local.get 0
+  local.get 24
+  i64.store offset=2528
+  local.get 26
+  i32.const 8
+  call $mem_write_slow
+  i32.eqz
+  if
+    br 2
+  end
+  i32.const 0
+  local.set 20
+end
+local.get 26
+local.set 5
+local.get 5
+local.set 28
+local.get 18
+local.get 28
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 30
+i64.load
+local.get 28
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 30
+  i32.load offset=24
+  local.get 28
+  i32.wrap_i64
+  i32.add
+  local.set 29
+else
+  local.get 0
+  local.get 19
+  i32.const 3
+  i32.add
+  i32.const 131328
+  i32.const 1
+  call $note
+  local.get 28
+  i32.const 8
+  call $mem_read_slow
+  local.tee 29
+  i32.eqz
+  if
+    br 2
+  end
+end
+local.get 29
+i64.load
+local.set 31
+local.get 5
+local.set 32
+local.get 32
+i64.const 8
+i64.add
+local.set 33
+local.get 33
+local.set 5
+local.get 31
+local.set 1
+local.get 0
+i32.load offset=536
+i32.eqz
+if
+  local.get 0
+  local.get 0
+  i64.load offset=160
+  i64.const -513
+  i64.and
+  i64.store offset=160
+else
+  local.get 0
+  local.get 19
+  i32.const 3
+  i32.add
+  i32.const 197120
+  i32.const 1
+  call $note
+  call $cli
+  if
+    br 2
+  end
+end

@@ -1,0 +1,89 @@
+;; lock xadd [rbx],eax: 88 instructions
+local.get 1
+i32.wrap_i64
+local.set 24
+local.get 4
+local.set 25
+local.get 18
+local.get 25
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 27
+i64.load offset=8
+local.get 25
+i64.const 3
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 27
+  i32.load offset=24
+  local.get 25
+  i32.wrap_i64
+  i32.add
+  local.set 26
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  local.get 25
+  i32.const 4
+  call $mem_rmw_slow
+  local.tee 26
+  i32.eqz
+  if
+    br 2
+  end
+end
+local.get 26
+i32.load
+local.set 28
+local.get 28
+local.get 24
+i32.add
+local.set 29
+local.get 26
+local.get 29
+i32.store
+local.get 26
+local.get 0
+i32.const 2528
+i32.add
+i32.eq
+if
+  local.get 25
+  i32.const 4
+  call $mem_write_slow
+  i32.eqz
+  if
+    br 2
+  end
+  i32.const 0
+  local.set 20
+end
+local.get 28
+i64.extend_i32_u
+local.set 30
+local.get 30
+local.set 1
+i32.const 6
+local.set 21
+local.get 28
+i64.extend_i32_u
+local.set 31
+local.get 31
+local.set 22
+local.get 24
+i64.extend_i32_u
+local.set 32
+local.get 32
+local.set 23

@@ -1,0 +1,52 @@
+;; mov [rbx+16],rax: 51 instructions
+local.get 1
+local.set 24
+local.get 4
+i64.const 16
+i64.add
+local.set 25
+local.get 18
+local.get 25
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 26
+i64.load offset=8
+local.get 25
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 26
+  i32.load offset=24
+  local.get 25
+  i32.wrap_i64
+  i32.add
+  local.get 24
+  i64.store
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 262144
+  i32.const 4
+  call $note
+  local.get 0
+  local.get 24
+  i64.store offset=2528
+  local.get 25
+  i32.const 8
+  call $mem_write_slow
+  i32.eqz
+  if
+    br 2
+  end
+  i32.const 0
+  local.set 20
+end

@@ -1,0 +1,144 @@
+;; popfq: 143 instructions
+local.get 5
+local.set 24
+local.get 18
+local.get 24
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 26
+i64.load
+local.get 24
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 26
+  i32.load offset=24
+  local.get 24
+  i32.wrap_i64
+  i32.add
+  local.set 25
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 65536
+  i32.const 1
+  call $note
+  local.get 24
+  i32.const 8
+  call $mem_read_slow
+  local.tee 25
+  i32.eqz
+  if
+    br 2
+  end
+end
+local.get 25
+i64.load
+local.set 27
+local.get 27
+local.get 0
+i64.load offset=160
+i64.xor
+i64.const 2389248
+i64.and
+i64.eqz
+local.get 0
+i64.load offset=160
+i64.const 256
+i64.and
+i64.eqz
+i32.and
+local.get 0
+i32.load offset=796
+i32.const 4194308
+i32.and
+local.get 0
+i32.load offset=536
+i32.or
+i32.eqz
+i32.and
+if
+  local.get 0
+  local.get 0
+  i64.load offset=160
+  i64.const -513
+  i64.and
+  local.get 27
+  i64.const 512
+  i64.and
+  i64.or
+  i64.store offset=160
+  local.get 27
+  i64.const 2261
+  i64.and
+  local.set 28
+  i32.const 0
+  local.set 21
+  local.get 28
+  local.set 22
+  local.get 5
+  local.set 29
+  local.get 29
+  i64.const 8
+  i64.add
+  local.set 30
+  local.get 30
+  local.set 5
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 65536
+  i32.const 1
+  call $note
+  local.get 0
+  local.get 5
+  i64.store offset=32
+  local.get 0
+  local.get 21
+  i32.store offset=184
+  local.get 0
+  local.get 22
+  i64.store offset=168
+  local.get 0
+  local.get 23
+  i64.store offset=176
+  local.get 27
+  i32.const 64
+  call $popf
+  if
+    br 2
+  end
+  local.get 0
+  i64.load offset=32
+  local.set 5
+  local.get 0
+  i32.load offset=184
+  local.set 21
+  local.get 0
+  i64.load offset=168
+  local.set 22
+  local.get 0
+  i64.load offset=176
+  local.set 23
+  local.get 0
+  i32.load offset=200
+  i32.const 1
+  i32.sub
+  local.set 19
+  local.get 0
+  i32.load offset=192
+  local.set 18
+  i32.const 0
+  local.set 20
+end

@@ -1,0 +1,44 @@
+;; rep movsq: 43 instructions
+local.get 0
+local.get 19
+i32.const 1
+i32.add
+i32.const 196608
+i32.const 3
+call $note
+local.get 0
+local.get 21
+i32.store offset=184
+local.get 0
+local.get 22
+i64.store offset=168
+local.get 0
+local.get 23
+i64.store offset=176
+i32.const 8
+i32.const 64
+i32.const 1
+i32.const 3
+call $string_movs
+if
+  br 1
+end
+local.get 0
+i32.load offset=184
+local.set 21
+local.get 0
+i64.load offset=168
+local.set 22
+local.get 0
+i64.load offset=176
+local.set 23
+local.get 0
+i32.load offset=200
+i32.const 1
+i32.sub
+local.set 19
+local.get 0
+i32.load offset=192
+local.set 18
+i32.const 0
+local.set 20

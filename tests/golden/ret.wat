@@ -1,0 +1,78 @@
+;; ret: 77 instructions
+local.get 5
+local.set 24
+local.get 18
+local.get 24
+i32.wrap_i64
+i32.const 7
+i32.shr_u
+i32.const 32736
+i32.and
+i32.add
+local.tee 26
+i64.load
+local.get 24
+i64.const 7
+i64.add
+i64.const -4096
+i64.and
+i64.eq
+if
+  local.get 26
+  i32.load offset=24
+  local.get 24
+  i32.wrap_i64
+  i32.add
+  local.set 25
+else
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 65536
+  i32.const 1
+  call $note
+  local.get 24
+  i32.const 8
+  call $mem_read_slow
+  local.tee 25
+  i32.eqz
+  if
+    br 2
+  end
+end
+local.get 25
+i64.load
+local.set 27
+local.get 27
+i64.const 16
+i64.shl
+i64.const 16
+i64.shr_s
+local.get 27
+i64.ne
+local.set 28
+local.get 28
+if
+  local.get 0
+  local.get 19
+  i32.const 1
+  i32.add
+  i32.const 65536
+  i32.const 1
+  call $note
+  i32.const 13
+  i32.const 0
+  call $raise_exception
+  drop
+  br 1
+end
+local.get 5
+local.set 29
+local.get 29
+i64.const 8
+i64.add
+local.set 30
+local.get 30
+local.set 5
+br 0
