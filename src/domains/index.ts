@@ -6,6 +6,8 @@ export * from './keyboard.js';
 export * from './pcanel.js';
 export * from './pcpu.js';
 export * from './policy.js';
+export * from './profile/folded.js';
+export * from './profile/symbols.js';
 export * from './protocol.js';
 export * from './scheduler.js';
 export * from './script.js';

@@ -1,7 +1,7 @@
 // The manager: many domains on several physical CPUs. Lives on the main thread and never blocks.
 
 import { ConfigError, HostError } from '../base/index.js';
-import type { ExitBatch, ExitTraceOptions } from '../machine/index.js';
+import type { ExitBatch, ExitTraceOptions, ProfileBatch, ProfileOptions } from '../machine/index.js';
 import { checkDomainConfig, type DomainConfig } from './config.js';
 import { ConsoleRing } from './console-ring.js';
 import type { AccessBatch } from './policy.js';
@@ -63,6 +63,13 @@ interface Cpu {
   crashed: Error | null;
   /** Who looks at its timeline. */
   timelineReaders: number;
+}
+
+/** A running profile of a domain. */
+export interface ProfileReader {
+  /** Everything found since the start; kernel addresses get names from the guest's own table, which may take a second. */
+  read(): Promise<ProfileBatch>;
+  close(): Promise<void>;
 }
 
 /** A domain as its user sees it. */
@@ -192,6 +199,17 @@ export class Domain {
         return batch;
       },
       close: () => configure(null),
+    };
+  }
+  /** Samples where the guest is until closed; a domain has one profile, the next call starts it anew. */
+  async profile(options: ProfileOptions = {}): Promise<ProfileReader> {
+    const { id } = this;
+    await this.#send({ kind: 'profile', id, options });
+    return {
+      read: async () => (await this.#send({ kind: 'samples', id })) as ProfileBatch,
+      close: async () => {
+        await this.#send({ kind: 'profile', id, options: null });
+      },
     };
   }
   /** Accesses that the policy's rules matched, from number `since` on. */

@@ -443,6 +443,14 @@ export class PcpuRuntime {
         if (trace === null) throw new ConfigError('TRACE_OFF', 'no such exit trace, expected one that was started');
         return trace.read(request.since, max);
       }
+      case 'profile':
+        this.#find(request.id).machine.profile(request.options);
+        return null;
+      case 'samples': {
+        const batch = this.#find(request.id).machine.readProfile();
+        if (batch === null) throw new ConfigError('PROFILE_OFF', 'no profile, expected one that was started');
+        return batch;
+      }
       case 'accesses':
         return this.#find(request.id).accesses.read(request.since);
       case 'timeline':

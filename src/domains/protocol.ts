@@ -9,7 +9,14 @@ import {
   SnapshotError,
   VmError,
 } from '../base/index.js';
-import type { ExitBatch, ExitTraceOptions, MachineOutcome, MachineStats } from '../machine/index.js';
+import type {
+  ExitBatch,
+  ExitTraceOptions,
+  MachineOutcome,
+  MachineStats,
+  ProfileBatch,
+  ProfileOptions,
+} from '../machine/index.js';
 import type { DomainConfig } from './config.js';
 import type { AccessBatch } from './policy.js';
 import type { SchedulingStats } from './scheduler.js';
@@ -69,6 +76,9 @@ export type PcpuRequest =
   /** Starts, changes or (null) ends the record of single exits that `key` reads. */
   | { readonly kind: 'trace'; readonly id: number; readonly key: number; readonly options: ExitTraceOptions | null }
   | { readonly kind: 'exits'; readonly id: number; readonly key: number; readonly since: number; readonly max: number }
+  /** Starts a profile anew or (null) ends it. */
+  | { readonly kind: 'profile'; readonly id: number; readonly options: ProfileOptions | null }
+  | { readonly kind: 'samples'; readonly id: number }
   | { readonly kind: 'accesses'; readonly id: number; readonly since: number }
   /** Records who runs when. */
   | { readonly kind: 'timeline'; readonly on: boolean }
@@ -121,6 +131,7 @@ export type PcpuReply =
   | MemoryBytes
   | ExitBatch
   | AccessBatch
+  | ProfileBatch
   | TimelineBatch
   | null;
 export type PcpuEvent =

@@ -22,4 +22,13 @@ export * from './loaders/index.js';
 export * from './machine.js';
 export * from './media.js';
 export * from './processors.js';
+export * from './profile/kallsyms.js';
+export {
+  DEFAULT_EVERY_TICKS,
+  MIN_EVERY_TICKS,
+  type ProfileBatch,
+  type ProfileOptions,
+  type ProfileSample,
+} from './profile/profiler.js';
+export { callStack, type StackMode } from './profile/stack.js';
 export * from './screenshot.js';

@@ -43,6 +43,7 @@ import { BoardMemory, checkFirmware, extraBytesFor, placeConfiguration, placeFir
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js';
 import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
+import { type ProfileBatch, type ProfileOptions, Profiler } from './profile/profiler.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
 export const DEFAULT_TSC_HZ = 1_000_000_000;
@@ -192,6 +193,7 @@ export class Machine {
   #returnAsked = false;
   /** Traces of exits by the key of whoever looks. */
   readonly #traces = new Map<number, ExitTrace>();
+  #profiler: Profiler | null = null;
   #resets = 0;
   #interrupts = 0;
   #steps = 0;
@@ -459,6 +461,15 @@ export class Machine {
     return this.#traces.get(key) ?? null;
   }
 
+  /** Samples from now on where the guest is, anew with every call; null ends it. */
+  profile(options: ProfileOptions | null): void {
+    this.#profiler = options === null ? null : new Profiler(this.vm.memory, options);
+  }
+  /** What `profile` has found so far; null where it is off. */
+  readProfile(): ProfileBatch | null {
+    return this.#profiler?.read() ?? null;
+  }
+
   /** Back to power-on, with memory cleared and the guest loaded anew. */
   reset(): void {
     this.#resets++;
@@ -606,12 +617,14 @@ export class Machine {
       this.#runEndNs = Math.min(endNs, deadline);
       this.#runs++;
       const before = vcpu.counters.instructions;
-      const budget = Math.max(1, Math.min(this.#nsToTicks(this.#runEndNs - now), processors.sliceLeft));
+      const ticks = Math.min(this.#nsToTicks(this.#runEndNs - now), processors.sliceLeft);
+      const budget = Math.max(1, Math.min(ticks, this.#profiler?.left ?? ticks));
       this.#returnAsked = false;
       processors.sync();
       const result = monitor.run(budget);
       this.#runEndNs = 0;
       processors.used(result.ticksUsed);
+      this.#profiler?.ran(vcpu, result.ticksUsed);
       if (result.next === 'stop') this.#handleStop(monitor);
       // (No device of this board raises NMIs by itself.)
       else if (result.next === 'halt' && processors.deaf) {

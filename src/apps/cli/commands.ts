@@ -3,14 +3,15 @@
 import { basename } from 'node:path';
 import { ConfigError } from '../../base/index.js';
 import type { PcpuStat } from '../../domains/index.js';
-import { MAX_PROCESSORS } from '../../machine/index.js';
+import { MAX_PROCESSORS, type StackMode } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
 import { askConsole, askScreenshot, askStat } from './control-socket.js';
 import { type DomainEntry, domainSchema, hasMedia, parseDomainFile } from './domain-file.js';
 import { writeOutput } from './output.js';
+import { readSymbols, samplingOf } from './profile.js';
 import { ExitCode, statLine, statReport } from './report.js';
 import { readDomainFile, resolveDomain } from './resolve.js';
-import { runSession } from './session.js';
+import { runSession, type SessionProfile } from './session.js';
 import { jitReport } from './stat-jit.js';
 import { rawTerminal } from './terminal.js';
 import { hint, parseNumber } from './values.js';
@@ -95,6 +96,10 @@ export interface RunOneFlags extends RunFlags {
   readonly boot?: string;
   readonly display?: DomainEntry['display'];
   readonly screenshot?: string;
+  readonly profile?: string;
+  readonly profileEvery?: string;
+  readonly profileStack?: StackMode;
+  readonly symbols?: string[];
   readonly debugPort?: boolean;
   readonly cmdline?: string;
   readonly memory?: string;
@@ -114,6 +119,18 @@ export interface RunOneFlags extends RunFlags {
 function moduleOf(text: string): { file: string; cmdline?: string } {
   const space = text.indexOf(' ');
   return space < 0 ? { file: text } : { file: text.slice(0, space), cmdline: text };
+}
+
+async function profileOf(f: RunOneFlags): Promise<{ profile?: SessionProfile }> {
+  if (f.profile === undefined) {
+    if (f.profileEvery === undefined && f.profileStack === undefined && f.symbols === undefined) return {};
+    throw new ConfigError('RUN_OPTION', '--profile-every, --profile-stack and --symbols need --profile FILE');
+  }
+  const sampling = samplingOf({
+    ...(f.profileEvery !== undefined && { every: f.profileEvery }),
+    ...(f.profileStack !== undefined && { stack: f.profileStack }),
+  });
+  return { profile: { output: f.profile, sampling, symbols: await readSymbols(f.symbols ?? []) } };
 }
 
 /** `pcanel run` */
@@ -191,6 +208,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     guestStatus: true,
     ...(flags.exitDevice === 'isa-debug-exit' && { faultCode: ExitCode.GUEST_FAULT }),
     ...(flags.screenshot !== undefined && { screenshot: flags.screenshot }),
+    ...(await profileOf(flags)),
     verbose: flags.verbose ?? false,
   });
 }

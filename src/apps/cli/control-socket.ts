@@ -5,8 +5,10 @@ import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, HostError, VmError } from '../../base/index.js';
-import type { PcpuStat } from '../../domains/index.js';
+import type { Domain, PcpuStat, ProfileReader } from '../../domains/index.js';
+import type { ProfileBatch, ProfileOptions } from '../../machine/index.js';
 import type { Fleet, FleetDomain } from '../rest/fleet.js';
 import type { Action, DomainView, LogLine } from '../rest/schemas.js';
 import { hint } from './values.js';
@@ -17,7 +19,9 @@ export type ControlRequest =
   | { readonly op: 'console' | 'screenshot' | 'log' | 'remove'; readonly name: string }
   /** The console's past, and with `follow` what comes. */
   | { readonly op: 'output'; readonly name: string; readonly follow: boolean }
-  | { readonly op: 'act'; readonly name: string; readonly action: Action };
+  | { readonly op: 'act'; readonly name: string; readonly action: Action }
+  /** Samples until a line comes; answers with a second line. */
+  | { readonly op: 'profile'; readonly name: string; readonly options: ProfileOptions };
 type ControlReply =
   | {
       readonly ok: true;
@@ -75,11 +79,19 @@ export async function serveControl(
 ): Promise<ControlServer> {
   const path = join(folder, `${process.pid}${SUFFIX}`);
   const sockets = new Set<Socket>();
+  const working = new Set<Promise<void>>();
+  let startClosing = (): void => {};
+  const closing = new Promise<void>((resolve) => {
+    startClosing = resolve;
+  });
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {}); // the other side has gone
-    firstLine(socket, (line, rest) => void answer(fleet, dashboard, socket, line, rest));
+    firstLine(socket, (line, rest) => {
+      const work = answer(fleet, dashboard, closing, socket, line, rest).finally(() => working.delete(work));
+      working.add(work);
+    });
   });
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -96,6 +108,9 @@ export async function serveControl(
   return {
     path,
     close: async () => {
+      // Profiles come to their end and are handed out.
+      startClosing();
+      await Promise.race([Promise.all(working), sleep(ANSWER_TIMEOUT_MS, null, { ref: false })]);
       for (const s of sockets) s.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
       await unlink(path).catch(() => {}); // closing has removed it already
@@ -106,6 +121,7 @@ export async function serveControl(
 async function answer(
   fleet: Fleet,
   dashboard: () => string | null,
+  closing: Promise<void>,
   socket: Socket,
   line: string,
   rest: Buffer,
@@ -159,6 +175,13 @@ async function answer(
         socket.on('data', (bytes) => type(d, bytes));
         view(d, socket);
         return;
+      case 'profile': {
+        const domain = d.live('it does not run');
+        const reader = await domain.profile(request.options);
+        reply({ ok: true, names });
+        await profile(domain, reader, socket, closing);
+        return;
+      }
       default:
         throw new ConfigError('CONTROL_OP', `no operation '${(request as { op: string }).op}'`);
     }
@@ -172,6 +195,21 @@ async function answer(
 /** Input for a guest that does not read it is dropped, as a serial line without flow control does. */
 function type(d: FleetDomain, bytes: Uint8Array): void {
   d.domain?.write(bytes);
+}
+
+/** Samples until the other side sends a line or goes away, or the domain or the run ends; answers with what was found. */
+async function profile(domain: Domain, reader: ProfileReader, socket: Socket, closing: Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (domain.state === 'stopped') resolve();
+    const off = domain.onState((state) => state === 'stopped' && resolve());
+    void closing.then(resolve);
+    socket.once('data', () => resolve());
+    socket.once('close', () => resolve());
+    socket.once('close', off);
+  });
+  const batch = await reader.read();
+  await reader.close();
+  if (!socket.destroyed) await new Promise<void>((resolve) => socket.end(`${JSON.stringify(batch)}\n`, resolve));
 }
 
 /** A second viewer of a console; one that does not read is cut off rather than holding the guest back. */
@@ -327,4 +365,28 @@ export async function askAct(name: string, action: Action, folder = runFolder())
 export async function askRemove(name: string, folder = runFolder()): Promise<void> {
   const { socket } = await askDomain({ op: 'remove', name }, folder);
   socket.end();
+}
+
+/** Samples a running domain until `untilEnd` resolves or it stops. */
+export async function askProfile(
+  name: string,
+  options: ProfileOptions,
+  /** Called when the profile has begun; resolves when it is to end. */
+  untilEnd: () => Promise<void>,
+  folder = runFolder(),
+): Promise<ProfileBatch> {
+  const { socket, first } = await askDomain({ op: 'profile', name, options }, folder);
+  const answer = new Promise<string>((resolve, reject) => {
+    let seen = first.toString();
+    socket.on('data', (data) => {
+      seen += data.toString();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(seen));
+  });
+  await Promise.race([untilEnd(), answer]);
+  if (!socket.destroyed) socket.write('\n');
+  const text = await answer;
+  if (!text.endsWith('\n')) throw new HostError('PROFILE_LOST', `the host of '${name}' has gone before its profile`);
+  return JSON.parse(text) as ProfileBatch;
 }

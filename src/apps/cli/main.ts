@@ -9,6 +9,7 @@ import { complete, completionScript, SHELLS } from './completion.js';
 import { doctor } from './doctor.js';
 import * as domains from './domain-commands.js';
 import { addHelp } from './help.js';
+import { type ProfileFlags, profile } from './profile.js';
 import { ExitCode } from './report.js';
 import { type ServeFlags, serveCommand } from './serve-command.js';
 
@@ -21,6 +22,14 @@ function version(): string {
 const collect = (value: string, all: string[] | undefined): string[] => [...(all ?? []), value];
 const engine = (): Option =>
   new Option('--engine <name>', 'engine that runs the guests').choices(['auto', 'software', 'kvm']);
+
+const SYMBOLS_HELP = 'names of functions: ELF, System.map or kallsyms, FILE or FILE@0xBASE; may be repeated';
+const stackOption = (flag: string): Option =>
+  new Option(flag, 'callers by frame pointers, by what looks like a return address, or none (frame)').choices([
+    'frame',
+    'scan',
+    'none',
+  ]);
 
 function runOptions(command: Command): Command {
   return command
@@ -64,6 +73,10 @@ function program(finish: (code: Promise<number>) => void): Command {
     .option('--boot <list>', 'order in which firmware looks for a system (cdrom,disk,floppy)')
     .addOption(new Option('--display <kind>', 'display adapter (vga where firmware boots)').choices(['vga', 'none']))
     .option('--screenshot <file>', 'write the screen as PNG when the run ends')
+    .option('--profile <file>', 'write where the guest has spent its time as folded stacks (flame graph)')
+    .option('--profile-every <ticks>', 'TSC ticks between two samples; in virtual time instructions (1000000)')
+    .addOption(stackOption('--profile-stack <kind>'))
+    .option('--symbols <file>', SYMBOLS_HELP, collect)
     .option('--debug-port', 'print what firmware writes to port 0x402 on standard error')
     .option('--initrd <file>', "initial RAM disk, 'busybox' for the default one; the first module of a multiboot image")
     .option('--cmdline <text>', "the kernel's command line")
@@ -110,6 +123,15 @@ function program(finish: (code: Promise<number>) => void): Command {
     .description('statistics of running domains')
     .option('--jit', 'what the translator has done: regions, hit rates, host time')
     .action((name: string | undefined, flags: { jit?: boolean }) => finish(commands.stat(name, json(), flags.jit)));
+  p.command('profile <name>')
+    .description('where a running domain spends its time: folded stacks (flame graph) on standard output')
+    .option('--seconds <n>', 'host seconds to look on (10); Ctrl-C ends it sooner')
+    .option('--every <ticks>', 'TSC ticks between two samples; in virtual time instructions (1000000)')
+    .addOption(stackOption('--stack <kind>'))
+    .option('--symbols <file>', SYMBOLS_HELP, collect)
+    .option('--output <file>', "file for the folded stacks, '-' for standard output")
+    .option('--top <n>', 'functions listed on standard error (20)')
+    .action((name: string, flags: ProfileFlags) => finish(profile(name, flags, json())));
   p.command('screenshot <name> <file>')
     .description('write the screen of a running domain as PNG')
     .action((name: string, file: string) => finish(commands.screenshot(name, file, json())));

@@ -2,7 +2,8 @@
 
 import { setTimeout } from 'node:timers/promises';
 import { VmError } from '../../base/index.js';
-import type { Domain, DomainConfig, DomainOutcome, Pcanel } from '../../domains/index.js';
+import type { Domain, DomainConfig, DomainOutcome, Pcanel, ProfileReader, SymbolTable } from '../../domains/index.js';
+import type { ProfileOptions } from '../../machine/index.js';
 import { Fleet } from '../rest/fleet.js';
 import type { RunningServer } from '../rest/server.js';
 import { type ControlServer, serveControl } from './control-socket.js';
@@ -10,6 +11,7 @@ import type { DomainEntry } from './domain-file.js';
 import { engines } from './engines.js';
 import { openPcanel } from './host.js';
 import { HeldOutput, jsonOutput, prefixedOutput, writeOutput } from './output.js';
+import { profileSummary, writeProfile } from './profile.js';
 import { describeOutcome, ExitCode, outcomeCode, outcomeOk, statReport } from './report.js';
 import { resolveDomain } from './resolve.js';
 import { jitReport } from './stat-jit.js';
@@ -43,6 +45,14 @@ export interface SessionOptions {
   readonly verbose: boolean;
   /** File for the screen of the first domain, written when the run ends. */
   readonly screenshot?: string;
+  /** Profile of the first domain from its start to its end. */
+  readonly profile?: SessionProfile;
+}
+export interface SessionProfile {
+  /** File for folded stacks. */
+  readonly output: string;
+  readonly sampling: ProfileOptions;
+  readonly symbols: readonly SymbolTable[];
 }
 
 const say = (line: string): void => void process.stderr.write(`pcanel: ${line}\n`);
@@ -72,8 +82,10 @@ export async function runSession(o: SessionOptions): Promise<number> {
     }
     const end = new EndOfRun(o, domains);
     undo.push(...connectConsoles(o, pcanel, domains, end), end.signals(), end.timer());
+    const profiled = o.profile === undefined ? undefined : await domains[0]?.profile(o.profile.sampling);
     await pcanel.start();
     const code = await end.code;
+    if (o.profile !== undefined && profiled !== undefined) await saveProfile(o.profile, domains[0], profiled);
     if (o.stats) await printStats(pcanel, o.json ?? false);
     if (o.screenshot !== undefined) await saveScreen(o.screenshot, domains[0]);
     return code;
@@ -238,6 +250,19 @@ async function saveScreen(file: string, domain: Domain | undefined): Promise<voi
   const png = await Promise.race([domain.screenshot(), late]);
   if (png === null) say('SCREENSHOT_TIMEOUT: the physical CPU does not answer');
   else await writeOutput(file, png);
+}
+
+const PROFILE_TOP = 20;
+async function saveProfile(p: SessionProfile, domain: Domain | undefined, reader: ProfileReader): Promise<void> {
+  if (domain === undefined) return;
+  const late = setTimeout(STAT_TIMEOUT_MS * 5, null, { ref: false });
+  const batch = await Promise.race([reader.read(), late]);
+  if (batch === null) {
+    say('PROFILE_TIMEOUT: the physical CPU does not answer');
+    return;
+  }
+  await writeProfile(batch, domain.name, p.symbols, p.output);
+  process.stderr.write(`${profileSummary(batch, domain.name, p.symbols, PROFILE_TOP)}\n`);
 }
 
 async function printStats(pcanel: Pcanel, json: boolean): Promise<void> {
