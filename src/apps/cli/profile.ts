@@ -42,7 +42,9 @@ export async function readSymbols(texts: readonly string[]): Promise<SymbolTable
   for (const text of texts) {
     const m = /^(.*)@(0x[0-9a-fA-F]+)$/.exec(text);
     const path = m?.[1] ?? text;
-    const { data } = await readInput(path, 'a symbol file (ELF, System.map or kallsyms)', process.cwd());
+    const { data } = await readInput(path, 'a symbol file (ELF, System.map or kallsyms)', {
+      folder: process.cwd(),
+    });
     tables.push(parseSymbols(data, path, m === null ? 0n : BigInt(m[2] as string)));
   }
   return tables;
