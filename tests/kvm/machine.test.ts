@@ -146,6 +146,39 @@ test("the kernel's interrupt controllers are refused where they cannot work", { 
   await assert.rejects(createMachine(config, host), { code: 'MACHINE_IRQCHIP' });
 });
 
+/** CPUID of 40000000H and 0 to memory at 9000H. */
+const CPUID = [
+  'b800000040   mov eax, 0x40000000',
+  '0fa2         cpuid',
+  '891d00900000 mov [0x9000], ebx',
+  '890d04900000 mov [0x9004], ecx',
+  'b800000000   mov eax, 0',
+  '0fa2         cpuid',
+  '891d08900000 mov [0x9008], ebx',
+  '31c0         xor eax, eax',
+  'e6f4         out 0xf4, al',
+  'f4           hlt',
+];
+
+test("the guest's CPUID is the monitor's policy; an access policy may fake leaves", { skip }, async () => {
+  const config = flat('cpuid', CPUID);
+  const host = { engine: kvmEngine(), nowNs, wallClockMs: 0, console: { write: () => undefined } };
+  const policy = {
+    rules: [{ kind: 'cpuid', range: [0, 1], verdict: { fakeCpuid: { ebx: 0x1234 } } }],
+  } as const;
+  for (const [given, vendor] of [
+    [{}, 0x756e_6547], // 'Genu'
+    [{ policy }, 0x1234],
+  ] as const) {
+    const machine = await createMachine(config, { ...host, ...given });
+    runToEnd(machine);
+    assert.deepEqual(machine.outcome, { kind: 'exit', status: 1 });
+    assert.equal(Buffer.from(machine.vm.memory.readBytes(0x9000, 8)).toString('latin1'), 'PcanelPc');
+    assert.equal(machine.vm.memory.readU32(0x9008), vendor);
+    machine.close();
+  }
+});
+
 /** 8259 with vectors from 20H, all lines open; tells port 81H; HLT for ever. */
 const EVENTS = [
   'fa',
