@@ -51,3 +51,12 @@ export const socketUrl = (path: string): string => {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
 };
+
+/** Closes a socket that nobody listens to any more; one that is still connecting when it is open, so that no browser complains. */
+export function hangUp(socket: WebSocket | null): void {
+  if (socket === null) return;
+  socket.onmessage = null;
+  socket.onclose = null;
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
+}

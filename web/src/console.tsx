@@ -3,7 +3,7 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { type ITheme, Terminal } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { socketUrl } from './api.js';
+import { hangUp, socketUrl } from './api.js';
 import { domains } from './store.js';
 
 const THEME: ITheme = {
@@ -63,7 +63,7 @@ export function ConsoleView({
       };
       s.onclose = ({ code }) => {
         setConnected(false);
-        if (socket === s && code !== GONE) timer = setTimeout(open, RETRY_MS);
+        if (code !== GONE) timer = setTimeout(open, RETRY_MS);
       };
     };
     open();
@@ -72,9 +72,8 @@ export function ConsoleView({
     });
     return () => {
       clearTimeout(timer);
-      const s = socket;
+      hangUp(socket);
       socket = null;
-      s?.close();
       typed.dispose();
       resize.disconnect();
       terminal.dispose();

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { KEY_NAMES } from '../../src/domains/keyboard.js';
-import { socketUrl } from './api.js';
+import { hangUp, socketUrl } from './api.js';
 import { domains } from './store.js';
 
 /** 'PCSF', and the header in front of the dots. */
@@ -60,7 +60,6 @@ export function Screen({ name }: { readonly name: string }) {
         });
       };
       s.onclose = ({ code }) => {
-        if (socket.current !== s) return;
         setState('not connected');
         if (code !== GONE) timer = setTimeout(open, RETRY_MS);
       };
@@ -68,9 +67,8 @@ export function Screen({ name }: { readonly name: string }) {
     open();
     return () => {
       clearTimeout(timer);
-      const s = socket.current;
+      hangUp(socket.current);
       socket.current = null;
-      s?.close();
     };
   }, [name, display]);
   useEffect(() => {
