@@ -1,4 +1,4 @@
-// Room `domains`: many machines: lifecycle, scheduling, consoles, scripts. Threads of Node are in `node/index.ts`.
+// Room `domains`: many machines: lifecycle, scheduling, consoles, scripts. Threads of Node and of web pages are in `node/` and `browser/`.
 export * from './config.js';
 export * from './console-ring.js';
 export * from './inline.js';
