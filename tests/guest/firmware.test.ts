@@ -112,6 +112,15 @@ class Pc {
       this.#now = Math.max(this.#now, r.nextDeadlineNs);
     }
   }
+  /** Presses and lets go a key: make and break codes of set 2. */
+  key(make: readonly number[], release: readonly number[]): void {
+    this.machine.chipset.keyboard.inputs.key(make);
+    this.machine.chipset.keyboard.inputs.key(release);
+  }
+  /** Runs until the machine has ended. */
+  async end(limitS = LIMIT_S): Promise<void> {
+    await this.until('the end', () => this.machine.outcome !== null, limitS);
+  }
   onScreen(what: RegExp, limitS?: number): Promise<void> {
     return this.until(`screen with ${what}`, () => what.test(screenLines(this.machine).join('\n')), limitS);
   }
@@ -197,6 +206,8 @@ const memtest = await image('memtest86+cdrom32');
 const uBoot = await image('u-boot');
 const isolinux = await image('isolinux');
 const ldlinux = await image('ldlinux');
+const menu = await image('menu.c32');
+const libutil = await image('libutil.c32');
 const withImages = skip;
 
 test('GRUB shows its menu from a CD-ROM', { skip: withImages }, async () => {
@@ -227,21 +238,49 @@ test('U-Boot in place of SeaBIOS comes to its prompt', { skip: withImages }, asy
 
 const xorriso = spawnSync('xorriso', ['--version']).status === 0;
 const noIso = withImages || (xorriso ? false : "no 'xorriso' found: apt-get install xorriso");
-test('ISOLINUX shows its prompt and its text from a CD-ROM', { skip: noIso }, async () => {
+/** A CD-ROM with ISOLINUX, this configuration and these files. */
+function isolinuxCd(config: string, files: Readonly<Record<string, Uint8Array>> = {}): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'pcanel-iso-'));
   try {
     const root = join(folder, 'root');
     mkdirSync(root);
-    writeFileSync(join(root, 'isolinux.bin'), isolinux.data);
-    writeFileSync(join(root, 'ldlinux.c32'), ldlinux.data);
-    writeFileSync(join(root, 'isolinux.cfg'), 'PROMPT 1\nTIMEOUT 0\nSAY welcome from the CD\nLABEL a\nKERNEL a\n');
+    const all = { 'isolinux.bin': isolinux.data, 'ldlinux.c32': ldlinux.data, ...files };
+    for (const [name, data] of Object.entries(all)) writeFileSync(join(root, name), data);
+    writeFileSync(join(root, 'isolinux.cfg'), config);
     const iso = join(folder, 'cd.iso');
     const args = ['-as', 'mkisofs', '-quiet', '-o', iso, '-b', 'isolinux.bin', '-c', 'boot.cat'];
     const made = spawnSync('xorriso', [...args, '-no-emul-boot', '-boot-load-size', '4', '-boot-info-table', root]);
     assert.equal(made.status, 0, String(made.stderr));
-    const pc = await Pc.make({ cdrom: store(new Uint8Array(readFileSync(iso)), 2048) });
-    await pc.onScreen(/ISOLINUX .*welcome from the CD.*boot:/s);
+    return new Uint8Array(readFileSync(iso));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+test('ISOLINUX shows its prompt and its text from a CD-ROM', { skip: noIso }, async () => {
+  const cd = isolinuxCd('PROMPT 1\nTIMEOUT 0\nSAY welcome from the CD\nLABEL a\nKERNEL a\n');
+  const pc = await Pc.make({ cdrom: store(cd, 2048) });
+  await pc.onScreen(/ISOLINUX .*welcome from the CD.*boot:/s);
+});
+
+test('the menu of SYSLINUX from a CD-ROM boots the entry that the keyboard picks', { skip: noIso }, async () => {
+  // mov ax,b800; mov es,ax; mov word [es:0],1f59; mov al,2a; out f4,al; hlt: a boot sector that ends the machine
+  const sector = new Uint8Array(512);
+  sector.set([0xb8, 0, 0xb8, 0x8e, 0xc0, 0x26, 0xc7, 6, 0, 0, 0x59, 0x1f, 0xb0, 0x2a, 0xe6, 0xf4, 0xf4]);
+  const config = [
+    'UI menu.c32',
+    'MENU TITLE Choose well',
+    ...['first', 'second', 'third'].flatMap((name) => [
+      `LABEL ${name}`,
+      `MENU LABEL The ${name} entry`,
+      name === 'second' ? 'KERNEL sector.bin' : 'LOCALBOOT 0x80',
+    ]),
+  ];
+  const files = { 'menu.c32': menu.data, 'libutil.c32': libutil.data, 'sector.bin': sector };
+  const pc = await Pc.make({ cdrom: store(isolinuxCd(`${config.join('\n')}\n`, files), 2048) });
+  await pc.onScreen(/Choose well.*The first entry.*The second entry.*The third entry/s);
+  pc.key([0xe0, 0x72], [0xe0, 0xf0, 0x72]); // cursor down
+  pc.key([0x5a], [0xf0, 0x5a]); // Enter
+  await pc.end();
+  assert.deepEqual(pc.machine.outcome, { kind: 'exit', status: 0x55 });
 });

@@ -76,6 +76,7 @@ for (const f of FLAVOURS) {
     });
     g.until(/pcanel: linux is up/);
     assert.match(g.command('uname -a'), f.uname);
+    assert.equal(g.command('nproc; grep -c ^processor /proc/cpuinfo'), '1\n1\n');
     for (const [command, expected] of f.check ?? []) assert.match(g.command(command), expected);
     assert.doesNotMatch(g.command('dmesg'), /\bBUG\b|Oops|Call Trace|general protection|invalid opcode/);
     g.until(/# (?:.\[6n)?$/);
