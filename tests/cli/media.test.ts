@@ -1,11 +1,13 @@
 // Firmware boot, media, screenshots and tiny multiboot guests by the command line program.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { inflateSync } from 'node:zlib';
 import { ensureImage } from '../../src/apps/testing.js';
 import { tinyMultiboot } from '../../src/machine/testing.js';
 import { repository } from '../support/guests.js';
@@ -106,4 +108,67 @@ test('SeaBIOS boots a disk, whose boot sector writes to the file; the screen bec
   assert.deepEqual([...picture.subarray(0, 4)], [0x89, 0x50, 0x4e, 0x47]);
   assert.equal(picture.readUInt32BE(16), 720);
   assert.deepEqual([...readFileSync(disk).subarray(512, 516)], code.slice(0, 4));
+});
+
+/** Width, height and a pixel's red, green and blue of a PNG file without filters, 8 bits a channel. */
+function decodePng(data: Buffer): { width: number; height: number; pixel: (x: number, y: number) => number[] } {
+  assert.deepEqual([...data.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const parts: Buffer[] = [];
+  for (let at = 8; at < data.length; at += 12 + data.readUInt32BE(at)) {
+    if (data.toString('latin1', at + 4, at + 8) === 'IDAT')
+      parts.push(data.subarray(at + 8, at + 8 + data.readUInt32BE(at)));
+  }
+  const [width, height] = [data.readUInt32BE(16), data.readUInt32BE(20)];
+  assert.deepEqual([data[24], data[25]], [8, 2]); // 8 bits, red green blue
+  const rows = inflateSync(Buffer.concat(parts));
+  assert.equal(rows.length, height * (1 + 3 * width));
+  const pixel = (x: number, y: number): number[] => {
+    const row = y * (1 + 3 * width);
+    assert.equal(rows[row], 0); // no filter
+    return [...rows.subarray(row + 1 + 3 * x, row + 4 + 3 * x)];
+  };
+  return { width, height, pixel };
+}
+
+test('pcanel screenshot takes the picture of a running domain', async () => {
+  // mov dword [b8000],1fdb1fdb; jmp $: two full blocks, white on blue, and the rest of the screen as it was
+  const code = [0xc7, 0x05, 0, 0x80, 0x0b, 0, 0xdb, 0x1f, 0xdb, 0x1f, 0xeb, 0xfe];
+  const args = [
+    'run',
+    '--multiboot',
+    guest('painter', code),
+    '--name',
+    'painter',
+    '--display',
+    'vga',
+    '--timeout',
+    '60',
+  ];
+  const env = { ...process.env, XDG_RUNTIME_DIR: work };
+  const host = spawn(process.execPath, [join(repository, 'bin/pcanel.js'), ...args], { cwd: work, env });
+  const ended = new Promise((resolve) => host.on('close', resolve));
+  try {
+    const white = [255, 255, 255];
+    const file = join(work, 'painter.png');
+    for (let i = 0; ; i++) {
+      const r = pcanel('screenshot', 'painter', file);
+      if (r.code === 0) {
+        const { width, height, pixel } = decodePng(readFileSync(file));
+        assert.deepEqual([width, height], [720, 400]);
+        if (pixel(4, 8).join() === white.join()) {
+          assert.deepEqual(pixel(13, 8), white);
+          assert.deepEqual(pixel(100, 100), [0, 0, 0]);
+          break;
+        }
+      } else assert.match(r.err, /NOT_RUNNING|DOMAIN_UNKNOWN/);
+      assert.ok(i < 60, r.err);
+      await setTimeout(200);
+    }
+    const unknown = pcanel('screenshot', 'panter', file);
+    assert.deepEqual([unknown.code, /did you mean 'painter'/.test(unknown.err)], [2, true], unknown.err);
+    assert.equal(pcanel('screenshot', 'painter', join(work, 'no/such/folder.png')).code, 3);
+  } finally {
+    host.kill('SIGTERM');
+    await ended;
+  }
 });

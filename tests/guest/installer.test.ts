@@ -12,7 +12,7 @@ const paths = await Promise.all([ensureImage('linux-i386'), ensureImage('install
   return null;
 });
 
-test("the Debian installer asks for the language", { skip }, async () => {
+test('the Debian installer asks for the language', { skip }, async () => {
   assert.ok(paths);
   const g = await guest({
     name: 'installer',
