@@ -16,6 +16,7 @@ const DEEP_FILES = [
   'core-numerics',
   'float-instructions',
   'isa/native',
+  'guest/memtest',
 ];
 const update = process.argv.includes('--update');
 const named = process.argv.slice(2).filter((a) => a !== '--deep' && a !== '--update');
