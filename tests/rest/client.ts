@@ -1,6 +1,7 @@
 // A server for the tests with the real-time kernel in its images folder, and a small client of it.
 
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -57,6 +58,23 @@ export class Client {
       // not JSON
     }
     return { status: response.status, headers: response.headers, text, json };
+  }
+  /** Sends a body that the server may not want to read to its end. */
+  askLarge(method: string, path: string, sizeBytes: number): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = { ...this.headers, 'Content-Type': 'application/json', 'Content-Length': sizeBytes };
+      const r = request(this.url + path, { method, headers }, (response) => {
+        let text = '';
+        response.on('data', (data) => {
+          text += data;
+        });
+        response.on('close', () => {
+          resolve({ status: response.statusCode ?? 0, headers: new Headers(), text, json: JSON.parse(text) });
+        });
+      });
+      r.on('error', reject); // after the answer it changes nothing
+      r.write(Buffer.alloc(1024, 0x20));
+    });
   }
   get(path: string): Promise<Answer> {
     return this.ask('GET', path);

@@ -44,6 +44,12 @@ export class Guard {
       const message = `the token has ${token.length} characters, expected at least ${MIN_TOKEN}`;
       throw new ConfigError('TOKEN_SHORT', message);
     }
+    if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
+      throw new ConfigError(
+        'TOKEN_FORM',
+        'the token has spaces or other signs, expected printable ASCII without spaces',
+      );
+    }
     this.#o = options;
     this.#session = token === null ? null : createHmac('sha256', token).update(COOKIE).digest('base64url');
   }

@@ -35,8 +35,8 @@ export class LatencyReader {
         this.#line = '';
       } else if (this.#line.length < MAX_LINE) this.#line += String.fromCharCode(byte);
     }
-    // The prompt has no end of line.
-    if (this.#complete && this.#line !== '' && !/^\s*\d*$/.test(this.#line) && !ROW.test(this.#line)) this.#finish();
+    // The prompt has no end of line; rows and their heading are indented or numbers.
+    if (this.#complete && /^[^\s\d]/.test(this.#line)) this.#finish();
   }
 
   #take(line: string): void {
