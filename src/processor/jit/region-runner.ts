@@ -156,6 +156,8 @@ export class RegionRunner {
     const { state, memory, vcpu } = this;
     const start = vcpu.nowNs();
     const block = record - BLOCK.sizeBytes;
+    // a single instruction that crosses a page: its bytes are elsewhere
+    if (memory.u16(block + BLOCK.count) === 0) return null;
     const key = memory.u64(block + BLOCK.key);
     const host = Number(key >> 8n);
     const page = host & ~PAGE_MASK;

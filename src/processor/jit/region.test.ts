@@ -237,6 +237,19 @@ describe('region translator against interpreter', () => {
     assert.equal(o.exit.name, 'hlt');
     assert.ok(inRegions > 500, `${inRegions} instructions in regions`);
   });
+  it('runs a loop that crosses pages, with an instruction on the border', async () => {
+    // 1: add rax,rbx; inc ebx; (on the border) movups [rdx-32],xmm10; xor rsi,0; dec ecx; jnz 1b; hlt
+    for (let before = 1; before <= 6; before++) {
+      const code = `${'90'.repeat(0x1000 - 5 - before)}4801d8ffc3440f1152e04883f600ffc975eef4`;
+      const { outcome: o } = await compare({
+        code,
+        start: 0x1000 - 5 - before,
+        gpr: { [RCX]: 60n, 3: 7n, 2: BigInt(DATA + 0x100) },
+      });
+      assert.equal(o.exit.name, 'hlt');
+      assert.equal(o.state.gpr[3], 67n); // 7 and 60 rounds
+    }
+  });
   it('runs flat 32-bit code', async () => {
     const { outcome: o, inRegions } = await compare({
       code: PROTECTED_LOOP,
