@@ -12,6 +12,7 @@ export * from './chipset/i8254.js';
 export * from './chipset/i8259.js';
 export * from './chipset/io-apic.js';
 export * from './chipset/local-apic.js';
+export * from './chipset/local-apics.js';
 export * from './chipset/mc146818.js';
 export * from './chipset/pc-chipset.js';
 export * from './chipset/pc-testdev.js';

@@ -51,6 +51,11 @@ export interface DomainConfig extends MachineConfig {
   readonly selfTest?: boolean;
   /** Physical CPU, from 0. */
   readonly cpu?: number;
+  /**
+   * Physical CPUs that run the processors at the same time, dealt out in turn: processor 0 and the devices are on the
+   * first. Instead of `cpu`; real time only.
+   */
+  readonly pcpus?: readonly number[];
   readonly realtime?: RealtimeConfig;
   /** Share among the domains without reservation; 100 by default. */
   readonly weight?: number;
@@ -74,6 +79,34 @@ const refuse = (code: string, message: string, domain: string): never => {
   throw new ConfigError(code, message, { domain });
 };
 
+/** The physical CPU of a domain's devices and boot processor. */
+export const homeCpu = (c: DomainConfig): number => c.pcpus?.[0] ?? c.cpu ?? 0;
+
+function checkPcpus(c: DomainConfig): void {
+  const { name, pcpus } = c;
+  if (pcpus === undefined) return;
+  const list = `[${pcpus.join(', ')}]`;
+  if (
+    pcpus.length === 0 ||
+    pcpus.some((p) => !Number.isInteger(p) || p < 0 || p >= MAX_CPUS) ||
+    new Set(pcpus).size !== pcpus.length
+  ) {
+    refuse('DOMAIN_PCPUS', `domain '${name}' has pcpus ${list}, expected different ones of 0..${MAX_CPUS - 1}`, name);
+  }
+  const cpus = c.cpus ?? 1;
+  if (pcpus.length > cpus) {
+    refuse('DOMAIN_PCPUS', `domain '${name}' has pcpus ${list} for ${cpus} processors, expected at most ${cpus}`, name);
+  }
+  if (c.cpu !== undefined && c.cpu !== pcpus[0]) {
+    refuse('DOMAIN_PCPUS', `domain '${name}' has pcpus ${list} and cpu ${c.cpu}, expected one of them`, name);
+  }
+  if (pcpus.length === 1) return;
+  const other = c.time !== 'real' ? `time '${c.time}'` : c.realtime ? "'realtime'" : c.policy ? "a 'policy'" : null;
+  if (other === null) return;
+  const expected = c.time !== 'real' ? "time 'real'" : 'one physical CPU';
+  refuse('DOMAIN_PCPUS', `domain '${name}' has pcpus ${list} and ${other}, expected ${expected}`, name);
+}
+
 /** Refuses what no machine or scheduler can make sense of. */
 export function checkDomainConfig(c: DomainConfig): void {
   const { name } = c;
@@ -88,6 +121,7 @@ export function checkDomainConfig(c: DomainConfig): void {
   if (!Number.isInteger(cpu) || cpu < 0 || cpu >= MAX_CPUS) {
     refuse('DOMAIN_CPU', `domain '${name}' is on cpu ${cpu}, expected 0..${MAX_CPUS - 1}`, name);
   }
+  checkPcpus(c);
   const weight = c.weight ?? DEFAULT_WEIGHT;
   if (!(weight >= 1 && weight <= 10000)) {
     refuse('DOMAIN_WEIGHT', `domain '${name}' has weight ${weight}, expected 1..10000`, name);

@@ -3,6 +3,7 @@ export * from './config.js';
 export * from './console-ring.js';
 export * from './inline.js';
 export * from './keyboard.js';
+export * from './parts.js';
 export * from './pcanel.js';
 export * from './pcpu.js';
 export * from './policy.js';

@@ -1,9 +1,18 @@
 // The manager: many domains on several physical CPUs. Lives on the main thread and never blocks.
 
 import { ConfigError, HostError } from '../base/index.js';
-import type { ExitBatch, ExitTraceOptions, ProfileBatch, ProfileOptions } from '../machine/index.js';
-import { checkDomainConfig, type DomainConfig } from './config.js';
+import {
+  abandonPart,
+  type ExitBatch,
+  type ExitTraceOptions,
+  type MachineShare,
+  type ProfileBatch,
+  type ProfileOptions,
+  SharedBoard,
+} from '../machine/index.js';
+import { checkDomainConfig, type DomainConfig, homeCpu } from './config.js';
 import { ConsoleRing } from './console-ring.js';
+import { joinParts } from './parts.js';
 import type { AccessBatch } from './policy.js';
 import {
   type CreatedDomain,
@@ -90,6 +99,8 @@ export class Domain {
   #held = false;
   #traceKeys = 0;
   #kickWord: Int32Array | null = null;
+  /** What processors on other CPUs share with the domain; null when there are none. */
+  #share: MachineShare | null = null;
   engine = '';
 
   /** Use `Pcanel.createDomain`. */
@@ -99,15 +110,23 @@ export class Domain {
     readonly cpuIndex: number,
     cpu: Cpu,
     send: (request: PcpuRequest) => Promise<PcpuReply>,
+    /** Other CPUs with processors of the domain. */
+    readonly others: readonly Cpu[] = [],
+    private readonly stats: () => Promise<PcpuStat[]> = async () => [],
   ) {
     this.#cpu = cpu;
     this.#send = send;
+  }
+  get share(): MachineShare | null {
+    return this.#share;
   }
 
   /** Called by the manager only. */
   async create(config: DomainConfig): Promise<void> {
     const rings = { output: this.#output.shared, input: this.#input.shared };
-    const created = (await this.#send({ kind: 'create', id: this.id, config, rings })) as CreatedDomain;
+    const bells = [this.#cpu, ...this.others].flatMap((c) => c.link.bell ?? []);
+    const created = (await this.#send({ kind: 'create', id: this.id, config, rings, bells })) as CreatedDomain;
+    this.#share = created.share ?? null;
     this.engine = created.engine;
     this.#kickWord = created.kickWord;
   }
@@ -217,8 +236,8 @@ export class Domain {
     return (await this.#send({ kind: 'accesses', id: this.id, since })) as AccessBatch;
   }
   async stat(): Promise<DomainStat> {
-    const all = (await this.#send({ kind: 'stat' })) as PcpuStat;
-    const mine = all.domains.find((d) => d.name === this.name);
+    const all = this.others.length > 0 ? await this.stats() : [(await this.#send({ kind: 'stat' })) as PcpuStat];
+    const mine = all.flatMap((c) => c.domains).find((d) => d.name === this.name);
     if (mine === undefined) throw new ConfigError('DOMAIN_GONE', `domain '${this.name}' is gone`);
     return mine;
   }
@@ -306,17 +325,43 @@ export class Pcanel {
         domain: config.name,
       });
     }
-    const cpu = this.#cpu(config.cpu ?? 0);
+    const cpu = this.#cpu(homeCpu(config));
+    const others = (config.pcpus ?? []).slice(1).map((index) => this.#cpu(index));
+    if (others.some((c) => c.link.bell === undefined)) {
+      const message = `domain '${config.name}' has several 'pcpus', expected one: physical CPUs share a thread here`;
+      throw new ConfigError('DOMAIN_PCPUS', message, { domain: config.name });
+    }
     const id = this.#nextId++;
-    const domain = new Domain(id, config.name, cpu.index, cpu, (request) => this.#request(cpu, request));
+    const send = (request: PcpuRequest): Promise<PcpuReply> => this.#request(cpu, request);
+    const domain = new Domain(id, config.name, cpu.index, cpu, send, others, () => this.stat());
     this.#domains.set(id, domain);
     try {
       await domain.create(config);
+      await this.#attach(domain, config);
     } catch (error) {
       this.#domains.delete(id);
       throw error;
     }
     return domain;
+  }
+
+  /** Hands processors of a domain to the other CPUs that run them; all or none. */
+  async #attach(domain: Domain, { weight }: DomainConfig): Promise<void> {
+    const { id, share, others } = domain;
+    if (share === null) return;
+    const common = { kind: 'attach', id, share, ...(weight !== undefined && { weight }) } as const;
+    try {
+      await Promise.all(others.map((cpu, i) => this.#request(cpu, { ...common, part: i + 1 })));
+    } catch (error) {
+      await this.#detach(domain);
+      await this.#request(this.#cpu(domain.cpuIndex), { kind: 'destroy', id }).catch(() => null);
+      throw error;
+    }
+  }
+  /** CPUs that have failed have nothing to give back. */
+  async #detach({ id, others }: Domain): Promise<void> {
+    const live = others.filter((cpu) => cpu.crashed === null);
+    await Promise.all(live.map((cpu) => this.#request(cpu, { kind: 'detach', id }).catch(() => null)));
   }
 
   /** Starts domains; those of one physical CPU at the same instant of its time. */
@@ -329,7 +374,7 @@ export class Pcanel {
   /** Statistics of every physical CPU and its domains. */
   async stat(): Promise<PcpuStat[]> {
     const live = [...this.#cpus.values()].filter((c) => c.crashed === null);
-    return Promise.all(live.map(async (c) => (await this.#request(c, { kind: 'stat' })) as PcpuStat));
+    return joinParts(await Promise.all(live.map(async (c) => (await this.#request(c, { kind: 'stat' })) as PcpuStat)));
   }
 
   /** Records who runs when on a physical CPU, until all its readers are closed. */
@@ -368,6 +413,7 @@ export class Pcanel {
   async destroy(domain: Domain): Promise<void> {
     const cpu = this.#cpu(domain.cpuIndex);
     if (cpu.crashed === null) await this.#request(cpu, { kind: 'destroy', id: domain.id });
+    await this.#detach(domain);
     this.#domains.delete(domain.id);
   }
 
@@ -423,10 +469,22 @@ export class Pcanel {
     const cpu = this.#cpus.get(index);
     if (cpu === undefined) return;
     const message = `cpu ${index} failed: ${error.message}`;
-    cpu.crashed = new HostError('PCPU_CRASHED', message, { cpu: index }, { cause: error });
+    const crash = new HostError('PCPU_CRASHED', message, { cpu: index }, { cause: error });
+    cpu.crashed = crash;
     for (const waiting of cpu.pending.values()) waiting.reject(cpu.crashed);
     cpu.pending.clear();
     for (const d of this.domains) {
+      if (d.others.includes(cpu)) {
+        if (d.share !== null) abandonPart(d.share, d.others.indexOf(cpu) + 1);
+        // its home part decides, and stops the others
+        const home = this.#cpu(d.cpuIndex);
+        const error = crash.toJSON();
+        if (home.crashed === null) void this.#request(home, { kind: 'fail', id: d.id, error }).catch(() => null);
+      }
+      if (d.cpuIndex === index && d.share !== null) {
+        new SharedBoard(d.share.board).setGone();
+        void this.#detach(d);
+      }
       if (d.cpuIndex !== index || d.state === 'stopped') continue;
       d.hear({ kind: 'state', id: d.id, state: 'stopped', outcome: { kind: 'error', code: 'PCPU_CRASHED', message } });
     }

@@ -4,6 +4,8 @@ import { BugError, ConfigError, VmError } from '../base/index.js';
 import type { BlockStore } from '../host/index.js';
 import {
   createMachine,
+  createMachinePart,
+  dealOut,
   MAX_TRACE_KEEP,
   type Machine,
   type MachineMedia,
@@ -14,6 +16,7 @@ import {
 import type { Engine } from '../vmx/index.js';
 import { checkDomainConfig, type DomainConfig, type MediaFiles, VIRTUAL_WALL_CLOCK_MS } from './config.js';
 import { ConsoleRing } from './console-ring.js';
+import { PcpuPart } from './parts.js';
 import { AccessLog, loadPolicy, type ModuleLoader } from './policy.js';
 import type {
   CreatedDomain,
@@ -101,7 +104,7 @@ const MAX_DEBUG_LINE = 1024;
 class PcpuDomain implements Schedulable {
   state_: DomainState = 'created';
   outcome: DomainOutcome | null = null;
-  entity: Entity<PcpuDomain> | null = null;
+  entity: Entity<Task> | null = null;
   script: ScriptRunner | null = null;
   scriptTold = false;
   /** Output that did not fit into the ring. */
@@ -267,15 +270,20 @@ class PcpuDomain implements Schedulable {
   }
 }
 
+/** What is scheduled here. */
+type Task = PcpuDomain | PcpuPart;
+
 interface PcpuClock {
   readonly mode: 'real' | 'virtual';
   readonly timeline: Timeline;
-  readonly scheduler: Scheduler<PcpuDomain>;
+  readonly scheduler: Scheduler<Task>;
 }
 
 export class PcpuRuntime {
   readonly #o: PcpuOptions;
   readonly #domains = new Map<number, PcpuDomain>();
+  /** Processors of domains that live on other physical CPUs. */
+  readonly #parts = new Map<number, PcpuPart>();
   readonly #engines = new Map<string, Promise<Engine>>();
   /** Made for the time mode of the first domain; all domains of a physical CPU share it. */
   #clock: PcpuClock | null = null;
@@ -330,7 +338,10 @@ export class PcpuRuntime {
   /** One dispatch; null when there may be more to do at once. */
   #turn(clock: PcpuClock): RunState | null {
     const { scheduler, timeline, mode } = clock;
-    if (this.#o.holdAfterScripts && this.#scriptsOver()) return { kind: 'wait', untilHostNs: null };
+    if (this.#o.holdAfterScripts && this.#scriptsOver()) {
+      for (const d of this.#domains.values()) d.machine.standStill();
+      return { kind: 'wait', untilHostNs: null };
+    }
     let blocked = false;
     for (const d of this.#domains.values()) {
       if (d.entity === null || d.state_ !== 'running') continue;
@@ -338,6 +349,7 @@ export class PcpuRuntime {
       const full = !d.drain();
       if (full !== d.entity.suspended) {
         d.entity.suspended = full;
+        if (full) d.machine.standStill();
         if (mode === 'real') scheduler.changed();
       }
       blocked ||= full;
@@ -347,7 +359,8 @@ export class PcpuRuntime {
     const d = scheduler.dispatch();
     if (d.kind === 'ran') {
       if (this.#timeline !== null) this.#note(this.#timeline, d, clock);
-      if (d.entity.task.outcome !== null) this.#stopped(d.entity.task);
+      const { task } = d.entity;
+      if (task instanceof PcpuDomain && task.outcome !== null) this.#stopped(task);
       return null;
     }
     if (d.untilNs === null) return { kind: 'wait', untilHostNs: null };
@@ -360,7 +373,7 @@ export class PcpuRuntime {
     return null;
   }
 
-  #note(record: CpuTimeline, d: Dispatch<PcpuDomain> & { kind: 'ran' }, clock: PcpuClock): void {
+  #note(record: CpuTimeline, d: Dispatch<Task> & { kind: 'ran' }, clock: PcpuClock): void {
     record.ran(d.entity.task.name, d.startNs, d.startNs + d.usedNs, d.charged);
     const now = clock.timeline.now();
     for (const { task, reservation, stats } of clock.scheduler.entities) {
@@ -400,6 +413,7 @@ export class PcpuRuntime {
       d.lastScheduling = d.entity.stats;
     }
     d.entity = null;
+    d.machine.standStill();
     d.drain();
     if (d.output.signal()) this.#o.emit({ kind: 'output', id: d.id });
     this.#setState(d, 'stopped');
@@ -419,6 +433,22 @@ export class PcpuRuntime {
         return this.#create(request);
       case 'stat':
         return this.#stat();
+      case 'attach':
+        await this.#attach(request);
+        return null;
+      case 'detach': {
+        const part = this.#parts.get(request.id);
+        if (part?.entity) this.#clock?.scheduler.remove(part.entity as Entity<Task>);
+        this.#parts.delete(request.id);
+        return null;
+      }
+      case 'fail': {
+        const d = this.#find(request.id);
+        if (d.state_ === 'stopped') return null;
+        d.outcome = { kind: 'error', code: request.error.code, message: request.error.message };
+        this.#stopped(d);
+        return null;
+      }
       case 'screenshot':
         return { png: screenshot(this.#find(request.id).machine, this.#o.deflate) };
       case 'frame':
@@ -493,7 +523,7 @@ export class PcpuRuntime {
     return { version, width, height, rgba: version === known ? null : rgba };
   }
 
-  async #create({ id, config, rings }: Extract<PcpuRequest, { kind: 'create' }>): Promise<CreatedDomain> {
+  async #create({ id, config, rings, bells }: Extract<PcpuRequest, { kind: 'create' }>): Promise<CreatedDomain> {
     checkDomainConfig(config);
     const { scheduler } = this.#clockFor(config);
     const engine = await this.#engine(config.engine ?? 'auto', config);
@@ -513,8 +543,11 @@ export class PcpuRuntime {
           );
     const { disks, media } = this.#openMedia(config);
     domain.disks = disks;
+    const pcpus = config.pcpus ?? [];
+    const placement = pcpus.length > 1 ? { parts: dealOut(config.cpus ?? 1, pcpus.length), bells: bells ?? [] } : null;
     const machine = createMachine(config, {
       engine,
+      ...(placement && { placement }),
       nowNs: this.#o.nowNs,
       wallClockMs: config.wallClockMs ?? (config.time === 'virtual' ? VIRTUAL_WALL_CLOCK_MS : this.#o.wallClockMs()),
       console: { write: (byte) => domain.put(byte) },
@@ -544,7 +577,22 @@ export class PcpuRuntime {
       throw error;
     }
     this.#domains.set(id, domain);
-    return { engine: engine.name, kickWord: shareable(domain.machine.vcpu.kickWord) };
+    const { share } = domain.machine;
+    return { engine: engine.name, kickWord: shareable(domain.machine.vcpu.kickWord), ...(share && { share }) };
+  }
+
+  async #attach({ id, share, part, weight }: Extract<PcpuRequest, { kind: 'attach' }>): Promise<void> {
+    const { scheduler } = this.#clockFor({ name: share.name, time: 'real' });
+    const engine = await this.#engine(share.vm.engine, { time: 'real' });
+    const made = new PcpuPart(id, await createMachinePart(share, part, { engine, nowNs: this.#o.nowNs }));
+    made.entity = scheduler.add(made, weight === undefined ? {} : { weight });
+    this.#startedHostNs ??= this.#o.nowNs();
+    this.#parts.set(id, made);
+  }
+
+  /** The thread ends: nothing of its domains runs on elsewhere. */
+  close(): void {
+    for (const d of this.#domains.values()) d.machine.standStill();
   }
 
   /** Opens the media of a domain; all or none. */
@@ -573,7 +621,7 @@ export class PcpuRuntime {
     }
   }
 
-  #admit(scheduler: Scheduler<PcpuDomain>, domain: PcpuDomain): Entity<PcpuDomain> {
+  #admit(scheduler: PcpuClock['scheduler'], domain: PcpuDomain): Entity<Task> {
     const { realtime, weight } = domain.config;
     const entity = scheduler.add(domain, {
       reservation: realtime
@@ -589,7 +637,7 @@ export class PcpuRuntime {
     return entity;
   }
 
-  #clockFor(config: DomainConfig): PcpuClock {
+  #clockFor(config: Pick<DomainConfig, 'name' | 'time'>): PcpuClock {
     const mode = config.time;
     this.#clock ??= this.#makeClock(mode);
     if (this.#clock.mode !== mode) {
@@ -600,10 +648,13 @@ export class PcpuRuntime {
   }
   #makeClock(mode: 'real' | 'virtual'): PcpuClock {
     const timeline = mode === 'virtual' ? new VirtualTimeline() : realTimeline(this.#o.nowNs);
-    return { mode, timeline, scheduler: new Scheduler<PcpuDomain>(timeline) };
+    return { mode, timeline, scheduler: new Scheduler<Task>(timeline) };
   }
 
-  async #engine(name: 'software' | 'kvm' | 'auto', config: DomainConfig): Promise<Engine> {
+  async #engine(
+    name: 'software' | 'kvm' | 'auto',
+    config: Pick<DomainConfig, 'time' | 'selfTest' | 'pcpus'>,
+  ): Promise<Engine> {
     const make = (which: 'software' | 'kvm'): Promise<Engine> => {
       const factory = this.#o.engines[which];
       if (factory === undefined) {
@@ -616,7 +667,8 @@ export class PcpuRuntime {
     };
     if (name === 'auto') {
       // Hardware counts no instructions: virtual time is the software engine's. What `auto` takes never changes a run's result.
-      if (config.time === 'real' && this.#o.engines.kvm !== undefined) {
+      const spread = (config.pcpus?.length ?? 0) > 1; // only the software engine's vCPUs go to several threads
+      if (config.time === 'real' && !spread && this.#o.engines.kvm !== undefined) {
         const kvm = await make('kvm').catch(() => null);
         if (kvm !== null && (await kvm.probe()).usable) return kvm;
       }
@@ -684,7 +736,7 @@ export class PcpuRuntime {
     }
   }
 
-  #reset(scheduler: Scheduler<PcpuDomain>, d: PcpuDomain, now: number): void {
+  #reset(scheduler: PcpuClock['scheduler'], d: PcpuDomain, now: number): void {
     if (d.entity === null) d.entity = this.#admit(scheduler, d);
     d.outcome = null;
     try {
@@ -724,6 +776,9 @@ export class PcpuRuntime {
       busyNs: this.#busyNs,
       hostNs: this.#elapsedNs() ?? 0,
       domains,
+      ...(this.#parts.size > 0 && {
+        parts: [...this.#parts.values()].map((p) => ({ name: p.name, ...p.machine.stats() })),
+      }),
     };
   }
   #elapsedNs(): number | null {

@@ -13,11 +13,13 @@ import type {
   ExitBatch,
   ExitTraceOptions,
   MachineOutcome,
+  MachineShare,
   MachineStats,
   ProfileBatch,
   ProfileOptions,
 } from '../machine/index.js';
 import type { DomainConfig } from './config.js';
+import type { PartStat } from './parts.js';
 import type { AccessBatch } from './policy.js';
 import type { SchedulingStats } from './scheduler.js';
 import type { TimelineBatch } from './timeline.js';
@@ -56,6 +58,8 @@ export interface PcpuStat {
   readonly busyNs: number;
   readonly hostNs: number;
   readonly domains: readonly DomainStat[];
+  /** What processors of other CPUs' domains have counted here. */
+  readonly parts?: readonly PartStat[];
 }
 
 export type PcpuRequest =
@@ -64,7 +68,20 @@ export type PcpuRequest =
       readonly id: number;
       readonly config: DomainConfig;
       readonly rings: DomainRings;
+      /** Doorbells of the CPUs in the configuration's `pcpus`. */
+      readonly bells?: readonly Int32Array[];
     }
+  /** Processors of a domain that lives elsewhere. */
+  | {
+      readonly kind: 'attach';
+      readonly id: number;
+      readonly share: MachineShare;
+      readonly part: number;
+      readonly weight?: number;
+    }
+  | { readonly kind: 'detach'; readonly id: number }
+  /** Another CPU with processors of the domain has failed. */
+  | { readonly kind: 'fail'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'start'; readonly ids: readonly number[] }
   | { readonly kind: 'pause' | 'resume' | 'stop' | 'reset' | 'powerButton' | 'destroy'; readonly id: number }
   | { readonly kind: 'screenshot'; readonly id: number }
@@ -100,6 +117,8 @@ export interface CreatedDomain {
   readonly engine: string;
   /** The vCPU's kick word, where threads can share it. */
   readonly kickWord: Int32Array | null;
+  /** For the other CPUs with processors of the domain. */
+  readonly share?: MachineShare;
 }
 /** The screen of a domain. */
 export interface Screenshot {
@@ -153,6 +172,8 @@ export type PcpuEvent =
 /** A thread that is a physical CPU, as the manager sees it. */
 export interface PcpuLink {
   send(command: PcpuCommand): void;
+  /** The word that the thread sleeps on; absent where it shares the manager's thread. */
+  readonly bell?: Int32Array;
   /** Tells the thread that something has changed (input, room). */
   ring(): void;
   /** Ends the thread. */

@@ -5,12 +5,15 @@ import { Msr } from '../arch/index.js';
 import { BugError } from '../base/index.js';
 import {
   ACPI_S5_SLP_TYP,
+  type AccessSize,
   APIC_BASE_ENABLE,
   APIC_BASE_X2APIC,
   ApicReg,
+  type LocalApic,
   PC_TESTDEV,
   PC_TESTDEV_IRQS,
   type PcChipset,
+  type PowerRequest,
   pcTestdev,
 } from '../devices/index.js';
 import type { GuestMemory } from '../memory/index.js';
@@ -53,8 +56,25 @@ const MMIO_NS = 100;
 const IDE_DATA_PORTS: readonly number[] = [0x170, 0x1f0];
 const portNs = (port: number): number => (IDE_DATA_PORTS.includes(port) ? IDE_DATA_NS : PORT_NS);
 
+interface BoardBus {
+  read(address: number, size: AccessSize): number;
+  write(address: number, size: AccessSize, value: number): void;
+}
+/** What processors reach of a board: the chip set, or on another thread what stands for it. */
+export interface ProcessorBoard {
+  readonly set: { readonly pio: BoardBus; readonly mmio: BoardBus };
+  /** By processor. */
+  readonly localApics: readonly LocalApic[];
+  request: PowerRequest | null;
+  selectCpu(cpu: number): void;
+  moveLocalApicPage(gpa: number, present: boolean): void;
+  pendingInterrupt(cpu: number): boolean;
+  acknowledgeInterrupt(cpu: number): number;
+  pendingSignal(cpu: number): 'nmi' | 'init' | 'sipi' | null;
+}
+
 /** The buses as processor `cpu` reaches them; `after` follows every access and is told the nanoseconds that it takes. */
-export function boardBus(chipset: PcChipset, cpu: number, after: (ns: number) => void): IoBus {
+export function boardBus(chipset: ProcessorBoard, cpu: number, after: (ns: number) => void): IoBus {
   const { pio, mmio } = chipset.set;
   return {
     read(space, address, sizeBytes) {
@@ -82,7 +102,7 @@ export function boardBus(chipset: PcChipset, cpu: number, after: (ns: number) =>
 }
 
 /** The interrupt pins of processor `cpu`. */
-export function boardInterrupts(chipset: PcChipset, cpu: number, onTaken: () => void): InterruptSource {
+export function boardInterrupts(chipset: ProcessorBoard, cpu: number, onTaken: () => void): InterruptSource {
   const source: InterruptSource = {
     pending: () => chipset.pendingInterrupt(cpu),
     acknowledge: () => {
@@ -165,7 +185,7 @@ const LOW_32 = 0xffff_ffffn;
 const PAGE_MASK = 0xffff_f000;
 
 export interface LocalApicWiring {
-  readonly chipset: PcChipset;
+  readonly chipset: ProcessorBoard;
   readonly cpu: number;
   readonly vcpu: Vcpu;
   readonly tscHz: number;

@@ -21,6 +21,9 @@ export type { EngineTime } from './engine-time.js';
 export * from './loaders/index.js';
 export * from './machine.js';
 export * from './media.js';
+export * from './parallel/part.js';
+export * from './parallel/placement.js';
+export { SharedBoard } from './parallel/shared-board.js';
 export * from './processors.js';
 export * from './profile/kallsyms.js';
 export {

@@ -14,6 +14,7 @@ import {
   type ExitStatistic,
   ExitTrace,
   type ExitTraceOptions,
+  type StopReason,
   VcpuMonitor,
 } from '../vmm/index.js';
 import {
@@ -42,6 +43,9 @@ import { addStatistics, type EngineTime, EngineTimes } from './engine-time.js';
 import { BoardMemory, checkFirmware, extraBytesFor, placeConfiguration, placeFirmware } from './firmware/index.js';
 import { type MemoryMap, memoryMap } from './loaders/e820.js';
 import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js';
+import { HomePart, type PartStop } from './parallel/home.js';
+import type { MachineShare } from './parallel/part.js';
+import type { Placement } from './parallel/placement.js';
 import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
 import { type ProfileBatch, type ProfileOptions, Profiler } from './profile/profiler.js';
 
@@ -96,6 +100,8 @@ export interface MachineHost {
   /** Features that the engine implements; by default the engine's own list, else the whole CPU model. */
   readonly cpuFeatures?: ReadonlySet<CpuFeature>;
   readonly policy?: AccessPolicyOptions;
+  /** Where the processors live when not all live on the caller's thread. Real time only. */
+  readonly placement?: Placement;
 }
 
 /** The display adapter as screenshots see it. */
@@ -203,6 +209,25 @@ export class Machine {
   #counted = { instructions: 0, exits: 0 };
   #bytesOut = 0;
   #bytesIn = 0;
+  /** There when some processors live on other threads. */
+  readonly #home: HomePart | null;
+  /** A part has come to an end. */
+  #partStop: PartStop | null = null;
+  readonly #services = {
+    read: (cpu: number, space: 'pio' | 'mmio', address: number, size: 1 | 2 | 4): number => {
+      this.chipset.selectCpu(cpu);
+      return this.chipset.set[space].read(address, size);
+    },
+    write: (cpu: number, space: 'pio' | 'mmio', address: number, size: 1 | 2 | 4, value: number): void => {
+      this.chipset.selectCpu(cpu);
+      this.chipset.set[space].write(address, size, value);
+    },
+    apic: (cpu: number) => this.chipset.localApics[cpu],
+    eoi: (vector: number): void => this.chipset.ioApic?.inputs.eoi(vector),
+    stopped: (stop: PartStop): void => {
+      this.#partStop ??= stop;
+    },
+  };
 
   constructor(config: MachineConfig, host: MachineHost, vm: EngineVm, link: { machine: Machine | null }) {
     this.config = config;
@@ -211,11 +236,16 @@ export class Machine {
     this.#tscHz = vm.tscHz ?? config.tscHz ?? DEFAULT_TSC_HZ;
     this.#virtual = config.time === 'virtual';
     const cpus = config.cpus ?? 1;
-    if (vm.vcpus.length !== cpus)
+    const { placement } = host;
+    const here = placement?.parts[0]?.length ?? cpus;
+    if (vm.vcpus.length !== here)
       throw new BugError(
         'MACHINE_VCPUS',
-        `engine '${host.engine.name}' made ${vm.vcpus.length} vCPUs, expected ${cpus}`,
+        `engine '${host.engine.name}' made ${vm.vcpus.length} vCPUs, expected ${here}`,
       );
+    this.#home =
+      placement !== undefined && vm.share !== undefined ? new HomePart({ cpus, placement, nowNs: host.nowNs }) : null;
+    if (vm.share !== undefined) this.#home?.connect(vm.share);
     link.machine = this;
     if (!this.#virtual) {
       this.#originNs = Math.floor(host.nowNs());
@@ -236,6 +266,7 @@ export class Machine {
       clock: { nowNs: () => this.clockNs() },
       log: host.log ?? (() => {}),
       cpus,
+      ...(this.#home && { apicsElsewhere: this.#home.apicsElsewhere() }),
       memoryBytes: config.memoryBytes,
       wallClockMs: host.wallClockMs,
       onInterrupt: (cpu) => this.#wake(cpu),
@@ -257,12 +288,12 @@ export class Machine {
     });
     const model = cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL);
     const engineFeatures = host.cpuFeatures ?? featuresOf(host.engine) ?? new Set<CpuFeature>(model.features);
-    const all = vm.vcpus.map((vcpu, apicId) => {
+    const all = vm.vcpus.map((vcpu) => {
       const cpuid = new CpuidPolicy({
         model,
         engineFeatures,
         vcpus: cpus,
-        apicId,
+        apicId: vcpu.index,
         tscHz: this.#tscHz,
         apicBusHz: APIC_BUS_HZ,
       });
@@ -277,9 +308,9 @@ export class Machine {
       signature: this.#signature,
       initBoot: config.boot.kind === 'firmware' ? () => resetState(this.#signature) : null,
     });
-    const { boot } = this.processors;
-    this.vcpu = boot.vcpu;
-    this.monitor = boot.monitor;
+    const { first } = this.processors;
+    this.vcpu = first.vcpu;
+    this.monitor = first.monitor;
     if (vm.interruptChip !== undefined) connectEngineChip(this.chipset, vm.interruptChip);
     this.#placeOptional();
     this.#load();
@@ -306,7 +337,7 @@ export class Machine {
       time: config.time,
       hostNs: host.nowNs,
       ...(host.policy && { policy: new AccessPolicy(host.policy) }),
-      ...((config.cpus ?? 1) > 1 && { onPause: () => this.#pause() }),
+      ...(this.vm.vcpus.length > 1 && { onPause: () => this.#pause() }),
     });
     if (engineChip) passApicMsrs(vcpu);
     return monitor;
@@ -377,6 +408,7 @@ export class Machine {
 
   get state(): StepResult['state'] {
     if (this.outcome !== null) return 'stopped';
+    if (this.#home?.pending) return 'running';
     return this.processors.idle ? 'halted' : 'running';
   }
 
@@ -392,6 +424,7 @@ export class Machine {
     } catch (error) {
       this.fail(error);
     }
+    if (this.outcome !== null) this.standStill();
     const usedNs = Math.max(0, this.clockNs() - start);
     const hostNs = this.#host.nowNs() - hostStart;
     this.#hostNs += hostNs;
@@ -422,7 +455,32 @@ export class Machine {
 
   /** Stops the domain's clock. */
   pause(nowNs: number): void {
+    this.standStill();
     if (this.#pausedAtNs === null && this.#started) this.#pausedAtNs = nowNs;
+  }
+  /** Makes processors on other threads stop where they are until the next step. */
+  standStill(): void {
+    try {
+      this.#home?.standStill(this.#services);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+  /** What the other parts are made from; null when all processors are here. */
+  get share(): MachineShare | null {
+    const { config } = this;
+    const { placement } = this.#host;
+    if (this.#home === null || placement === undefined || this.vm.share === undefined) return null;
+    return {
+      name: config.name,
+      cpus: config.cpus ?? 1,
+      tscHz: this.#tscHz,
+      apicBusHz: APIC_BUS_HZ,
+      ...(config.cpuModel !== undefined && { cpuModel: config.cpuModel }),
+      board: this.#home.board.shared,
+      placement,
+      vm: this.vm.share,
+    };
   }
   /** Lets the domain's clock go on from where it stopped. */
   resume(nowNs: number): void {
@@ -472,8 +530,10 @@ export class Machine {
 
   /** Back to power-on, with memory cleared and the guest loaded anew. */
   reset(): void {
+    this.standStill();
     this.#resets++;
     this.outcome = null;
+    this.#partStop = null;
     this.chipset.reset();
     this.vm.interruptChip?.reset();
     if (this.#boardMemory !== null) this.#boardMemory.clear();
@@ -515,6 +575,7 @@ export class Machine {
 
   /** Gives the engine's resources back. */
   close(): void {
+    this.standStill();
     this.vm.close();
   }
 
@@ -540,6 +601,7 @@ export class Machine {
   /** Tables, guest image and entry state. */
   #load(): void {
     this.processors.reset(this.#entryState());
+    this.#home?.reset(this.vcpu.controls.tscOffset);
   }
 
   /** Brings the domain's clock to the caller's time; in virtual time the TSC follows what others have used. */
@@ -567,10 +629,27 @@ export class Machine {
   }
 
   #afterAccess(): void {
+    this.#publish();
     const next = this.chipset.nextDeadlineNs();
     if ((next !== null && next < this.#runEndNs) || this.chipset.request !== null) {
       this.#return();
     }
+  }
+
+  /** Tells other threads how to address the local APICs of this one. */
+  #publish(): void {
+    if (this.#home !== null) this.#home.publish(this.chipset.localApics.filter(() => true));
+  }
+  /** Does what other threads ask for; false when the machine has come to its end or to a reset. */
+  #serve(): void {
+    if (this.#home === null) return;
+    this.#home.release(this.#originNs);
+    this.#home.serve(this.#services);
+    const stop = this.#partStop;
+    this.#partStop = null;
+    if (stop === null) return;
+    if (stop.kind === 'error') this.outcome = { kind: 'error', code: stop.code, message: stop.message };
+    else this.#stopBecause(stop.kind, stop.message);
   }
 
   /** Lets the current run end after the exit being handled. */
@@ -602,6 +681,7 @@ export class Machine {
   #runUntil(endNs: number): void {
     const { chipset, processors } = this;
     for (let idleRuns = 0; this.outcome === null; ) {
+      this.#serve();
       const now = this.clockNs();
       chipset.runDeadlines(now);
       if (chipset.request !== null) {
@@ -609,7 +689,8 @@ export class Machine {
         continue;
       }
       processors.takeSignals();
-      if (chipset.request !== null) continue;
+      this.#publish();
+      if (chipset.request !== null || this.outcome !== null) continue;
       const processor = now >= endNs ? null : processors.next();
       if (processor === null) break;
       const { monitor, vcpu } = processor;
@@ -627,16 +708,20 @@ export class Machine {
       this.#profiler?.ran(vcpu, result.ticksUsed);
       if (result.next === 'stop') this.#handleStop(monitor);
       // (No device of this board raises NMIs by itself.)
-      else if (result.next === 'halt' && processors.deaf) {
-        const message = `halted at 0x${vcpu.readRip().toString(16)} with interrupts off`;
-        this.outcome = { kind: 'halted', message };
-      }
+      else if (result.next === 'halt') this.#checkDeaf();
       idleRuns = vcpu.counters.instructions === before ? idleRuns + 1 : 0;
       if (idleRuns > MAX_IDLE_RUNS) throw new BugError('MACHINE_STUCK', `'${this.config.name}' makes no progress`);
       // Ended early and not by a device: a kick. The caller has something to do.
       if (result.next === 'resume' && result.ticksUsed < budget && !this.#returnAsked) break;
       if (processors.takeKick()) break;
     }
+    if (this.#home !== null && this.outcome === null) this.#checkDeaf();
+  }
+  /** Nothing can happen any more: the machine is at its end. */
+  #checkDeaf(): void {
+    if (!this.processors.deaf || this.#home?.deaf === false) return;
+    const message = `halted at 0x${this.processors.current.vcpu.readRip().toString(16)} with interrupts off`;
+    this.outcome = { kind: 'halted', message };
   }
 
   #handleRequest(): void {
@@ -651,19 +736,31 @@ export class Machine {
 
   #handleStop(monitor: VcpuMonitor): void {
     const reason = monitor.stopReason;
-    if (reason?.kind === 'tripleFault') {
+    this.#stopBecause(reason?.kind ?? 'internalError', reason?.message ?? 'the vCPU stopped without a reason');
+  }
+  #stopBecause(kind: StopReason['kind'], message: string): void {
+    if (kind === 'tripleFault') {
       if (this.config.onTripleFault === 'reset') this.reset();
-      else this.outcome = { kind: 'tripleFault', message: reason.message };
+      else this.outcome = { kind: 'tripleFault', message };
       return;
     }
-    const code = reason?.kind === 'entryFailure' ? 'VM_ENTRY_FAILED' : 'ENGINE_INTERNAL';
-    this.outcome = { kind: 'error', code, message: reason?.message ?? 'the vCPU stopped without a reason' };
+    const code = kind === 'entryFailure' ? 'VM_ENTRY_FAILED' : 'ENGINE_INTERNAL';
+    this.outcome = { kind: 'error', code, message };
   }
 }
 
 /** Features that an engine lists under this name, where it does. */
 const featuresOf = (engine: Engine): ReadonlySet<CpuFeature> | undefined =>
   (engine as Engine & { readonly cpuFeatures?: ReadonlySet<CpuFeature> }).cpuFeatures;
+
+/** Refuses what does not go together with processors on several threads. */
+function checkPlacement(config: MachineConfig, host: MachineHost): void {
+  const refuse = (message: string): never => {
+    throw new ConfigError('MACHINE_PLACEMENT', `'${config.name}' has several 'pcpus' ${message}`);
+  };
+  if (config.time !== 'real') refuse(`and 'time: ${config.time}', expected 'time: real'`);
+  if (host.policy !== undefined) refuse(`and a 'policy', expected one of them`);
+}
 
 /** Builds a machine: memory and processor from the engine, the chip set, the guest loaded and ready to run. */
 export async function createMachine(config: MachineConfig, host: MachineHost): Promise<Machine> {
@@ -678,6 +775,7 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
   }
   if (config.boot.kind === 'firmware') checkFirmware(config.boot.bios);
   if (host.media !== undefined) checkMedia(host.media);
+  if (host.placement !== undefined) checkPlacement(config, host);
   memoryMap(machineBoard, config.memoryBytes); // refuses sizes before the engine reserves memory
   const link: { machine: Machine | null } = { machine: null };
   const vm = await host.engine.createVm({
@@ -685,6 +783,7 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     pciHoleStart: machineBoard.pciHole.gpa,
     extraBytes: extraBytesFor(romOf(config), videoBytesOf(config)),
     vcpus: cpus,
+    ...(host.placement && { residents: host.placement.parts[0] ?? [] }),
     features: new Set(cpuModel(config.cpuModel ?? DEFAULT_CPU_MODEL).features),
     time: config.time,
     tscHz,
@@ -695,6 +794,10 @@ export async function createMachine(config: MachineConfig, host: MachineHost): P
     if (config.interruptChip === 'engine' && vm.interruptChip === undefined) {
       const message = `engine '${host.engine.name}' has no interrupt controllers of its own, expected 'interruptChip: board'`;
       throw new ConfigError('MACHINE_IRQCHIP', message);
+    }
+    if (host.placement !== undefined && vm.share === undefined) {
+      const message = `engine '${host.engine.name}' runs all processors of '${config.name}' on one physical CPU, expected 'pcpus' of one`;
+      throw new ConfigError('MACHINE_PLACEMENT', message);
     }
     return new Machine(config, host, vm, link);
   } catch (error) {

@@ -1,11 +1,11 @@
-// The processors of one machine, interleaved on one thread: whose turn it is and for how long, INIT and start-up IPIs, and
+// The processors of one machine, or those of its that live on one thread, interleaved there: whose turn it is and for how long, INIT and start-up IPIs, and
 // one count of ticks for all. Sources: SDM 3A "Multiple-Processor (MP) Initialization", "Processor State After Reset",
 // "Time-Stamp Counter", "Issuing Interprocessor Interrupts"; SDM 2B "PAUSE—Spin Loop Hint".
 
 import { BugError } from '../base/index.js';
-import type { PcChipset } from '../devices/index.js';
 import type { ExitStatistic, VcpuMonitor } from '../vmm/index.js';
 import { type CpuState, initState, startupState, type Vcpu } from '../vmx/index.js';
+import type { ProcessorBoard } from './board.js';
 
 /** As many processors as a machine may have. */
 export const MAX_PROCESSORS = 16;
@@ -43,7 +43,7 @@ export class Processor {
 
 export interface ProcessorsOptions {
   readonly all: readonly Processor[];
-  readonly chipset: PcChipset;
+  readonly chipset: ProcessorBoard;
   readonly virtual: boolean;
   readonly sliceTicks: number;
   /** CPUID.1:EAX, which INIT leaves in EDX. */
@@ -66,11 +66,12 @@ export class Processors {
   constructor(options: ProcessorsOptions) {
     this.#o = options;
     this.all = options.all;
-    this.#current = this.boot;
+    this.#current = this.first;
     this.#sliceLeft = options.sliceTicks;
   }
 
-  get boot(): Processor {
+  /** The boot processor; on other threads than the home one the first that lives there. */
+  get first(): Processor {
     const first = this.all[0];
     if (first === undefined) throw new BugError('MACHINE_VCPUS', 'a machine without processors');
     return first;
@@ -155,12 +156,16 @@ export class Processors {
     return this.all.some((p) => p !== this.#current && !p.idle);
   }
 
-  /** A kick for the machine came while another than the boot processor, whose word is the machine's, was running. */
+  /** A kick came to another than the current processor, which looks at its own word. */
   takeKick(): boolean {
-    const { kickWord } = this.boot.vcpu;
-    if (kickWord === null || this.#current === this.boot || Atomics.load(kickWord, 0) === 0) return false;
-    Atomics.store(kickWord, 0, 0);
-    return true;
+    let kicked = false;
+    for (const p of this.all) {
+      const { kickWord } = p.vcpu;
+      if (kickWord === null || p === this.#current || Atomics.load(kickWord, 0) === 0) continue;
+      Atomics.store(kickWord, 0, 0);
+      kicked = true;
+    }
+    return kicked;
   }
 
   /** True when INIT or a start-up IPI waits for processor `cpu`. */
@@ -172,17 +177,18 @@ export class Processors {
   /** Takes INIT and start-up IPIs. */
   takeSignals(): void {
     const { chipset } = this.#o;
-    this.all.forEach((p, cpu) => {
-      if (!this.signalled(cpu)) return;
+    for (const p of this.all) {
+      const cpu = p.vcpu.index;
+      if (!this.signalled(cpu)) continue;
       const apic = chipset.localApics[cpu];
-      if (apic === undefined) return;
+      if (apic === undefined) continue;
       if (apic.inputs.takeInit()) this.#init(p, (apic.queries.base() & APIC_BASE_BSP) !== 0);
       const vector = apic.inputs.takeSipi();
       // A start-up IPI to a processor that does not wait for one is lost.
-      if (vector < 0 || !p.waitsForSipi) return;
+      if (vector < 0 || !p.waitsForSipi) continue;
       p.waitsForSipi = false;
       p.vcpu.writeState(startupState(p.vcpu.readState(), vector));
-    });
+    }
   }
 
   #init(p: Processor, isBoot: boolean): void {
@@ -195,18 +201,26 @@ export class Processors {
     else p.vcpu.writeState(initBoot());
   }
 
-  /** RESET: the boot processor in `state`, the others waiting; every TSC reads zero. */
-  reset(state: CpuState): void {
+  /**
+   * RESET: the boot processor in `state`, the others waiting; every TSC reads zero. On other threads than the home one
+   * `state` is null and `tscOffset` that of the boot processor.
+   */
+  reset(state: CpuState | null, tscOffset?: bigint): void {
     const { signature, sliceTicks } = this.#o;
-    const { boot } = this;
+    const boot = this.first;
     for (const p of this.all) {
+      const starts = p === boot && state !== null;
       p.monitor.reset();
-      p.waitsForSipi = p !== boot;
-      p.vcpu.writeState(p === boot ? state : initState(p.vcpu.readState(), signature));
+      p.waitsForSipi = !starts;
+      p.vcpu.writeState(starts ? state : initState(p.vcpu.readState(), signature));
     }
     this.#select(boot);
     this.#sliceLeft = sliceTicks;
-    boot.vcpu.writeTsc(0n);
+    if (tscOffset === undefined) boot.vcpu.writeTsc(0n);
+    else {
+      boot.vcpu.controls.tscOffset = tscOffset;
+      boot.vcpu.applyControls();
+    }
     for (const p of this.all) {
       if (p === boot) continue;
       if (this.#o.virtual) {

@@ -163,12 +163,16 @@ export class SoftwareEngine implements Engine {
       });
       own.exclusive_end();
     });
-    const kickWords = areas.map((area) => new Int32Array(memory.buffer, area + at('kick'), 1));
+    const word = (address: number): Int32Array => new Int32Array(memory.buffer, address, 1);
+    const kickWords = areas.map((area) => word(area + at('kick')));
+    const runningWords = areas.map((area) => word(area + at('running')));
+    const locks = [SHARED.exclusive, SHARED.codeLock, SHARED.pairLock].map((offset) => word(shared + offset));
     return {
       memory: guestMemory,
       extraOffset: ram + memoryBytes,
       vcpus,
-      ...(parallel && { share: { engine: this.name, kickWords, data: common } }),
+      ...(parallel &&
+        this.modules.shared && { share: { engine: this.name, kickWords, runningWords, locks, data: common } }),
       close: () => undefined,
     };
   }

@@ -244,6 +244,7 @@ const SPEC: readonly FieldSpec[] = [
   field('exclusive', 'u32', '1: the current instruction has the domain for itself'),
   field('stalePages', 'u32', '1: there are bits in the map of stale pages'),
   field('staleMap', 'u32', 'host address: bit per RAM page that another vCPU wrote code of'),
+  field('exclusives', 'u32', 'how often all other vCPUs were stopped by this one'),
   field('codeCopy', 'bytes', 'code bytes as they were when their block was decoded', CODE_COPY_BYTES),
 ];
 

@@ -50,6 +50,10 @@ export interface VmShare {
   readonly engine: Engine['name'];
   /** Kick word of every vCPU. */
   readonly kickWords: readonly Int32Array[];
+  /** Word of every vCPU that is not zero while its thread may be in the guest: others wait for it to become zero. */
+  readonly runningWords: readonly Int32Array[];
+  /** Words that a vCPU's thread holds for a moment: zeroed when a thread has died. */
+  readonly locks: readonly Int32Array[];
   /** The engine's own. */
   readonly data: unknown;
 }

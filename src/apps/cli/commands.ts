@@ -6,7 +6,7 @@ import type { PcpuStat } from '../../domains/index.js';
 import { MAX_PROCESSORS, type StackMode } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
 import { askConsole, askScreenshot, askStat } from './control-socket.js';
-import { type DomainEntry, domainSchema, hasMedia, parseDomainFile } from './domain-file.js';
+import { checkPcpus, type DomainEntry, domainSchema, hasMedia, parseDomainFile } from './domain-file.js';
 import { writeOutput } from './output.js';
 import { readSymbols, samplingOf } from './profile.js';
 import { ExitCode, statLine, statReport } from './report.js';
@@ -109,6 +109,7 @@ export interface RunOneFlags extends RunFlags {
   readonly time?: DomainEntry['time'];
   readonly cpu?: string;
   readonly smp?: string;
+  readonly pcpus?: string;
   readonly exitDevice?: DomainEntry['exitDevice'];
   readonly testDevice?: DomainEntry['testDevice'];
   readonly reboot?: boolean;
@@ -131,6 +132,13 @@ async function profileOf(f: RunOneFlags): Promise<{ profile?: SessionProfile }> 
     ...(f.profileStack !== undefined && { stack: f.profileStack }),
   });
   return { profile: { output: f.profile, sampling, symbols: await readSymbols(f.symbols ?? []) } };
+}
+
+/** --pcpus: how many, from --cpu on, or which. */
+function pcpusOf(text: string, first: string | undefined): number[] {
+  if (text.includes(',')) return text.split(',').map((t) => parseNumber(t, '--pcpus', 0, 63));
+  const from = first === undefined ? 0 : parseNumber(first, '--cpu', 0, 63);
+  return Array.from({ length: parseNumber(text, '--pcpus', 1, MAX_PROCESSORS) }, (_, i) => from + i);
 }
 
 /** `pcanel run` */
@@ -173,6 +181,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
     ...(flags.selfTest === false && { selfTest: false }),
     ...(flags.time !== undefined && { time: flags.time }),
     ...(flags.smp !== undefined && { cpus: parseNumber(flags.smp, '--smp', 1, MAX_PROCESSORS) }),
+    ...(flags.pcpus !== undefined && { pcpus: pcpusOf(flags.pcpus, flags.cpu) }),
     ...(flags.cpu !== undefined && { cpu: parseNumber(flags.cpu, '--cpu', 0, 63) }),
     ...(flags.testDevice !== undefined && { testDevice: flags.testDevice }),
     exitDevice: flags.exitDevice ?? 'isa-debug-exit',
@@ -186,6 +195,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
   if (flags.boot !== undefined && given.length === 1 && flags.bios === undefined) {
     throw new ConfigError('RUN_BOOT', `--boot goes with firmware, expected no --${given[0]}`);
   }
+  checkPcpus(`'${name}'`, entry.data);
   const resolved = await resolveDomain(entry.data, { folder: process.cwd(), progress });
   const config = flags.debugPort ? { ...resolved, debugPort: true } : resolved;
   const shown = config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none');

@@ -102,6 +102,12 @@ export const domainSchema = z.strictObject({
   cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(1),
   /** Physical CPU. */
   cpu: z.number().int().min(0).max(63).default(0),
+  /** Instead of `cpu`: physical CPUs that run the processors at the same time, in real time. */
+  pcpus: z
+    .array(z.number().int().min(0).max(63))
+    .min(1, 'is empty, expected at least one physical CPU')
+    .refine((list) => new Set(list).size === list.length, { message: 'expected every physical CPU at most once' })
+    .optional(),
   realtime: realtime.optional(),
   weight: z.number().min(1).max(10_000).optional(),
   script: z.array(scriptStep).optional(),
@@ -182,6 +188,23 @@ function complain(path: string, root: unknown, issue: z.core.$ZodIssue): never {
 export const hasMedia = (d: Pick<DomainEntry, 'cdrom' | 'disk' | 'floppy'>): boolean =>
   d.cdrom !== undefined || d.disk !== undefined || d.floppy !== undefined;
 
+/** What does not go together with several physical CPUs. `where` names the domain in messages. */
+export function checkPcpus(where: string, d: DomainEntry): void {
+  const { pcpus, cpus, cpu } = d;
+  if (pcpus === undefined) return;
+  const list = `'pcpus' is [${pcpus.join(', ')}]`;
+  const refuse = (why: string): never => {
+    throw new ConfigError('CONFIG_PCPUS', `${where}: ${list} ${why}`);
+  };
+  if (pcpus.length > cpus) refuse(`and 'cpus' is ${cpus}, expected at most as many physical CPUs as processors`);
+  if (cpu !== 0 && cpu !== pcpus[0]) refuse(`and 'cpu' is ${cpu}, expected one of them`);
+  if (pcpus.length === 1) return;
+  if (d.time === 'virtual') refuse("and 'time' is virtual, expected 'time: real' for several physical CPUs");
+  if (d.realtime !== undefined) refuse("and 'realtime' is given, expected one of them");
+  if (d.policy !== undefined) refuse("and 'policy' is given, expected one of them");
+  if (d.engine === 'kvm') refuse("and 'engine' is kvm, expected 'engine: software' for several physical CPUs");
+}
+
 /** Checks what the schema cannot say. */
 function checkDomain(path: string, d: DomainEntry, i: number): void {
   const where = `${path}: domains[${i}] (${d.name})`;
@@ -197,6 +220,7 @@ function checkDomain(path: string, d: DomainEntry, i: number): void {
   if (d.realtime !== undefined && d.weight !== undefined) {
     throw new ConfigError('CONFIG_SCHEDULING', `${where}: both 'realtime' and 'weight' given, expected one of them`);
   }
+  checkPcpus(where, d);
   parseSize(d.memory, `${where}: memory`);
 }
 

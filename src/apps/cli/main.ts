@@ -88,6 +88,7 @@ function program(finish: (code: Promise<number>) => void): Command {
     .addOption(new Option('--time <mode>', 'clock of the guest').choices(['virtual', 'real']))
     .option('--cpu <n>', 'physical CPU')
     .option('--smp <n>', 'processors of the guest, 1 to 16 (1)')
+    .option('--pcpus <n>', 'physical CPUs that run them at the same time, in real time (1), or a list: 0,2')
     .addOption(
       new Option('--exit-device <name>', "port 0xf4 ends the run with the guest's status").choices([
         'isa-debug-exit',

@@ -218,6 +218,10 @@ export function policyOf(entry: Pick<DomainEntry, 'policy' | 'policyModule'>, fo
   };
 }
 
+/** Firmware waits in loops; hardware and several physical CPUs have no other time. */
+const alwaysReal = (entry: DomainEntry): boolean =>
+  isFirmware(entry) || entry.engine === 'kvm' || (entry.pcpus?.length ?? 0) > 1;
+
 /** Gathers everything a domain needs. */
 export async function resolveDomain(entry: DomainEntry, options: ResolveOptions): Promise<DomainConfig> {
   const { realtime: r } = entry;
@@ -227,7 +231,7 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
     name: entry.name,
     memoryBytes: parseSize(entry.memory, `memory of '${entry.name}'`),
     boot: await bootOf(entry, options),
-    time: entry.time ?? (isFirmware(entry) || entry.engine === 'kvm' ? 'real' : 'virtual'),
+    time: entry.time ?? (alwaysReal(entry) ? 'real' : 'virtual'),
     ...(media && { media }),
     ...(policy && { policy }),
     ...(entry.display !== undefined && { display: entry.display }),
@@ -236,7 +240,7 @@ export async function resolveDomain(entry: DomainEntry, options: ResolveOptions)
     ...(entry.selfTest !== undefined && { selfTest: entry.selfTest }),
     ...(entry.interruptChip !== undefined && { interruptChip: entry.interruptChip }),
     cpus: entry.cpus,
-    cpu: entry.cpu,
+    ...(entry.pcpus === undefined ? { cpu: entry.cpu } : { pcpus: entry.pcpus }),
     onReset: entry.onReset,
     onTripleFault: entry.onTripleFault,
     debugExitPort: entry.exitDevice === 'none' ? null : machineBoard.debugExitPort,

@@ -26,6 +26,7 @@ export const definitionSchema = z
     cpuModel: e.cpuModel,
     cpus: e.cpus,
     cpu: e.cpu,
+    pcpus: e.pcpus,
     realtime: e.realtime,
     weight: e.weight,
     onReset: e.onReset,

@@ -172,9 +172,18 @@ const clearBit = (words: number[], n: number): void => {
 };
 const hasBit = (words: readonly number[], n: number): boolean => (words[n >> 5]! & (1 << (n & 31))) !== 0;
 
-const hardwareEnabled = (s: S): boolean => (s.base & APIC_BASE_ENABLE) !== 0;
+/** What decides whether a destination names an APIC. */
+export interface ApicIdentity {
+  readonly id: number;
+  /** Low half of IA32_APIC_BASE. */
+  readonly base: number;
+  readonly ldr: number;
+  readonly dfr: number;
+}
+
+const hardwareEnabled = (s: ApicIdentity): boolean => (s.base & APIC_BASE_ENABLE) !== 0;
 const softwareEnabled = (s: S): boolean => (s.svr & SVR_ENABLE) !== 0;
-const x2apic = (s: S): boolean =>
+const x2apic = (s: ApicIdentity): boolean =>
   (s.base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 
 /** Processor priority: TPR, or the class of the highest interrupt in service. */
@@ -308,7 +317,7 @@ function endOfInterrupt(s: S, ports: LocalApicPorts): void {
   if (hasBit(s.tmr, vector)) ports.eoi(vector);
 }
 
-const logicalId = (s: S): number => (x2apic(s) ? (((s.id >>> 4) << 16) | (1 << (s.id & 15))) >>> 0 : s.ldr);
+const logicalId = (s: ApicIdentity): number => (x2apic(s) ? (((s.id >>> 4) << 16) | (1 << (s.id & 15))) >>> 0 : s.ldr);
 
 function readRegister(s: S, r: number, now: number): number {
   if (r >= ApicReg.ISR && r < ApicReg.ISR + 8) return s.isr[r - ApicReg.ISR]!;
@@ -407,7 +416,8 @@ function writeRegister(s: S, r: number, v: number, ctx: Ctx<LocalApicPorts>): vo
   }
 }
 
-function matches(s: S, destination: number, logical: boolean): boolean {
+/** Whether `destination` (8 bits, or 32 in x2APIC mode) names this APIC. */
+export function apicMatches(s: ApicIdentity, destination: number, logical: boolean): boolean {
   if (!hardwareEnabled(s)) return false;
   if (destination === 0xffffffff || (!x2apic(s) && (destination & 0xff) === 0xff)) return true;
   if (!logical) return destination === s.id;
@@ -508,7 +518,7 @@ export const localApic = (
     queries: {
       pendingVector,
       extIntPending,
-      matches: (s, _ctx, destination, logical) => matches(s, destination, logical),
+      matches: (s, _ctx, destination, logical) => apicMatches(s, destination, logical),
       priority: ppr,
       id: (s) => s.id,
       base: (s) => s.base,

@@ -4,7 +4,7 @@
 
 import { ConfigError } from '../../base/index.js';
 import type { Clock } from '../../host/index.js';
-import type { AccessSize, BusTarget, DeviceInstance, LineSink } from '../device.js';
+import type { DeviceInstance, LineSink } from '../device.js';
 import type { SavedDevices } from '../device-set.js';
 import { DeviceSet } from '../device-set.js';
 import { InterruptLines } from '../interrupt-lines.js';
@@ -12,14 +12,14 @@ import type { PciPlace } from '../pci/config-space.js';
 import { PciFunctions } from '../pci/config-space.js';
 import { pciHostBridge } from '../pci/host-bridge.js';
 import { acpiPm } from './acpi-pm.js';
-import { ApicBus } from './apic-message.js';
+import type { ApicReceiver } from './apic-message.js';
 import { debugExit } from './debug-exit.js';
 import { i8042 } from './i8042.js';
 import { i8254 } from './i8254.js';
 import { i8259 } from './i8259.js';
 import { IO_APIC_PINS, ioApic } from './io-apic.js';
-import type { LocalApicInputs, LocalApicPorts, LocalApicQueries, LocalApicState } from './local-apic.js';
-import { APIC_BASE_ENABLE, APIC_BASE_X2APIC, APIC_DEFAULT_GPA, localApic } from './local-apic.js';
+import { APIC_DEFAULT_GPA } from './local-apic.js';
+import { type LocalApic, LocalApics } from './local-apics.js';
 import { cmosMemorySize, mc146818 } from './mc146818.js';
 import { postPort } from './post-port.js';
 import type { Uart16550Inputs, Uart16550Ports, Uart16550Queries, Uart16550State } from './uart16550.js';
@@ -56,6 +56,8 @@ export interface PcChipsetOptions {
   readonly apic?: boolean;
   /** Processors; default 1. */
   readonly cpus?: number;
+  /** Local APICs of processors that live on other threads, by processor. */
+  readonly apicsElsewhere?: ReadonlyMap<number, ApicReceiver>;
   /** Bytes of RAM, for the CMOS. */
   readonly memoryBytes: number;
   /** Wall-clock time at power-on, milliseconds since 1970. */
@@ -72,36 +74,13 @@ export interface PcChipsetOptions {
   readonly onInterrupt?: (cpu: number) => void;
 }
 
-export type LocalApic = DeviceInstance<LocalApicState, LocalApicPorts, LocalApicInputs, LocalApicQueries>;
 export type Uart = DeviceInstance<Uart16550State, Uart16550Ports, Uart16550Inputs, Uart16550Queries>;
-
-/** The APIC page as processors see it: each reaches its own local APIC. */
-class LocalApicPage implements BusTarget {
-  readonly name = 'local-apic';
-  current = 0;
-  constructor(readonly apics: readonly LocalApic[]) {}
-  /** The registers of the current processor's APIC; null while it is disabled or in x2APIC mode. */
-  #registers(): BusTarget | null {
-    const apic = this.apics[this.current]!;
-    const inMemory = (apic.queries.base() & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === APIC_BASE_ENABLE;
-    return inMemory ? apic.regions.regs! : null;
-  }
-  read(offset: number, size: AccessSize): number {
-    return this.#registers()?.read(offset, size) ?? (size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1);
-  }
-  write(offset: number, size: AccessSize, value: number): void {
-    this.#registers()?.write(offset, size, value);
-  }
-}
-
-const APIC_PAGE = 0xffff_f000;
 
 /** A PC's chip set. */
 export class PcChipset {
   readonly set: DeviceSet;
   readonly lines: InterruptLines;
   readonly pci = new PciFunctions();
-  readonly apicBus = new ApicBus();
   readonly pic;
   readonly pit;
   readonly rtc;
@@ -109,7 +88,7 @@ export class PcChipset {
   readonly acpi;
   /** COM1..COM4, null where absent. */
   readonly com: readonly (Uart | null)[];
-  /** Local APICs by processor; empty without APICs. */
+  /** Local APICs by processor, without those of other threads; empty without APICs. */
   readonly localApics: readonly LocalApic[];
   readonly ioApic;
   readonly debugExit;
@@ -118,7 +97,7 @@ export class PcChipset {
   readonly #places: PciPlace[] = [];
   /** Set when the guest asked for reset, power off or exit; the board clears it by `reset()`. */
   request: PowerRequest | null = null;
-  readonly #page: LocalApicPage;
+  readonly #apics: LocalApics | null;
 
   constructor(options: PcChipsetOptions) {
     const cpus = options.cpus ?? 1;
@@ -132,18 +111,21 @@ export class PcChipset {
     this.lines = lines;
     const hint = options.onInterrupt ?? (() => {});
 
-    this.localApics = apic ? Array.from({ length: cpus }, (_, id) => this.#placeLocalApic(id, hint)) : [];
-    this.#page = new LocalApicPage(this.localApics);
-    if (apic) set.mmio.add(PC.LOCAL_APIC_GPA, 0x1000, this.#page);
-    this.ioApic = apic
-      ? set.place(
-          ioApic,
-          { regs: PC.IO_APIC_GPA },
-          { deliver: (m: number, d: number) => void this.apicBus.deliver(m, d) },
-        )
+    const apics = apic
+      ? new LocalApics({
+          set,
+          cpus,
+          ...(options.apicsElsewhere && { elsewhere: options.apicsElsewhere }),
+          onInterrupt: hint,
+        })
+      : null;
+    this.#apics = apics;
+    this.localApics = apics?.all ?? [];
+    this.ioApic = apics
+      ? set.place(ioApic, { regs: PC.IO_APIC_GPA }, { deliver: (m: number, d: number) => void apics.bus.deliver(m, d) })
       : null;
     const io = this.ioApic;
-    if (io !== null) this.apicBus.onEoi((vector) => io.inputs.eoi(vector));
+    if (io !== null) apics?.bus.onEoi((vector) => io.inputs.eoi(vector));
 
     const bsp = this.localApics[0];
     this.pic = set.place(
@@ -153,8 +135,9 @@ export class PcChipset {
         slave: 0xa0,
         elcr: 0x4d0,
         // INTR goes to LINT0 of every processor, and to input 0 of the I/O APIC.
+        // DEVIATION: not to processors on other threads. Systems take it at the boot processor.
         intr: [
-          ...this.localApics.map((a) => (level: boolean) => a.inputs.lint(0, level)),
+          ...(apics?.here() ?? []).map((a) => (level: boolean) => a.inputs.lint(0, level)),
           ...(io ? [(level: boolean) => io.inputs.pin(0, level)] : []),
           ...(bsp ? [] : [(level: boolean) => level && hint(0)]),
         ] as LineSink[],
@@ -226,23 +209,6 @@ export class PcChipset {
     });
   }
 
-  #placeLocalApic(id: number, hint: (cpu: number) => void): LocalApic {
-    const wake: LineSink = (level) => {
-      if (level) hint(id);
-    };
-    const placed = this.set.place(
-      localApic(id),
-      { intr: wake, extInt: wake, nmi: wake, start: wake },
-      {
-        ipi: (from, command, destination) => void this.apicBus.ipi(from, command, destination),
-        eoi: (vector) => this.apicBus.eoi(vector),
-      },
-      `local-apic${id}`,
-    );
-    this.apicBus.add(placed);
-    return placed;
-  }
-
   /** Puts a function on the PCI bus; its windows follow resets and loads. */
   addPci(address: number, place: PciPlace): void {
     this.pci.add(address, place);
@@ -256,13 +222,12 @@ export class PcChipset {
 
   /** Names the processor whose memory accesses follow, for the local APIC page. */
   selectCpu(cpu: number): void {
-    this.#page.current = cpu;
+    this.#apics?.selectCpu(cpu);
   }
 
   /** Moves the local APIC page after a write of IA32_APIC_BASE (all processors move together). */
   moveLocalApicPage(gpa: number, present: boolean): void {
-    for (const r of this.set.mmio.ranges()) if (r.name === this.#page.name) this.set.mmio.remove(r.start);
-    if (present) this.set.mmio.add(gpa, 0x1000, this.#page);
+    this.#apics?.movePage(gpa, present);
   }
 
   /** The earliest deadline of any device, or null. */
@@ -294,15 +259,13 @@ export class PcChipset {
 
   /** Whether processor `cpu` has an NMI, INIT or SIPI to take. */
   pendingSignal(cpu = 0): 'nmi' | 'init' | 'sipi' | null {
-    const s = this.localApics[cpu]?.state;
-    if (s === undefined) return null;
-    return s.init ? 'init' : s.sipi >= 0 ? 'sipi' : s.nmi ? 'nmi' : null;
+    return this.#apics?.pendingSignal(cpu) ?? null;
   }
 
   /** Resets every device and forgets the request. */
   reset(): void {
     this.set.reset();
-    if (this.localApics.length > 0) this.moveLocalApicPage(PC.LOCAL_APIC_GPA, true);
+    this.#apics?.resetPage();
     this.#syncPlaces();
     this.request = null;
   }
@@ -312,12 +275,7 @@ export class PcChipset {
   }
   load(saved: SavedDevices): void {
     this.set.load(saved);
-    const apic = this.localApics[0];
-    if (apic !== undefined) {
-      const base = apic.queries.base();
-      const inMemory = (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) === APIC_BASE_ENABLE;
-      this.moveLocalApicPage((base & APIC_PAGE) >>> 0, inMemory);
-    }
+    this.#apics?.syncPage();
     this.#syncPlaces();
     this.request = null;
   }

@@ -25,7 +25,9 @@ export const nodeServices: PcpuServices = {
   loadModule: (url) => import(/^[a-z][a-z+.-]+:/i.test(url) ? url : pathToFileURL(url).href),
 };
 
-const nowNs = (): number => performance.now() * 1e6;
+/** Nanoseconds of the host's monotonic clock, the same on all threads: performance.now() starts with each. */
+const startNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
+const nowNs = (): number => startNs + performance.now() * 1e6;
 /** Host time between two looks at the commands while domains run. */
 const TURN_NS = 5_000_000;
 
@@ -74,6 +76,7 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
     };
     return {
       send: (command) => post({ kind: 'command', command }),
+      bell,
       ring,
       close: async () => {
         open = false;
@@ -99,6 +102,7 @@ export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
     for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
       const message = m.message as ToWorker;
       if (message.kind === 'close') {
+        runtime.close();
         port.close();
         return;
       }

@@ -9,6 +9,7 @@ import { ST } from './env';
 import {
   AREA_SIZE_BYTES,
   S_EXCLUSIVE,
+  S_EXCLUSIVES,
   S_FIRST_AREA,
   S_PARALLEL,
   S_RAM_PAGES,
@@ -85,6 +86,7 @@ export function exclusive_begin(): void {
   const exclusive = shared() + SHARED_EXCLUSIVE;
   while (atomic.cmpxchg<u32>(exclusive, 0, 1) != 0) atomic.wait<i32>(exclusive, 1, WAIT_NS);
   store<u32>(ST, 1, S_EXCLUSIVE);
+  store<u32>(ST, load<u32>(ST, S_EXCLUSIVES) + 1, S_EXCLUSIVES);
   const count = load<u32>(ST, S_VCPU_COUNT);
   let area = load<u32>(ST, S_FIRST_AREA) as usize;
   for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES)
