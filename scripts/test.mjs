@@ -1,9 +1,11 @@
 // Builds, then runs every test file with node's own test runner.
 //   node scripts/test.mjs [--deep] [--update] [name-part ...]    only files whose path contains one of the parts
 // --update: golden tests write their fixtures anew.
-// --deep (npm run test:deep): the random comparisons with evaluator and host processor, and the fuzzer, at length.
+// --deep (npm run test:deep): the random comparisons with evaluator and host processor (2,000 states of every form), and
+// the fuzzer, at length; at the end it tells how many states were compared.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
@@ -34,8 +36,12 @@ if (chosen.length === 0) {
   console.error(`test: no test file matches ${parts.join(', ')}`);
   process.exit(1);
 }
+const folder = mkdtempSync(join(tmpdir(), 'pcanel-test-'));
+const tally = join(folder, 'tally');
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--enable-source-maps', ...chosen], {
   stdio: 'inherit',
-  env: { ...(deep && DEEP), ...process.env, ...(update && { PCANEL_UPDATE: '1' }) },
+  env: { PCANEL_TALLY: tally, ...(deep && DEEP), ...process.env, ...(update && { PCANEL_UPDATE: '1' }) },
 });
+if (deep && existsSync(tally)) process.stdout.write(`compared:\n${readFileSync(tally, 'utf8')}`);
+rmSync(folder, { recursive: true, force: true });
 process.exit(run.status ?? 1);

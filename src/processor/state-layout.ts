@@ -138,7 +138,11 @@ const SPEC: readonly FieldSpec[] = [
   field('cr4Shadow', 'u64', ''),
   field('tscOffset', 'u64', ''),
   field('timeIsReal', 'u32', '1: RDTSC asks the host clock'),
-  field('injectPending', 'u32', 'VM-entry interruption information (bit 31 valid)'),
+  field(
+    'injectPending',
+    'u32',
+    'VM-entry interruption information (bit 31 valid; bit 30: begun, cut by a device access)',
+  ),
   field('injectErrorCode', 'u32', ''),
   // exit record
   field('exitReason', 'u32', 'basic exit reason (SDM Appendix C); EXIT_NONE while running'),

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ALL_INSTRUCTIONS, Decoded, Decoder, type Form } from '../../src/isa/index.js';
+import { tally } from '../support/tally.js';
 import { type Encoded, encode, Random, sizePrefixes } from './encode.js';
 import {
   CODE,
@@ -156,7 +157,7 @@ describe('interpreter and reference evaluator agree', () => {
           else if (failure !== null && failed++ < 2) failures.push(failure);
         }
       }
-      t.diagnostic(`${cases} states of ${forms} forms compared with the evaluator`);
+      tally(t, cases, forms, 'the evaluator');
       const shown = failures
         .slice(0, Number(env.PCANEL_SHOW ?? 15))
         .map((f) => `${f.what}: ${f.bytes}\n    ${f.found.join('\n    ')}`);

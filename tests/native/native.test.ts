@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { ALL_INSTRUCTIONS, Decoded, Decoder, type Form } from '../../src/isa/index.js';
 import { encode, Random, sizePrefixes } from '../differential/encode.js';
 import { Guest, imageOf, type Mode, modeState, type RunResult, randomF80, randomXmm } from '../differential/machine.js';
+import { tally } from '../support/tally.js';
 import {
   CODE,
   compileRunner,
@@ -187,6 +188,12 @@ function compare(c: Case, a: RunResult, b: HostResult, bits: 32 | 64): string[] 
   // AMD processors take SHA operands at any address; the SDM's type 4 exceptions want them aligned.
   const misaligned = c.form.mem && c.patch % 16 !== 0;
   if (c.form.row.encoding.feature === 'sha' && misaligned && vector === 13 && b.trap === -1) return [];
+  // Bit 17 of MXCSR is reserved on Intel processors and the misaligned mode of AMD's.
+  const mxcsr = new DataView(c.patchBytes.buffer).getUint32(0, true);
+  if (c.form.instruction.name === 'ldmxcsr' && vector === 13 && b.trap === -1 && (mxcsr & ~0xffff) === 0x2_0000)
+    return [];
+  // SDM Vol. 3A "Limit Checking": with a limit of FFFFFFFFH an access across 4 GiB may or may not fault. Ours wraps.
+  if (bits === 32 && c.form.instruction.name === 'enter' && b.trap === 12) return [];
   check('exception', vector, b.trap);
   if (vector !== b.trap) return found;
   for (let n = 0; n < bits / 4 && n < 16; n++) check(`gpr.${n}`, a.state.gpr[n] as bigint, b.gpr[n] as bigint);
@@ -259,7 +266,7 @@ describe('the interpreter does what the host processor does', () => {
       }
       compareAll();
       removeRunner(runner.file);
-      t.diagnostic(`${compared} states of ${forms} forms compared with the host processor`);
+      tally(t, compared, forms, 'the host processor');
       assert.ok(compared > 0, 'no cases');
       const all = [...failures.values()];
       const count = all.reduce((sum, l) => sum + l.length, 0);
