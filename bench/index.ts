@@ -9,12 +9,16 @@ import { kernelSection } from './kernels.js';
 import { kvmExitSection } from './kvm/exits.js';
 import { hostDetails, printHost, printSection, residentMib, type Section } from './output.js';
 import { PEERS_USAGE, peersMain } from './peers/index.js';
+import { scalingSection } from './scaling.js';
 
 const SECTIONS: Readonly<Record<string, (runs: number) => Promise<Section>>> = {
   kernels: (runs) => kernelSection(Math.max(runs, 7)),
   exits: exitSection,
   boot: bootSection,
+  scaling: scalingSection,
 };
+/** Not part of `all`: it takes minutes. */
+const LONG = ['scaling'];
 /** What --engine kvm measures. */
 const KVM_SECTIONS: typeof SECTIONS = { exits: kvmExitSection };
 const USAGE = `usage: npm run bench -- [${Object.keys(SECTIONS).join('|')}|all] [--engine software|kvm] [--runs N] [--json FILE]
@@ -39,7 +43,8 @@ function options(): Options {
     throw new RangeError(`--engine ${values.engine}: expected software or kvm`);
   const sections = values.engine === 'kvm' ? KVM_SECTIONS : SECTIONS;
   const all = Object.keys(sections);
-  const names = positionals.length === 0 || positionals.includes('all') ? all : positionals;
+  const usual = all.filter((name) => !LONG.includes(name));
+  const names = positionals.length === 0 || positionals.includes('all') ? usual : positionals;
   for (const name of names)
     if (!all.includes(name)) throw new RangeError(`'${name}' is no section, expected ${all.join(', ')} or all`);
   const runs = Number(values.runs);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cacheFolder } from '../../src/apps/testing.js';
 import { hostDetails } from '../output.js';
+import { chartSvg } from './chart.js';
 import { type Bits, buildGuest, nativeResults, repository } from './guest.js';
 import { PEERS, type Peer, pcanel, type ReadyPeer } from './peers.js';
 import { PROGRAMS } from './programs.js';
@@ -147,6 +148,10 @@ export async function peersMain(args: readonly string[]): Promise<void> {
   const name = `peers-${(all[0] as Comparison).host.date.replace(/[:.]/g, '-')}`;
   writeFileSync(o.json ?? join(folder, `${name}.json`), json);
   writeFileSync(join(folder, `${name}.txt`), text);
+  for (const c of all) {
+    const svg = chartSvg(c, o.clock);
+    if (svg !== null) writeFileSync(join(folder, `${name}-${c.cores ?? 'all'}-cores.svg`), svg);
+  }
   if (o.table !== undefined) writeFileSync(o.table, text);
   say(`results in bench/results/${name}.*`);
 }

@@ -1,6 +1,7 @@
 // Tests of the comparison's arithmetic and of how it reads markers, without a guest.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { chartSvg } from '../../bench/peers/chart.js';
 import { CHECK, PROGRAMS, runList } from '../../bench/peers/programs.js';
 import { addBoot, emptyResult, meanRatio, median, tooSlow } from '../../bench/peers/results.js';
 import { MarkerReader } from '../../bench/peers/run.js';
@@ -86,4 +87,26 @@ test('gunzip brings gzip before it and the check behind it', () => {
     runList(PROGRAMS).filter((p) => p !== CHECK),
     PROGRAMS,
   );
+});
+
+test('the chart has a bar per program and peer, and none without QEMU', () => {
+  const host = { cpu: 'A & B', cores: 2, memoryMib: 1, kernel: '', node: '', v8: '', compiler: '', loadAverage: 0 };
+  const peer = (name: string, wall: Record<string, number[]>) => ({ ...emptyResult(name, name, ''), wall });
+  const guests = (peers: ReturnType<typeof peer>[]) => ({
+    host: { ...host, date: '2026-01-02T03:04:05Z' },
+    command: '',
+    cores: null,
+    boots: 1,
+    divisor: 1,
+    guests: [{ bits: '64' as const, kernel: '', native: {}, peers }],
+    skipped: [],
+  });
+  const qemu = peer('qemu', { fib: [2], sieve: [1] });
+  const ours = peer('pcanel-real', { fib: [1], sieve: [4] });
+  const svg = chartSvg(guests([qemu, ours]), 'wall') ?? '';
+  assert.match(svg, /A &amp; B/);
+  assert.equal(svg.match(/height="8" fill=/g)?.length, 2);
+  assert.match(svg, />0\.50<\/text>/);
+  assert.match(svg, />4\.00<\/text>/);
+  assert.equal(chartSvg(guests([ours]), 'wall'), null);
 });
