@@ -79,8 +79,12 @@ export function median(values: readonly number[] | undefined): number | null {
   const n = sorted.length;
   return ((sorted[(n - 1) >> 1] as number) + (sorted[n >> 1] as number)) / 2;
 }
-export const timeOf = (peer: PeerResult, program: string, clock: ClockOfHost): number | null =>
-  median(peer[clock][program]);
+/** Processor time is known in steps of 10 ms: what shows as none took half a step. Seconds. */
+const HALF_CPU_STEP = 0.005;
+export function timeOf(peer: PeerResult, program: string, clock: ClockOfHost): number | null {
+  const time = median(peer[clock][program]);
+  return time === null || clock === 'wall' ? time : Math.max(HALF_CPU_STEP, time);
+}
 
 /** a's time divided by b's. */
 export function ratio(a: PeerResult, b: PeerResult, program: string, clock: ClockOfHost): number | null {

@@ -80,6 +80,12 @@ test('ratios are of medians; their mean is geometric; programs beyond the limit 
   ]);
 });
 
+test('processor time below its steps counts as half a step, so that no ratio is zero', () => {
+  const ours = { ...emptyResult('pcanel-real', 'Pcanel', ''), cpu: { fib: [0] } };
+  const qemu = { ...emptyResult('qemu', 'QEMU', ''), cpu: { fib: [0.01] } };
+  assert.equal(meanRatio(ours, qemu, ['fib'], 'cpu'), 0.5);
+});
+
 test('gunzip brings gzip before it and the check behind it', () => {
   assert.deepEqual(runList(['smc', 'gunzip']), ['gzip', 'gunzip', CHECK, 'smc']);
   assert.deepEqual(runList(['sieve', 'coremark']), ['coremark', 'sieve']);
