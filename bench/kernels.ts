@@ -1,10 +1,10 @@
-// The five integer kernels of bench/kernels in a bare 64-bit guest: interpreter, regions (the JIT spike) and native code.
+// The five integer kernels of bench/kernels in a bare 64-bit guest: interpreter, regions (the JIT) and native code.
 // Results are compared with the native ones. The round trip of a VM exit is measured on the same guest.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createSoftwareEngine } from '../src/apps/testing.js';
-import { at, EXIT_NONE, ExitDecoder, optionsOf, RegionRunner, StateView } from '../src/processor/testing.js';
+import type { SoftwareVcpu } from '../src/processor/testing.js';
 import { type EngineVm, longModeState, Primary, Secondary, type Vcpu, type VmExit } from '../src/vmx/index.js';
 import { type Figure, figure, type Section } from './output.js';
 
@@ -64,8 +64,8 @@ function nativeRuns(rounds: number): KernelRun[] {
 }
 
 /** A vCPU at the entry of the kernels. */
-async function kernelGuest(rounds: number, trips: number): Promise<{ vm: EngineVm; vcpu: Vcpu }> {
-  const engine = await createSoftwareEngine();
+async function kernelGuest(rounds: number, trips: number, jit: 'on' | 'off'): Promise<{ vm: EngineVm; vcpu: Vcpu }> {
+  const engine = await createSoftwareEngine(jit);
   const vm = await engine.createVm({
     memoryBytes: MEMORY,
     vcpus: 1,
@@ -134,27 +134,21 @@ function drive(vcpu: Vcpu, enter: () => VmExit): KernelRun[] {
   }
 }
 export async function interpreterRuns(rounds: number, trips = 0): Promise<KernelRun[]> {
-  const { vcpu } = await kernelGuest(rounds, trips);
+  const { vcpu } = await kernelGuest(rounds, trips, 'off');
   return drive(vcpu, () => vcpu.enter(SLICE));
 }
 async function regionRuns(
   rounds: number,
 ): Promise<{ runs: KernelRun[]; inRegions: number; translated: number; translateMs: number }> {
-  const { vcpu } = await kernelGuest(rounds, 0);
-  const options = optionsOf(vcpu);
-  const runner = new RegionRunner(options, { threshold: 16, maxInstructions: 256 });
-  const view = new StateView(options.memory.buffer, options.area);
-  const decoder = new ExitDecoder(view);
-  const runs = drive(vcpu, () => {
-    runner.run(50_000);
-    return view.u32(at('exitReason')) === EXIT_NONE ? decoder.plain('preemptionTimer') : decoder.decode();
-  });
-  const regions = [...runner.regions.values()].filter((r) => r !== null);
+  const { vcpu } = await kernelGuest(rounds, 0, 'on');
+  const runs = drive(vcpu, () => vcpu.enter(SLICE));
+  const jit = (vcpu as SoftwareVcpu).jitStatistics();
+  if (jit === null) throw new Error('the engine does not translate');
   return {
     runs,
-    inRegions: runner.retiredInRegions / vcpu.counters.instructions,
-    translated: regions.length,
-    translateMs: regions.reduce((sum, r) => sum + r.translateMs, 0),
+    inRegions: jit.retired / vcpu.counters.instructions,
+    translated: jit.compiled,
+    translateMs: jit.translateMs + jit.compileMs,
   };
 }
 

@@ -19,7 +19,14 @@ declare namespace WebAssembly {
     constructor(descriptor: GlobalDescriptor, value?: number | bigint);
     value: number | bigint;
   }
-  type ExportValue = ((...args: never[]) => unknown) | Memory | Global;
+  class Table {
+    constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
+    readonly length: number;
+    get(index: number): ((...args: never[]) => unknown) | null;
+    set(index: number, value: ((...args: never[]) => unknown) | null): void;
+    grow(delta: number): number;
+  }
+  type ExportValue = ((...args: never[]) => unknown) | Memory | Global | Table;
   type Imports = Record<string, Record<string, unknown>>;
   class Module {
     constructor(bytes: Uint8Array | ArrayBuffer);

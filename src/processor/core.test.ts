@@ -22,6 +22,7 @@ const instance = await WebAssembly.instantiate(new WebAssembly.Module(file as Ui
     state: new WebAssembly.Global({ value: 'i32', mutable: false }, STATE),
     host_clock: () => 0,
     build_block: () => 0,
+    block_hot: () => undefined,
   },
 });
 type Procedure = (...args: (number | bigint)[]) => number | bigint;

@@ -19,9 +19,9 @@ import {
 } from '../isa/index.js';
 import type { Binding, StaticFacts, Value } from './emit/binding.js';
 import { addConditionFunctions } from './emit/conditions.js';
+import { importProcedures } from './emit/imports.js';
 import { ModuleBuilder } from './emit/wasm.js';
 import { WasmSem } from './emit/wasm-sem.js';
-import { importProcedures } from './generate-interpreter.js';
 import { AREA, at, fprOffset, gprOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from './state-layout.js';
 
 const CASES = Number(process.env['PCANEL_FLOAT_CASES'] ?? 40);
@@ -61,6 +61,7 @@ const procedures = new WebAssembly.Instance(new WebAssembly.Module(proceduresMod
     state: new WebAssembly.Global({ value: 'i32', mutable: false }, ST),
     host_clock: () => 0,
     build_block: () => 0,
+    block_hot: () => undefined,
   },
 }).exports as unknown as Record<string, Procedure>;
 assert.ok(ST + AREA.sizeBytes <= HOST_PAGE);

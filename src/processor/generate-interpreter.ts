@@ -3,13 +3,21 @@
 // switch, the others functions in a table. The list of handlers travels in the custom section named in handlers.ts.
 
 import type { Bits } from '../isa/index.js';
-import { ALL_INSTRUCTIONS, Decoder, type Form, type Operand, PROCEDURES, type ProcedureType } from '../isa/index.js';
+import { ALL_INSTRUCTIONS, Decoder, type Form, type Operand } from '../isa/index.js';
 import type { Binding, StaticFacts, Value } from './emit/binding.js';
 import { addConditionFunctions } from './emit/conditions.js';
+import { addRegionHelpers, importProcedures } from './emit/imports.js';
 import { factsOf, probe } from './emit/probe-sem.js';
 import { type FunctionBuilder, type Label, ModuleBuilder } from './emit/wasm.js';
 import { WasmSem } from './emit/wasm-sem.js';
-import { fusedName, HANDLER_SECTION, type HandlerDirectory, handlerName } from './handlers.js';
+import {
+  fusedName,
+  HANDLER_SECTION,
+  type HandlerDirectory,
+  handlerName,
+  REGION_LOOKUP,
+  TABLE_EXPORT,
+} from './handlers.js';
 import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD } from './state-layout.js';
 
 const STATE = 0; // local: host address of the state area
@@ -254,7 +262,7 @@ function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving
   }
 }
 
-function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[] } {
+function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[] } {
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   const seen = new Map<string, { form: Form; facts: StaticFacts }>();
@@ -331,6 +339,64 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
       binding.jumpDirect(s, true);
     },
   });
+  // first record of a block: counts its entries down to the call of `hot`
+  hot.push({
+    name: 'count',
+    hot: true,
+    emit(f, s, leaving) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      const left = s.temp('i32');
+      f.get(U).get(U).memory('i32.load', RECORD.imm).i32(1).op('i32.sub').tee(left).memory('i32.store', RECORD.imm);
+      f.get(left).op('i32.eqz').if(false);
+      // the record may be another one now: it is executed again
+      f.get(U).call(s.imports.get('hot') as number);
+      f.get(U);
+      leaving.next(f, true);
+      f.end();
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f, true);
+    },
+  });
+  // enters the region of this block: function `imm` of the table, place `imm + 4`, at least `disp` instructions of budget
+  hot.push({
+    name: 'region',
+    hot: true,
+    emit(f, s, leaving, lookup) {
+      s.begin(new RecordBinding(facts, null, leaving, 0));
+      const next = s.temp('i32');
+      const before = s.temp('i32');
+      s.state().memory('i32.load', at('budget')).tee(before);
+      f.get(U).memory('i32.load', RECORD.disp).op('i32.lt_s').if(false);
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f, true);
+      f.end();
+      s.state()
+        .get(U)
+        .memory('i32.load', RECORD.imm + 4)
+        .memory('i32.store', at('region'));
+      f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).set(next);
+      s.state();
+      s.state().memory('i64.load', at('regionRetired'));
+      f.get(before);
+      s.state().memory('i32.load', at('budget')).op('i32.sub').op('i64.extend_i32_s').op('i64.add');
+      f.memory('i64.store', at('regionRetired'));
+      s.state();
+      s.state().memory('i64.load', at('regionEntries')).i64(1n).op('i64.add').memory('i64.store', at('regionEntries'));
+      f.get(next).i32(REGION_LOOKUP).op('i32.eq').if(true);
+      s.state().memory('i32.load', at('budget')).i32(NEAR_END).op('i32.lt_s').if(false);
+      s.state()
+        .memory('i64.load', at('rip'))
+        .call(s.imports.get('go_on') as number);
+      leaving.next(f);
+      f.end();
+      s.state().get(U);
+      s.state().memory('i64.load', at('rip')).call(lookup);
+      leaving.next(f);
+      f.end();
+      f.get(next);
+      leaving.next(f);
+    },
+  });
   const viaNext = (name: string): HandlerPlan => ({
     name,
     hot: false,
@@ -340,7 +406,14 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
       leaving.next(f);
     },
   });
-  cold.push(viaNext('stop'), viaNext('stale'));
+  cold.push(viaNext('stop'), viaNext('stale'), {
+    name: 'skip',
+    hot: false,
+    emit(f, _s, leaving) {
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f);
+    },
+  });
   const raising = (name: string, vector: number): HandlerPlan => ({
     name,
     hot: false,
@@ -386,53 +459,16 @@ function plan(): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[]
 const FUSED_BRANCHES = new Set(['jz', 'jnz', 'jb', 'jnb', 'jbe', 'jnbe', 'jl', 'jnl', 'jle', 'jnle', 'js', 'jns']);
 const TEST_BRANCHES = new Set(['jz', 'jnz', 'js', 'jns', 'jle', 'jnle', 'jl', 'jnl']);
 
-const TYPES: Record<ProcedureType, 'i32' | 'i64' | 'v128'> = { i32: 'i32', i64: 'i64', v128: 'v128' };
-
-/** Imports every procedure, or those named; returns the table by name. Shared with the JIT. */
-export function importProcedures(module: ModuleBuilder, only?: ReadonlySet<string>): Map<string, number> {
-  module.importMemory('env', 'memory', { initial: 1, maximum: 65536, shared: true });
-  const imports = new Map<string, number>();
-  const add = (name: string, params: readonly ProcedureType[], results: readonly ProcedureType[]): void => {
-    if (only !== undefined && !only.has(name)) return;
-    imports.set(
-      name,
-      module.importFunction(
-        'procedures',
-        name,
-        params.map((p) => TYPES[p]),
-        results.map((r) => TYPES[r]),
-      ),
-    );
-  };
-  for (const [name, p] of Object.entries(PROCEDURES))
-    add(
-      name,
-      p.params,
-      p.result !== undefined ? [p.result] : p.effect === 'pure' || p.effect === 'state' ? [] : ['i32'],
-    );
-  add('mem_read_slow', ['i64', 'i32'], ['i32']);
-  add('mem_write_slow', ['i64', 'i32'], ['i32']);
-  add('mem_rmw_slow', ['i64', 'i32'], ['i32']);
-  add('locked_begin', ['i32', 'i64', 'i32'], ['i32']);
-  add('locked_end', ['i32', 'i32'], []);
-  add('take_stale_pages', [], []);
-  add('sse_ordinary', ['i32', 'i32'], ['i32']);
-  add('flags_get', [], ['i32']);
-  add('raise_exception', ['i32', 'i32'], ['i32']);
-  add('resolve', ['i32'], ['i32']);
-  add('link', ['i32', 'i32'], ['i32']);
-  add('leave_at', ['i32', 'i32'], ['i32']);
-  add('lookup_slow', ['i32', 'i64'], ['i32']);
-  add('stop', ['i32'], ['i32']);
-  add('stale', ['i32'], ['i32']);
-  add('address_record', ['i32'], ['i32']);
-  add('breakpoint_at', ['i32'], ['i32']);
-  add('count_undefined', [], []);
-  return imports;
-}
-
-/** (state, record, rip) -> record: the jump cache, then the slow lookup. */
-function addLookup(module: ModuleBuilder, imports: Map<string, number>, stale: number): number {
+/**
+ * (state, record, rip) -> record: the jump cache, then the slow lookup: `lookup_slow` after an indirect branch at `record`,
+ * `go_on` after a region, which has checked the target.
+ */
+function addLookup(
+  module: ModuleBuilder,
+  imports: Map<string, number>,
+  stale: number,
+  slow: 'lookup_slow' | 'go_on',
+): number {
   const f = module.function(['i32', 'i32', 'i64'], ['i32']);
   const entry = f.newLocal('i32');
   const record = f.newLocal('i32');
@@ -466,9 +502,8 @@ function addLookup(module: ModuleBuilder, imports: Map<string, number>, stale: n
     .memory('i64.store', at('codePage'));
   f.get(record).return();
   f.end().end();
-  f.get(1)
-    .get(2)
-    .call(imports.get('lookup_slow') as number);
+  if (slow === 'lookup_slow') f.get(1);
+  f.get(2).call(imports.get(slow) as number);
   return f.index;
 }
 
@@ -476,15 +511,18 @@ function addLookup(module: ModuleBuilder, imports: Map<string, number>, stale: n
 export function generateInterpreter(): Uint8Array {
   const module = new ModuleBuilder();
   const imports = importProcedures(module);
-  const { fused, hot, cold } = plan();
+  const { fused, hot, cold } = plan(module.type(['i32'], ['i32']));
   const inLoop = [...fused, ...hot];
   const directory: HandlerDirectory = {
     names: [...inLoop, ...cold].map((h) => h.name),
     fused: fused.length,
     hot: inLoop.length,
   };
-  const lookup = addLookup(module, imports, directory.names.indexOf('stale'));
+  const stale = directory.names.indexOf('stale');
+  const lookup = addLookup(module, imports, stale, 'lookup_slow');
+  const afterRegion = addLookup(module, imports, stale, 'go_on');
   const conditions = addConditionFunctions(module);
+  addRegionHelpers(module, imports);
   const coldType = module.type(['i32', 'i32'], ['i32']);
   const table: number[] = [];
   const asFunction: Leaving = {
@@ -506,7 +544,7 @@ export function generateInterpreter(): Uint8Array {
     f.op('unreachable');
     table.push(f.index);
   }
-  module.setTable(table);
+  module.setTable(table, TABLE_EXPORT);
   const f = module.function(['i32', 'i32'], ['i32'], 'run');
   const loop: Label = f.loop();
   const unwind: Label = f.block();
@@ -523,7 +561,7 @@ export function generateInterpreter(): Uint8Array {
   for (const handler of inLoop) {
     f.end();
     try {
-      handler.emit(f, s, inside, lookup);
+      handler.emit(f, s, inside, handler.name === 'region' ? afterRegion : lookup);
     } catch (cause) {
       throw new Error(`handler ${handler.name} of ${describe(handler.name)}: ${(cause as Error).message}`, { cause });
     }

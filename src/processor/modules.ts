@@ -42,14 +42,23 @@ export interface Procedures {
   /** Between them no other vCPU of the domain runs. */
   exclusive_begin(): void;
   exclusive_end(): void;
+  /** A region (REGION, host address): into the lists of its pages, out of them, not to be entered any more. */
+  region_link(region: number): void;
+  region_unlink(region: number): void;
+  region_drop(region: number): void;
+  /** Lines of the page at a host address hold translated code. */
+  region_mark(page: number, lines: bigint): void;
   [name: string]: unknown;
 }
 export interface Interpreter {
+  readonly table: WebAssembly.Table;
   run(state: number, record: number): number;
 }
 export interface ProcessorImports {
   hostClock(): number;
   buildBlock(host: number, block: number, crossing: number): number;
+  /** The block behind a counting record was entered often. */
+  blockHot(record: number): void;
 }
 
 /** Compiles the bytes of procedures.wasm and interpreter.wasm; `shared: false` for hosts without SharedArrayBuffer. */
@@ -86,6 +95,7 @@ export function instantiate(
       state: new WebAssembly.Global({ value: 'i32', mutable: false }, state),
       host_clock: () => host.hostClock(),
       build_block: (a: number, b: number, c: number) => host.buildBlock(a >>> 0, b, c),
+      block_hot: (record: number) => host.blockHot(record >>> 0),
     },
   }).exports as unknown as Procedures;
   const interpreter = new WebAssembly.Instance(modules.interpreter, {

@@ -9,6 +9,8 @@ import {
   JUMP_ENTRY,
   layoutFields,
   RECORD,
+  REGION,
+  REGION_PAGES,
   REPLAY,
   REPLAY_COUNT,
   SEGMENT_ENTRY,
@@ -39,6 +41,7 @@ export function printLayout(): string {
     REPLAY,
     AREA,
     SHARED,
+    REGION,
   };
   for (const [group, values] of Object.entries(groups))
     for (const [name, value] of Object.entries(values))
@@ -46,7 +49,7 @@ export function printLayout(): string {
   for (const [name, value] of Object.entries(UNWIND)) lines.push(`export const UNWIND_${upper(name)}: u32 = ${value};`);
   for (const [name, value] of Object.entries(FLAGS_KIND))
     lines.push(`export const FLAGS_${upper(name)}: u32 = ${value};`);
-  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE, CODE_COPY_BYTES };
+  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE, REGION_PAGES, CODE_COPY_BYTES };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
   return `${lines.join('\n')}\n`;
 }

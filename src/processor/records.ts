@@ -45,7 +45,14 @@ export class RecordBuilder {
   private readonly names: readonly string[];
   private readonly fusedPairs = new Map<number, number>();
   private readonly info: (FormInfo | undefined)[][] = [];
-  private readonly special: { chain: number; undefined: number; tooLong: number; address: number; breakpoint: number };
+  private readonly special: {
+    chain: number;
+    undefined: number;
+    tooLong: number;
+    address: number;
+    breakpoint: number;
+    count: number;
+  };
   private readonly u8: Uint8Array;
   private readonly u16: Uint16Array;
   private readonly i32: Int32Array;
@@ -68,6 +75,7 @@ export class RecordBuilder {
       tooLong: this.handlerNumber('tooLong'),
       address: this.handlerNumber('address'),
       breakpoint: this.handlerNumber('breakpoint'),
+      count: this.handlerNumber('count'),
     };
     this.u8 = new Uint8Array(places.buffer);
     this.u16 = new Uint16Array(places.buffer);
@@ -166,7 +174,7 @@ export class RecordBuilder {
       this.crossings.set(key, header + BLOCK.sizeBytes);
       return header + BLOCK.sizeBytes;
     }
-    this.u16[(header + BLOCK.count) >> 1] = (after - header) / RECORD.sizeBytes - 1;
+    this.u16[(header + BLOCK.count) >> 1] = end.bytes === 0 ? 0 : (after - header) / RECORD.sizeBytes - 1;
     return end.bytes;
   }
 
@@ -189,6 +197,7 @@ export class RecordBuilder {
     let u = header + BLOCK.sizeBytes;
     let used = 0;
     let order = 0;
+    if (flat && !debug && !single) u = this.count(u, start);
     let previous = -1; // record of the previous instruction if it may be fused with a branch
     for (;;) {
       if (order === most || (single ? order === 1 : used >= available)) {
@@ -286,6 +295,15 @@ export class RecordBuilder {
     u8[u + RECORD.order] = order;
     u16[(u + RECORD.next) >> 1] = next;
     u8[u + RECORD.length] = length;
+  }
+  /** Record that counts the block's entries, where blocks are counted. */
+  private count(u: number, start: number): number {
+    const threshold = this.i32[(this.places.state + at('jitThreshold')) >> 2] as number;
+    if (threshold === 0) return u;
+    this.clear(u, 0, start + 1, 1);
+    this.u16[u >> 1] = this.special.count;
+    this.i32[(u + RECORD.imm) >> 2] = threshold;
+    return u + RECORD.sizeBytes;
   }
   /** Record that goes on at page offset `offset` after `order` instructions. */
   private chain(u: number, order: number, offset: number): number {

@@ -13,6 +13,8 @@ import type {
 } from '../vmx/index.js';
 import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
 import { absentCr4, PROCESSOR_FEATURES, physicalBits } from './features.js';
+import { REGION_TABLE_BYTES } from './jit/region-table.js';
+import { Tier, type TierOptions } from './jit/tier.js';
 import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
 import { SoftwareVcpu } from './software-vcpu.js';
@@ -37,7 +39,11 @@ export class SoftwareEngine implements Engine {
   readonly name = 'software';
   /** What of CPUID's features it implements. */
   readonly cpuFeatures = PROCESSOR_FEATURES;
-  constructor(private readonly modules: ProcessorModules) {}
+  constructor(
+    private readonly modules: ProcessorModules,
+    /** How code is translated; null: it is only interpreted. */
+    private readonly jit: Partial<TierOptions> | null = {},
+  ) {}
 
   async probe(): Promise<EngineProbe> {
     const available = typeof SharedArrayBuffer !== 'undefined';
@@ -79,7 +85,9 @@ export class SoftwareEngine implements Engine {
       const arena = take(ARENA_BYTES);
       const arenaEnd = cursor;
       take(CUT_BYTES);
-      return { blockHash, codeHead, crossing, staleMap, arena, arenaEnd };
+      const regionHead = take(ramPages * 4);
+      const regions = this.jit === null ? 0 : take(REGION_TABLE_BYTES);
+      return { blockHash, codeHead, crossing, staleMap, arena, arenaEnd, regionHead, regions };
     });
     const ram = up(cursor, PAGE);
     const total = ram + memoryBytes + extraBytes;
@@ -118,13 +126,15 @@ export class SoftwareEngine implements Engine {
       parallel,
       time: options.time,
       tscHz: options.tscHz,
+      jit: this.jit,
+      regions: caches.map((cache) => cache.regions),
       ...(options.features && { features: [...options.features] }),
     };
     const all: Procedures[] = [];
     const vcpus: SoftwareVcpu[] = [];
     for (const [index, area] of areas.entries()) {
       const s = new StateView(memory.buffer, area);
-      const { builder, directory, procedures, interpreter } = makeCode(common, index, options.nowNs);
+      const { builder, directory, tier, procedures, interpreter } = makeCode(common, index, options.nowNs);
       all.push(procedures);
       const cache = caches[index] as (typeof caches)[number];
       s.setU32(at('firstArea'), FIRST_AREA);
@@ -132,7 +142,7 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('parallel'), parallel ? 1 : 0);
       s.setU32(at('shared'), shared);
       s.setU32(at('codeMap'), codeMap);
-      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd', 'staleMap'] as const)
+      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd', 'staleMap', 'regionHead'] as const)
         s.setU32(at(name), cache[name]);
       s.setU32(at('arenaNext'), cache.arena);
       s.setU32(at('ramHost'), ram);
@@ -140,13 +150,14 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('fusedHandlers'), directory.fused);
       s.setU32(at('stopHandler'), builder.handlerNumber('stop'));
       s.setU32(at('staleHandler'), builder.handlerNumber('stale'));
+      for (const name of ['count', 'region', 'skip']) s.setU32(at(`${name}Handler`), builder.handlerNumber(name));
       s.setU64(at('physicalMask'), (1n << physicalBits(options.features)) - 1n);
       s.setU64(at('cr4Absent'), options.features === undefined ? 0n : absentCr4(options.features));
       s.setU32(at('timeIsReal'), options.time === 'real' ? 1 : 0);
       s.setF64(at('tscScale'), options.tscHz / 1e9);
       loadSlots(s, guestMemory);
       procedures.flush_blocks();
-      const vcpu = makeVcpu(common, index, options.nowNs, { procedures, interpreter });
+      const vcpu = makeVcpu(common, index, options.nowNs, { procedures, interpreter, tier });
       vcpu.applyControls();
       vcpu.writeState(resetState());
       if (residents.includes(index)) vcpus.push(vcpu);
@@ -198,6 +209,9 @@ interface VcpuMaking {
   readonly time: TimeMode;
   readonly tscHz: number;
   readonly features?: readonly string[];
+  readonly jit: Partial<TierOptions> | null;
+  /** Host addresses of the region tables. */
+  readonly regions: readonly number[];
 }
 
 /** A vCPU's instances of the modules, with its record builder. */
@@ -206,19 +220,25 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
   if (area === undefined) throw new BugError('VCPU_INDEX', `vCPU ${index} of ${m.areas.length}`);
   const directory = readDirectory(m.modules.interpreter);
   const places = { buffer: m.memory.buffer, state: area };
-  const builder = new RecordBuilder(places, directory, m.features && new Set(m.features), m.parallel);
+  const features = m.features && new Set(m.features);
+  const builder = new RecordBuilder(places, directory, features, m.parallel);
+  let tier: Tier | null = null;
   const instances = instantiate(m.modules, m.memory, area, {
     hostClock: nowNs,
     buildBlock: (host, block, cross) => builder.build(host, block, cross),
+    blockHot: (record) => tier?.hot(record),
   });
-  return { ...instances, builder, directory };
+  const { memory, parallel } = m;
+  const regions = m.regions[index] as number;
+  if (m.jit !== null) tier = new Tier({ memory, area, regions, features, parallel, nowNs, ...instances }, m.jit);
+  return { ...instances, builder, directory, tier: tier as Tier | null };
 }
 
 function makeVcpu(
   m: VcpuMaking,
   index: number,
   nowNs: () => number,
-  code: { readonly procedures: Procedures; readonly interpreter: Interpreter },
+  code: { readonly procedures: Procedures; readonly interpreter: Interpreter; readonly tier: Tier | null },
 ): SoftwareVcpu {
   const controls: VcpuControls = {
     pinBased: 0,
@@ -244,6 +264,7 @@ function makeVcpu(
     nowNs,
     controls,
     parallel: m.parallel,
+    tier: code.tier,
   });
 }
 

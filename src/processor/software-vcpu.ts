@@ -11,6 +11,7 @@ import {
   type VmExit,
 } from '../vmx/index.js';
 import { ExitDecoder } from './exit-decoder.js';
+import type { Tier, TierStatistics } from './jit/tier.js';
 import type { Interpreter, Procedures } from './modules.js';
 import { AREA, EXIT_NONE, gprOffset, offsets, REPLAY, UNWIND } from './state-layout.js';
 import { StateView } from './state-view.js';
@@ -72,13 +73,15 @@ export interface SoftwareVcpuOptions {
   /** Host address of the state area. */
   readonly area: number;
   readonly procedures: Procedures;
-  readonly interpreter: Interpreter;
+  readonly interpreter: Pick<Interpreter, 'run'>;
   readonly time: 'real' | 'virtual';
   readonly tscHz: number;
   readonly nowNs: () => number;
   readonly controls: VcpuControls;
   /** Other threads run vCPUs of this domain. */
   readonly parallel?: boolean;
+  /** Translates hot code; null: everything is interpreted. */
+  readonly tier: Tier | null;
 }
 
 export class SoftwareVcpu implements Vcpu {
@@ -88,7 +91,7 @@ export class SoftwareVcpu implements Vcpu {
   private readonly state: StateView;
   private readonly exits: ExitDecoder;
   private readonly procedures: Procedures;
-  private readonly interpreter: Interpreter;
+  private readonly interpreter: Pick<Interpreter, 'run'>;
   private readonly real: boolean;
   private readonly parallel: boolean;
   private readonly realChunk: number;
@@ -221,6 +224,10 @@ export class SoftwareVcpu implements Vcpu {
   get counters(): RunCounters {
     return { instructions: this.retired() };
   }
+  /** What the translator did so far; null: everything is interpreted. */
+  jitStatistics(): TierStatistics | null {
+    return this.options.tier?.statistics ?? null;
+  }
   private clockTicks(): bigint {
     return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : BigInt(this.retired());
   }
@@ -290,6 +297,7 @@ export class SoftwareVcpu implements Vcpu {
   }
   /** Runs at most `budget` instructions; returns how many were retired. */
   private runFor(budget: number): number {
+    this.options.tier?.work();
     const { state, procedures, interpreter } = this;
     state.setU32(AT.budget, budget);
     state.setU32(AT.budgetLoaded, budget);

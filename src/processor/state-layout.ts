@@ -49,6 +49,29 @@ export const BLOCK = {
   count: 24,
   bytes: 26,
 } as const;
+/**
+ * An installed region. A region spans at most REGION_PAGES code pages; `next` links it into each page's list: the address
+ * of the next region there plus which of its links goes on (they are aligned to 64 bytes).
+ */
+export const REGION = {
+  sizeBytes: 64,
+  /** u32: 1 while the code is what was translated. */
+  valid: 0,
+  /** u32: record that enters it. */
+  record: 4,
+  /** u32: function in the interpreter's table. */
+  slot: 8,
+  /** u32: instructions; it runs only while the budget is at least that. */
+  instructions: 12,
+  next: 16,
+  /** u32: host addresses of its pages; 0: unused. The first one holds the entry. */
+  page: 32,
+  /** u32: times it was entered. */
+  entries: 48,
+} as const;
+export const REGION_PAGES = 4;
+/** Ring of indirect jump targets that regions did not know. */
+export const JUMP_TARGETS = 64;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
 export const SLOT_COUNT = 48;
@@ -204,6 +227,21 @@ const SPEC: readonly FieldSpec[] = [
   field('arenaNext', 'u32', ''),
   field('deliveredAt', 'u64', 'instruction count at the last delivery of an exception'),
   field('deliveries', 'u32', 'exceptions delivered in a row at that count'),
+  field(
+    'regionHead',
+    'u32',
+    'host address: one u32 per RAM page: first region of the page (REGION, link in the low bits)',
+  ),
+  field('region', 'u32', 'host address of the region (REGION) that is being run'),
+  field('regionRetired', 'u64', 'instructions retired by regions'),
+  field('regionEntries', 'u64', 'times a region was entered'),
+  field('jitThreshold', 'u32', 'executions of a block before it is reported as hot; 0: blocks are not counted'),
+  field('countHandler', 'u32', 'handler numbers of the records that count entries of a block and that enter a region'),
+  field('regionHandler', 'u32', ''),
+  field('skipHandler', 'u32', 'handler number of a record that does nothing: a hot block that is not a region'),
+  field('jumpMisses', 'u32', 'indirect jumps that left a region so far; the last ones are in jumpTargets'),
+  field('jumpTargets', 'u64', 'RIPs they went to', JUMP_TARGETS),
+  field('jumpSources', 'u32', 'regions they came from', JUMP_TARGETS),
   field('firstArea', 'u32', 'host address of the state area of vCPU 0; the others follow'),
   field('vcpuCount', 'u32', 'vCPUs of the domain'),
   // exceptions, TLB bookkeeping, time

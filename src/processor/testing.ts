@@ -3,7 +3,6 @@ import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.j
 import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
 export { ExitDecoder } from './exit-decoder.js';
-export { RegionRunner, type RegionRunnerOptions } from './jit/region-runner.js';
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
 export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 export { at, EXIT_NONE, layoutFields } from './state-layout.js';
@@ -20,6 +19,7 @@ export function referenceVcpu(vcpu: object): { vcpu: SoftwareVcpu; evaluator: Ev
   return {
     vcpu: new SoftwareVcpu({
       ...options,
+      tier: null,
       interpreter: asInterpreter(evaluator),
       procedures: withoutBlocks(options.procedures),
     }),

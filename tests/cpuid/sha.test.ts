@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CODE, DATA, Guest, imageOf, modeState } from '../differential/machine.js';
 
-const guest = await Guest.create(false);
+const guest = await Guest.create('off');
 
 /** The words of a 128-bit register, highest first. */
 const vector = (w3: number, w2: number, w1: number, w0: number): bigint =>

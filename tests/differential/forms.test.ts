@@ -1,4 +1,4 @@
-// Every operand form of every declared instruction: interpreter against reference evaluator, all state compared.
+// Every operand form of every declared instruction: interpreter and JIT against reference evaluator, all state compared.
 // PCANEL_DEEP=1 compares 2,000 states of each form, PCANEL_SEED and PCANEL_ONLY (name part) choose cases, PCANEL_TRACE=1
 // lists the steps.
 import assert from 'node:assert/strict';
@@ -28,8 +28,11 @@ const SEED = Number(env.PCANEL_SEED ?? 1);
 const ONLY = env.PCANEL_ONLY;
 
 const decoder = new Decoder(ALL_INSTRUCTIONS);
-const interpreter = await Guest.create(false);
-const reference = await Guest.create(true);
+const reference = await Guest.create('reference');
+const subjects = {
+  interpreter: await Guest.create('off'),
+  JIT: await Guest.create('forced'),
+};
 
 const describeForm = (form: Form): string =>
   `${form.instruction.name} '${form.row.encoding.opcode}' ${form.opBits}-bit${form.mem ? ' memory' : ''}`;
@@ -96,7 +99,6 @@ export function runCase(form: Form, mode: Mode, r: Random, decoded: Decoded): Fa
   }
   const bitmap = r.chance(70) ? 0xffff_ffff : 0;
   const budget = r.chance(70) ? 100 : 1 + r.below(2);
-  interpreter.load(image, state, bitmap);
   reference.load(image, state, bitmap);
   const hex = [...encoded.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ');
   const what = `${describeForm(form)} in ${mode}`;
@@ -107,11 +109,18 @@ export function runCase(form: Form, mode: Mode, r: Random, decoded: Decoded): Fa
     };
   try {
     const b = reference.run(budget);
-    const a = interpreter.run(budget);
-    const found = differences(a, b);
-    return found.length === 0
-      ? null
-      : { what, bytes: hex, found: [...found, ...(trace.length > 0 ? [...a.exits, ...trace] : [])] };
+    for (const [how, subject] of Object.entries(subjects)) {
+      subject.load(image, state, bitmap);
+      const a = subject.run(budget);
+      const found = differences(a, b);
+      if (found.length > 0)
+        return {
+          what: `${what}, ${how}`,
+          bytes: hex,
+          found: [...found, ...(trace.length > 0 ? [...a.exits, ...trace] : [])],
+        };
+    }
+    return null;
   } catch (error) {
     return {
       what,
@@ -134,7 +143,7 @@ const hash = (text: string): number => {
   return h;
 };
 
-describe('interpreter and reference evaluator agree', () => {
+describe('interpreter, JIT and reference evaluator agree', () => {
   for (const mode of MODES) {
     test(mode, (t) => {
       const failures: Failure[] = [];
@@ -165,7 +174,7 @@ describe('interpreter and reference evaluator agree', () => {
       assert.equal(
         failures.length,
         0,
-        `${failures.length} of ${cases} cases differ (interpreter / evaluator):\n  ${shown.join('\n  ')}`,
+        `${failures.length} of ${cases} cases differ (interpreter or JIT / evaluator):\n  ${shown.join('\n  ')}`,
       );
     });
   }

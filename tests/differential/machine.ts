@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compileModules, SoftwareEngine } from '../../src/processor/index.js';
+import { compileModules, JIT_MODES, type JitMode, SoftwareEngine } from '../../src/processor/index.js';
 import { type Evaluator, layoutFields, optionsOf, referenceVcpu } from '../../src/processor/testing.js';
 import {
   type CpuState,
@@ -178,8 +178,10 @@ export class Guest {
     readonly ram: Uint8Array,
     private readonly forget: () => void,
   ) {}
-  static async create(reference: boolean): Promise<Guest> {
-    const vm = await new SoftwareEngine(modules).createVm({
+  /** `how`: by the reference evaluator, or by the processor in one of its JIT modes. */
+  static async create(how: 'reference' | JitMode): Promise<Guest> {
+    const reference = how === 'reference';
+    const vm = await new SoftwareEngine(modules, JIT_MODES[reference ? 'off' : how]).createVm({
       memoryBytes: RAM_BYTES,
       vcpus: 1,
       time: 'virtual',

@@ -1,5 +1,5 @@
-// Random sequences of instructions: fused pairs, blocks, branches inside, stores into code. The interpreter runs them at
-// full speed, the reference evaluator step by step; state, exits and instruction counts are compared at the end.
+// Random sequences of instructions: fused pairs, blocks, branches inside, stores into code. The interpreter and the JIT run
+// them at full speed, the reference evaluator step by step; state, exits and instruction counts are compared at the end.
 // PCANEL_DEEP=1 runs more, PCANEL_SEED chooses others.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -26,8 +26,12 @@ const SHOW = Number(env.PCANEL_SHOW ?? 6);
 const SEQUENCE_MODES: readonly Mode[] = ['long0', 'long3', 'flat0', 'segmented16', 'real'];
 
 const decoder = new Decoder(ALL_INSTRUCTIONS);
-const interpreter = await Guest.create(false);
-const reference = await Guest.create(true);
+const reference = await Guest.create('reference');
+const subjects = {
+  interpreter: await Guest.create('off'),
+  JIT: await Guest.create('forced'),
+  'JIT now and then': await Guest.create('mixed'),
+};
 
 /** They leave the sequence or change what the rest of it means. */
 const LEAVES =
@@ -116,7 +120,7 @@ function assemble(
   return { bytes, text };
 }
 
-describe('interpreter and reference evaluator agree on sequences', () => {
+describe('interpreter, JIT and reference evaluator agree on sequences', () => {
   for (const mode of SEQUENCE_MODES) {
     test(mode, () => {
       const failures: string[] = [];
@@ -136,14 +140,18 @@ describe('interpreter and reference evaluator agree on sequences', () => {
         image.set(bytes, start);
         const bitmap = r.chance(85) ? 0xffff_ffff : 0;
         const budget = r.chance(60) ? 400 : 1 + r.below(120);
-        let found: string[];
+        let found: string[] = [];
         try {
-          interpreter.load(image, state, bitmap);
           reference.load(image, state, bitmap);
-          const a = interpreter.run(budget, 24);
           const b = reference.run(budget, 24);
           instructions += b.instructions;
-          found = differences(a, b);
+          for (const [how, subject] of Object.entries(subjects)) {
+            subject.load(image, state, bitmap);
+            found = differences(subject.run(budget, 24), b);
+            if (found.length === 0) continue;
+            found.unshift(how);
+            break;
+          }
         } catch (error) {
           found = [`thrown: ${(error as Error).stack?.split('\n').slice(0, 6).join(' | ')}`];
         }
@@ -155,7 +163,7 @@ describe('interpreter and reference evaluator agree on sequences', () => {
       assert.equal(
         failures.length,
         0,
-        `${failures.length} of ${SEQUENCES} sequences differ (interpreter / evaluator):\n${failures.slice(0, SHOW).join('\n')}`,
+        `${failures.length} of ${SEQUENCES} sequences differ (interpreter or JIT / evaluator):\n${failures.slice(0, SHOW).join('\n')}`,
       );
       if (env.PCANEL_STATS) process.stderr.write(`${mode}: ${instructions} instructions\n`);
       assert.ok(instructions > SEQUENCES * 3, `only ${instructions} instructions ran`);

@@ -34,7 +34,7 @@ const ONLY = env.PCANEL_ONLY;
 const SHOW = Number(env.PCANEL_SHOW ?? 15);
 
 const decoder = new Decoder(ALL_INSTRUCTIONS);
-const guest = await Guest.create(false);
+const guest = await Guest.create('off');
 
 /** Privileged, dangerous to run here, dependent on the system, or different by vendor (approximations, transcendentals). */
 const SKIPPED = new RegExp(

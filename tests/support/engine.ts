@@ -1,6 +1,12 @@
 // The software engine as the tests use it: built modules from the output folder, compiled once per test file.
 import { readFileSync } from 'node:fs';
-import { compileModules, type ProcessorModules, SoftwareEngine } from '../../src/processor/index.js';
+import {
+  compileModules,
+  JIT_MODES,
+  jitMode,
+  type ProcessorModules,
+  SoftwareEngine,
+} from '../../src/processor/index.js';
 
 const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
 const modules = new Map<boolean, Promise<ProcessorModules>>();
@@ -11,5 +17,5 @@ export async function softwareEngine(options: { readonly shared?: boolean } = {}
   const bytes = { procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') };
   const compiled = modules.get(shared) ?? compileModules(bytes, { shared });
   modules.set(shared, compiled);
-  return new SoftwareEngine(await compiled);
+  return new SoftwareEngine(await compiled, JIT_MODES[jitMode(process.env.PCANEL_JIT)]);
 }

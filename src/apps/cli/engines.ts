@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { HostError } from '../../base/index.js';
 import type { EngineFactories } from '../../domains/index.js';
 import { KvmEngine } from '../../kvm/index.js';
-import { compileModules, SoftwareEngine } from '../../processor/index.js';
+import { compileModules, JIT_MODES, type JitMode, jitMode, SoftwareEngine } from '../../processor/index.js';
 import type { Engine } from '../../vmx/index.js';
 
 /** Build output: dist/ above dist/src/apps/cli/. */
@@ -20,9 +20,9 @@ async function wasm(name: string): Promise<Uint8Array> {
 }
 
 /** The software VT-x processor. */
-export async function createSoftwareEngine(): Promise<Engine> {
+export async function createSoftwareEngine(jit: JitMode = jitMode(process.env['PCANEL_JIT'])): Promise<Engine> {
   const [procedures, interpreter] = await Promise.all([wasm('procedures.wasm'), wasm('interpreter.wasm')]);
-  return new SoftwareEngine(await compileModules({ procedures, interpreter }));
+  return new SoftwareEngine(await compileModules({ procedures, interpreter }), JIT_MODES[jit]);
 }
 
 /** Hardware VT-x; whether it can be used here is for its probe to say. PCANEL_KVM_DEVICE names another device file. */
@@ -31,4 +31,4 @@ export async function createKvmEngine(): Promise<KvmEngine> {
   return new KvmEngine(device === undefined ? {} : { device });
 }
 
-export const engines: EngineFactories = { software: createSoftwareEngine, kvm: createKvmEngine };
+export const engines: EngineFactories = { software: () => createSoftwareEngine(), kvm: createKvmEngine };

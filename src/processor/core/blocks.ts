@@ -1,14 +1,15 @@
 // Blocks of decoded records: lookup by RIP, links between blocks, invalidation when code is overwritten, and the point
 // where an instruction that ended early is resolved. Contract: ../README.md "Unwinding", "Budget".
-import { build_block, ST } from './env';
+import { block_hot, build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
   AREA_SIZE_BYTES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_COUNT_HANDLER, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REGION_HANDLER, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SKIP_HANDLER, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
 import { CODE_ON_DEVICE, fetch_device, translate_exec } from './memory';
 import { code_lock, code_unlock, exclusive_begin, exclusive_end, memory_fence, parallel, post_stale_page, take_stale_pages } from './parallel';
+import { regions_forget, regions_of_page_drop } from './regions';
 import { jump_cache_flush, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
@@ -53,6 +54,7 @@ export function flush_blocks(): void {
   // the map is shared: what other vCPUs have translated stays marked
   if (load<u32>(ST, S_VCPU_COUNT) == 1) memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
   memory.fill(load<u32>(ST, S_CODE_HEAD), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 2);
+  regions_forget();
   store<u32>(ST, load<u32>(ST, S_ARENA), S_ARENA_NEXT);
   jump_cache_flush();
 }
@@ -67,6 +69,17 @@ function unchanged(host: usize, bytes: usize): bool {
   for (let i: usize = 0; i < bytes; i++) if (load<u8>(host + i) != load<u8>(ST + i, S_CODE_COPY)) return false;
   return true;
 }
+/** Marks lines of a page in the code map at `map`, while other threads may write them. */
+export function mark_lines(host: usize, map: usize, lines: u64): void {
+  if ((atomic.load<u64>(map) & lines) == lines) return;
+  code_lock();
+  // a vCPU that had a tag may be between its check and its store: it is waited for
+  if (atomic.or<u64>(map, lines) == 0 && tlb_protect_page(host)) {
+    exclusive_begin();
+    exclusive_end();
+  }
+  code_unlock();
+}
 /**
  * Marks the lines of a block while other threads may write them: marks, takes the page's write tags from every vCPU, then
  * looks whether the bytes are still those that were decoded; else decodes anew. Returns the number of code bytes.
@@ -76,15 +89,7 @@ function mark_for_all(host: usize, block: usize, page: usize, decoded: usize): u
   let bytes = decoded;
   while (true) {
     const lines = lines_of(host, bytes);
-    if ((atomic.load<u64>(map) & lines) != lines) {
-      code_lock();
-      // a vCPU that had a tag may be between its check and its store: it is waited for
-      if (atomic.or<u64>(map, lines) == 0 && tlb_protect_page(host)) {
-        exclusive_begin();
-        exclusive_end();
-      }
-      code_unlock();
-    }
+    mark_lines(host, map, lines);
     if (unchanged(host, bytes)) return bytes;
     store<u32>(ST, <u32>block, S_ARENA_NEXT);
     memory.copy(ST + S_CODE_COPY, host, min<usize>(CODE_COPY_BYTES, 4096 - (host & 4095)));
@@ -141,6 +146,7 @@ function forget_page(page: usize): void {
 function forget_page_of(area: usize, page: usize): void {
   const head = <usize>load<u32>(area, S_CODE_HEAD) + (page << 2);
   const stale = <u16>load<u32>(ST, S_STALE_HANDLER);
+  regions_of_page_drop(area, page);
   let block: usize = load<u32>(head);
   if (block == 0) return;
   while (block) {
@@ -421,6 +427,18 @@ export function stop(u: usize): usize {
   store<u32>(ST, UNWIND_NONE, S_UNWIND);
   return 0;
 }
+/** The record counts entries of its block, enters a region or does nothing; the block's first instruction follows. */
+@inline function is_counting(u: usize): bool {
+  const handler = <u32>load<u16>(u, RECORD_HANDLER);
+  return handler == load<u32>(ST, S_COUNT_HANDLER) || handler == load<u32>(ST, S_REGION_HANDLER) || handler == load<u32>(ST, S_SKIP_HANDLER);
+}
+/** A counting record reached zero. */
+export function hot(u: usize): void {
+  store<u16>(u, <u16>load<u32>(ST, S_SKIP_HANDLER), RECORD_HANDLER);
+  block_hot(<i32>u);
+}
+/** Goes on at RIP after a region; 0: leave the loop. */
+export function go_on(rip: u64): usize { return go(rip); }
 /** Copies at most `instructions` of the block at `u` behind the arena's end, closed by a stop record. Returns the copy. */
 export function cut_block(u: usize, instructions: i32): usize {
   const count = <usize>load<u16>(u - BLOCK_SIZE_BYTES, BLOCK_COUNT);
@@ -429,6 +447,7 @@ export function cut_block(u: usize, instructions: i32): usize {
   const fused = <u16>load<u32>(ST, S_FUSED_HANDLERS);
   let from = u;
   let to = copy;
+  if (is_counting(u)) from += RECORD_SIZE_BYTES;
   for (let i: usize = 0; i < count && <i32>load<u8>(from, RECORD_ORDER) < instructions; i++) {
     memory.copy(to, from, RECORD_SIZE_BYTES);
     if (load<u16>(to, RECORD_HANDLER) < fused) store<u16>(to, load<u16>(to, RECORD_C), RECORD_HANDLER);

@@ -14,3 +14,8 @@ export declare function host_clock(): f64;
 // @ts-expect-error: decorator
 @external("env", "build_block")
 export declare function build_block(host: i32, physical: f64, pageOffset: i32): i32;
+
+/** A block was entered often enough to be translated; `record` is its counting record. */
+// @ts-expect-error: decorator
+@external("env", "block_hot")
+export declare function block_hot(record: i32): void;

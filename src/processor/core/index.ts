@@ -2,6 +2,7 @@
 export * from './arithmetic';
 export * from './address';
 export * from './blocks';
+export * from './regions';
 export { raise, raise_page_fault, raise_trap } from './exceptions';
 export * from './fast-calls';
 export { cli, flags_get, flags_set, popf, pushf_check, pushf_value, rflags_full, sti, write_rflags } from './flags';

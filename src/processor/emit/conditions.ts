@@ -5,11 +5,14 @@ import type { FunctionBuilder, ModuleBuilder } from './wasm.js';
 
 const STATE = 0;
 
-/** Adds the eight functions (o, b, z, be, s, p, l, le): (state) -> 0 or 1. Returns their indexes. */
+const NAMES = ['o', 'b', 'z', 'be', 's', 'p', 'l', 'le'] as const;
+/** Their exports, in the order of the conditions. */
+export const CONDITION_FUNCTIONS = NAMES.map((name) => `condition_${name}`);
+
+/** Adds and exports the eight functions: (state) -> 0 or 1. Returns their indexes. */
 export function addConditionFunctions(module: ModuleBuilder): number[] {
-  const names = ['o', 'b', 'z', 'be', 's', 'p', 'l', 'le'] as const;
-  return names.map((name) => {
-    const f = module.function(['i32'], ['i32']);
+  return NAMES.map((name) => {
+    const f = module.function(['i32'], ['i32'], `condition_${name}`);
     const kind = f.newLocal('i32');
     const a = f.newLocal('i64');
     const b = f.newLocal('i64');

@@ -8,12 +8,12 @@ import {
   FLAGS_KIND,
   fprOffset,
   gprOffset,
-  RECORD,
   SEGMENT_ENTRY,
   segmentOffset,
   TLB_ENTRY,
 } from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
+import { lateImport } from './imports.js';
 import { type GroupPlan, MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
 import { VectorRegisters } from './vector-registers.js';
@@ -93,8 +93,6 @@ export class TranslationBinding implements Binding {
   constructor(
     private readonly locals: RegionLocals,
     private readonly use: RegisterUse,
-    /** Function (state, budget, word at 12, word at 20) that notes the position. */
-    private readonly note: number,
   ) {
     this.vectors = new VectorRegisters(use);
     this.groups = new MemoryGroups(use.plan?.() ?? null);
@@ -295,9 +293,9 @@ export class TranslationBinding implements Binding {
     s.state().get(this.locals.budget);
     if (blockLength > 0) s.f.i32(blockLength).op('i32.add');
     s.f
-      .i32((order << 8) | (i.next << 16))
+      .i32((order << 8) | ((i.next - i.pageStart) << 16))
       .i32(i.length)
-      .call(this.note);
+      .call(lateImport('note_position'));
   }
   unwind(s: WasmSem): void {
     s.f.br(this.synced ? this.control.syncedFaultLabel : this.control.faultLabel);
@@ -483,15 +481,4 @@ export class TranslationBinding implements Binding {
   }
 }
 
-/** Adds the function that fills the position record: (state, budget, word at 12, word at 20). */
 export const POSITION = at('position');
-export function emitNote(f: FunctionBuilder): void {
-  f.get(0).get(1).memory('i32.store', at('budget'));
-  f.get(0)
-    .get(2)
-    .memory('i32.store', POSITION + RECORD.scale);
-  f.get(0)
-    .get(3)
-    .memory('i32.store', POSITION + RECORD.length);
-  f.get(0).get(0).i32(POSITION).op('i32.add').memory('i32.store', at('record'));
-}

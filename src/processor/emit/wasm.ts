@@ -6,8 +6,11 @@ export type WasmType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
 /** Growing byte buffer with LEB128 writers. */
 export class ByteWriter {
-  private buffer = new Uint8Array(256);
+  private buffer: Uint8Array;
   length = 0;
+  constructor(sizeBytes = 64) {
+    this.buffer = new Uint8Array(sizeBytes);
+  }
   private reserve(n: number): void {
     if (this.length + n <= this.buffer.length) return;
     const grown = new Uint8Array(Math.max(this.buffer.length * 2, this.length + n));
@@ -60,6 +63,14 @@ export class ByteWriter {
     this.uleb(s.length);
     for (let i = 0; i < s.length; i++) this.u8(s.charCodeAt(i));
     return this;
+  }
+  /** Overwrites five bytes with an unsigned LEB128 of that length. */
+  patchUleb5(at: number, v: number): void {
+    for (let i = 0; i < 5; i++) this.buffer[at + i] = ((v >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
+  }
+  /** What was written, as a view. */
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
   }
   finish(): Uint8Array {
     return this.buffer.slice(0, this.length);
@@ -392,19 +403,23 @@ export const SIMD: Readonly<Record<string, number>> = {
   'f64x2.convert_low_i32x4_s': 254,
 };
 
+/** Function indexes from here on stand for imports that get their index when the module is put together. */
+export const LATE_INDEX = 1 << 20;
+
 /** A label: the nesting depth at which its block was opened. */
 export type Label = number;
 
 /** Body of one function under construction. */
 export class FunctionBuilder {
-  readonly code = new ByteWriter();
+  readonly code = new ByteWriter(1024);
+  private readonly lateCalls: [at: number, index: number][] = [];
   private readonly localTypes: WasmType[] = [];
   private depth = 0;
   private readonly hints: [offset: number, likely: 0 | 1][] = [];
   exportName: string | null = null;
   constructor(
-    readonly index: number,
-    readonly typeIndex: number,
+    public index: number,
+    public typeIndex: number,
     readonly params: readonly WasmType[],
   ) {}
 
@@ -513,8 +528,21 @@ export class FunctionBuilder {
     return this;
   }
   call(functionIndex: number): this {
-    this.code.u8(0x10).uleb(functionIndex);
+    this.code.u8(0x10);
+    if (functionIndex < LATE_INDEX) this.code.uleb(functionIndex);
+    else {
+      this.lateCalls.push([this.code.length, functionIndex]);
+      this.code.uleb(0xffff_ffff);
+    }
     return this;
+  }
+  /** Late imports that it calls. */
+  lateIndexes(): number[] {
+    return this.lateCalls.map(([, index]) => index);
+  }
+  /** Gives the late imports their indexes. */
+  resolveCalls(indexOf: (late: number) => number): void {
+    for (const [at, index] of this.lateCalls) this.code.patchUleb5(at, indexOf(index));
   }
   callIndirect(typeIndex: number): this {
     this.code.u8(0x11).uleb(typeIndex).uleb(0);
@@ -536,7 +564,7 @@ export class FunctionBuilder {
     return w.finish();
   }
   body(): Uint8Array {
-    return new ByteWriter().bytes(this.locals()).bytes(this.code.finish()).u8(0x0b).finish();
+    return new ByteWriter(this.code.length + 64).bytes(this.locals()).bytes(this.code.view()).u8(0x0b).finish();
   }
   /** Branch hints with offsets from the start of the locals, as the proposal wants. */
   hintEntries(): readonly (readonly [number, 0 | 1])[] {
@@ -552,6 +580,7 @@ export class ModuleBuilder {
   private importedFunctions = 0;
   private readonly functions: FunctionBuilder[] = [];
   private table: readonly number[] = [];
+  private tableExport: string | null = null;
   private readonly customs: [name: string, bytes: Uint8Array][] = [];
 
   type(params: readonly WasmType[], results: readonly WasmType[]): number {
@@ -590,19 +619,28 @@ export class ModuleBuilder {
     this.functions.push(f);
     return f;
   }
-  /** Function indexes of table 0. */
-  setTable(functionIndexes: readonly number[]): void {
+  /** Takes a function made elsewhere; its calls of late imports are resolved. */
+  adopt(f: FunctionBuilder, results: readonly WasmType[], exportName: string, indexOf: (late: number) => number): void {
+    f.index = this.importedFunctions + this.functions.length;
+    f.typeIndex = this.type(f.params, results);
+    f.exportName = exportName;
+    f.resolveCalls(indexOf);
+    this.functions.push(f);
+  }
+  /** Function indexes of table 0; an exported table may grow. */
+  setTable(functionIndexes: readonly number[], exportName: string | null = null): void {
     this.table = functionIndexes;
+    this.tableExport = exportName;
   }
   custom(name: string, bytes: Uint8Array): void {
     this.customs.push([name, bytes]);
   }
   finish(): Uint8Array {
-    const out = new ByteWriter().bytes(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
+    const out = new ByteWriter(16384).bytes(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
     const section = (id: number, write: (w: ByteWriter) => void): void => {
-      const w = new ByteWriter();
+      const w = new ByteWriter(1024);
       write(w);
-      out.u8(id).uleb(w.length).bytes(w.finish());
+      out.u8(id).uleb(w.length).bytes(w.view());
     };
     section(1, (w) => {
       w.uleb(this.typeBytes.length);
@@ -617,10 +655,15 @@ export class ModuleBuilder {
       for (const f of this.functions) w.uleb(f.typeIndex);
     });
     if (this.table.length > 0)
-      section(4, (w) => w.uleb(1).u8(0x70).u8(1).uleb(this.table.length).uleb(this.table.length));
+      section(4, (w) => {
+        w.uleb(1).u8(0x70);
+        if (this.tableExport === null) w.u8(1).uleb(this.table.length).uleb(this.table.length);
+        else w.u8(0).uleb(this.table.length);
+      });
     const exported = this.functions.filter((f) => f.exportName !== null);
     section(7, (w) => {
-      w.uleb(exported.length);
+      w.uleb(exported.length + (this.tableExport === null ? 0 : 1));
+      if (this.tableExport !== null) w.name(this.tableExport).u8(1).u8(0);
       for (const f of exported)
         w.name(f.exportName as string)
           .u8(0)

@@ -1,6 +1,14 @@
 // What one decoded instruction does, seen from a region: status flags read and replaced, possible faults, branches.
 // Found by running its semantics on Sem<Known>, where a value is a constant known at translation time or nothing.
-import { CONDITIONS, type Condition, type Operand, PROCEDURES, type Sem, type StatusFlag } from '../../isa/index.js';
+import {
+  CONDITIONS,
+  type Condition,
+  type GprName,
+  type Operand,
+  PROCEDURES,
+  type Sem,
+  type StatusFlag,
+} from '../../isa/index.js';
 import type { RegionInstruction } from './instruction.js';
 
 type Known = bigint | null;
@@ -19,8 +27,13 @@ export interface Effects {
   readonly indirect: boolean;
   /** Calls a procedure that leaves the instruction stream. */
   readonly leaves: boolean;
+  /** General registers (bits 0 to 15) and XMM registers (16 to 31) it may read and write. A guess, checked by the emission. */
+  readonly registersRead: number;
+  readonly registersWritten: number;
 }
 
+const FIRST_XMM = 16;
+const GPR: readonly GprName[] = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 export const STATUS_FLAGS = 0x8d5;
 export const FLAG: Record<StatusFlag, number> = { c: 1, p: 4, a: 0x10, z: 0x40, s: 0x80, o: 0x800 };
 const READ_BY = [FLAG.o, FLAG.c, FLAG.z, FLAG.c | FLAG.z, FLAG.s, FLAG.p, FLAG.s | FLAG.o, FLAG.z | FLAG.s | FLAG.o];
@@ -37,7 +50,17 @@ export function effectsOf(instruction: RegionInstruction): Effects {
   let conditional = false;
   let indirect = false;
   let leaves = false;
+  let registersRead = 0;
+  let registersWritten = 0;
   let depth = 0;
+  const readsRegister = (n: number): null => {
+    registersRead |= 1 << n;
+    return null;
+  };
+  const writesRegister = (n: number): null => {
+    registersWritten |= 1 << n;
+    return null;
+  };
   const reads = (mask: number): void => {
     flagsRead |= mask & ~flagsReplaced;
   };
@@ -45,9 +68,29 @@ export function effectsOf(instruction: RegionInstruction): Effects {
     if (depth === 0) flagsReplaced |= mask;
     flagsTouched = true;
   };
-  const touch = (operand: Operand): null => {
-    if (operand.kind === 'mem') mayFault = true;
+  const addresses = (): void => {
+    if (instruction.base >= 0) readsRegister(instruction.base);
+    if (instruction.index >= 0) readsRegister(instruction.index);
+  };
+  const touch = (operand: Operand, writes = false): null => {
+    if (operand.kind === 'mem') {
+      mayFault = true;
+      addresses();
+    } else if (operand.kind === 'gpr') {
+      const { register } = instruction.operand(operand.index);
+      // a write of 8 or 16 bits keeps the rest
+      if (!writes || operand.bits < 32) readsRegister(register);
+      if (writes) writesRegister(register);
+    } else if (operand.kind === 'xmm') {
+      const register = FIRST_XMM + instruction.operand(operand.index).register;
+      readsRegister(register);
+      if (writes) writesRegister(register);
+    }
     return null;
+  };
+  const stack = (): void => {
+    readsRegister(4);
+    writesRegister(4);
   };
   const memory = (): null => {
     mayFault = true;
@@ -78,21 +121,48 @@ export function effectsOf(instruction: RegionInstruction): Effects {
       return o.kind === 'imm' ? instruction.immediate(o.index) : null;
     },
     write: (o: Operand) => {
-      touch(o);
+      touch(o, true);
       if (o.kind === 'mem') writesMemory = true;
     },
     update: (o: Operand, f: (v: Known) => Known) => {
       touch(o);
+      touch(o, true);
       if (o.kind === 'mem') writesMemory = true;
       f(null);
     },
     at: (o: Operand, _offset: unknown, bits: number) => ({ ...o, bits }),
-    linearAddress: memory,
-    pointer: touch,
+    effectiveAddress: () => {
+      addresses();
+      return null;
+    },
+    linearAddress: () => {
+      addresses();
+      return memory();
+    },
+    pointer: (o: Operand) => touch(o),
+    reg: (name: GprName) => readsRegister(GPR.indexOf(name)),
+    setReg: (name: GprName, v: Known) => {
+      // of 8 or 16 bits it keeps the rest; widths are not known here
+      readsRegister(GPR.indexOf(name));
+      writesRegister(GPR.indexOf(name));
+      return v;
+    },
+    regHigh: () => readsRegister(0),
+    setRegHigh: () => {
+      readsRegister(0);
+      writesRegister(0);
+    },
     load: memory,
     store: writing,
-    push: writing,
-    peek: memory,
+    push: () => {
+      stack();
+      writing();
+    },
+    peek: () => {
+      readsRegister(4);
+      return memory();
+    },
+    dropStack: stack,
     loadStack: memory,
     storeStack: writing,
     checkTarget: memory,
@@ -152,7 +222,19 @@ export function effectsOf(instruction: RegionInstruction): Effects {
     get: (target, name) => (name in target ? target[name as keyof Sem<Known>] : none),
   }) as unknown as Sem<Known>;
   form.instruction.execute(sem, ...form.operands);
-  return { flagsRead, flagsReplaced, flagsTouched, mayFault, writesMemory, direct, conditional, indirect, leaves };
+  return {
+    flagsRead,
+    flagsReplaced,
+    flagsTouched,
+    mayFault,
+    writesMemory,
+    direct,
+    conditional,
+    indirect,
+    leaves,
+    registersRead,
+    registersWritten,
+  };
 }
 
 const SAFE =

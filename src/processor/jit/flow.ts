@@ -1,21 +1,29 @@
 // Control flow of a region: blocks, reverse postorder, dominators. N. Ramsey, "Beyond Relooper" (ICFP 2022) for the way
 // structured WebAssembly control follows from the dominator tree.
+import { contextOf, type Discovery, type Edge, keyOf, offsetOf, pageOf, type Step } from './discover.js';
 import type { Effects } from './effects.js';
 import type { RegionInstruction } from './instruction.js';
 
 export interface RegionBlock {
+  readonly key: number;
+  /** Offset of the first instruction from the entry's page, and the page it lies in. */
   readonly start: number;
+  readonly page: number;
+  /** The block is one instruction that reaches into the next page. */
+  readonly crosses: boolean;
   readonly instructions: readonly RegionInstruction[];
   readonly effects: readonly Effects[];
-  /** Page offset of the taken branch, or -1. */
-  readonly taken: number;
-  /** Page offset of the instruction that follows, or -1 when the block never falls through. */
-  readonly fall: number;
-  /** It ends in an indirect branch: a near return goes to the return sites of the region's calls, others to targets seen. */
-  readonly indirect: 'no' | 'return' | 'jump';
+  /** The taken direct branch and the instruction that follows; null where there is none. */
+  readonly taken: Edge | null;
+  readonly fall: Edge | null;
+  /** It ends in an indirect branch, which may go to `targets`. */
+  readonly indirect: boolean;
+  targets: RegionBlock[];
   /** Position in reverse postorder; -1: unreachable. */
   order: number;
   successors: RegionBlock[];
+  /** Some way out of it leaves the region. */
+  exits: boolean;
 }
 /** Longest block in instructions: positions count in a byte. */
 const MAX_BLOCK = 128;
@@ -23,9 +31,7 @@ const MAX_BLOCK = 128;
 export interface Flow {
   /** Reachable blocks in reverse postorder; the entry is first. */
   readonly blocks: readonly RegionBlock[];
-  readonly byOffset: ReadonlyMap<number, RegionBlock>;
-  /** Where indirect branches may stay in the region, by page offset, ascending. */
-  readonly targets: Readonly<Record<'return' | 'jump', readonly RegionBlock[]>>;
+  readonly byKey: ReadonlyMap<number, RegionBlock>;
   /** Children in the dominator tree, by order, ascending. */
   readonly children: readonly (readonly number[])[];
   readonly loopHeaders: ReadonlySet<number>;
@@ -33,54 +39,105 @@ export interface Flow {
 }
 export const isBackEdge = (from: RegionBlock, to: RegionBlock): boolean => to.order <= from.order;
 
-/** Blocks of the decoded instructions; `leaders` are page offsets where blocks begin besides after branches. */
-export function buildFlow(
-  decoded: ReadonlyMap<number, { instruction: RegionInstruction; effects: Effects }>,
-  entry: number,
-  leaders: ReadonlySet<number>,
-  offsets: Readonly<Record<'return' | 'jump', ReadonlySet<number>>>,
-): Flow {
-  const byOffset = new Map<number, RegionBlock>();
-  const starts = [...leaders].filter((o) => decoded.has(o));
-  for (let start = starts.pop(); start !== undefined; start = starts.pop()) {
-    if (byOffset.has(start)) continue;
-    const instructions: RegionInstruction[] = [];
-    const effects: Effects[] = [];
-    let at = start;
-    let taken = -1;
-    let fall = -1;
-    let indirect: RegionBlock['indirect'] = 'no';
-    for (;;) {
-      const found = decoded.get(at);
-      if (found === undefined || (at !== start && leaders.has(at)) || instructions.length === MAX_BLOCK) {
-        fall = at;
-        if (found !== undefined) starts.push(at);
-        break;
-      }
-      instructions.push(found.instruction);
-      effects.push(found.effects);
-      at = found.instruction.next;
-      if (found.effects.direct) {
-        taken = found.instruction.target;
-        if (found.effects.conditional) fall = at;
-        break;
-      }
-      if (found.effects.indirect) {
-        indirect = found.instruction.form.instruction.name === 'ret' ? 'return' : 'jump';
-        break;
-      }
+function buildBlock(d: Discovery, start: number): { block: RegionBlock; last: Step; more: number } {
+  const context = contextOf(start);
+  const instructions: RegionInstruction[] = [];
+  const effects: Effects[] = [];
+  let key = start;
+  let taken: Edge | null = null;
+  let fall: Edge | null = null;
+  let indirect = false;
+  let more = -1;
+  let last = d.steps.get(start) as Step;
+  for (;;) {
+    const step = d.steps.get(key);
+    if (step === undefined || (key !== start && d.leaders.has(key)) || instructions.length === MAX_BLOCK) {
+      fall = { offset: offsetOf(key), key };
+      if (step !== undefined) more = key;
+      break;
     }
-    byOffset.set(start, { start, instructions, effects, taken, fall, indirect, order: -1, successors: [] });
+    last = step;
+    instructions.push(step.instruction);
+    effects.push(step.effects);
+    key = keyOf(context, step.instruction.next);
+    if (step.effects.direct) {
+      taken = step.taken;
+      if (step.effects.conditional) fall = { offset: step.instruction.next, key };
+      break;
+    }
+    if (step.effects.indirect) {
+      indirect = true;
+      break;
+    }
   }
-  const at = (offset: number): RegionBlock[] => {
-    const block = byOffset.get(offset);
+  const first = instructions[0] as RegionInstruction;
+  const block: RegionBlock = {
+    key: start,
+    start: offsetOf(start),
+    page: pageOf(offsetOf(start)),
+    crosses: pageOf(first.next - 1) !== pageOf(first.offset),
+    instructions,
+    effects,
+    taken,
+    fall,
+    indirect,
+    targets: [],
+    order: -1,
+    successors: [],
+    exits: false,
+  };
+  return { block, last, more };
+}
+
+export function buildFlow(d: Discovery): Flow {
+  const byKey = new Map<number, RegionBlock>();
+  const ends = new Map<RegionBlock, Step>();
+  const starts = [...d.leaders].filter((key) => d.steps.has(key));
+  for (let start = starts.pop(); start !== undefined; start = starts.pop()) {
+    if (byKey.has(start)) continue;
+    const { block, last, more } = buildBlock(d, start);
+    byKey.set(start, block);
+    ends.set(block, last);
+    if (more >= 0) starts.push(more);
+  }
+  const at = (edge: Edge | null): RegionBlock[] => {
+    const block = edge === null ? undefined : byKey.get(edge.key);
     return block === undefined ? [] : [block];
   };
-  const sorted = (list: ReadonlySet<number>): RegionBlock[] => [...list].flatMap(at).sort((a, b) => a.start - b.start);
-  const all = { return: sorted(offsets.return), jump: sorted(offsets.jump) };
-  for (const block of byOffset.values())
-    block.successors = block.indirect !== 'no' ? all[block.indirect] : [...at(block.taken), ...at(block.fall)];
+  for (const block of byKey.values()) {
+    if (block.indirect) {
+      const targets = (ends.get(block) as Step).targets.flatMap(at);
+      block.targets = [...new Set(targets)].sort((a, b) => a.start - b.start);
+      block.successors = block.targets;
+      block.exits = true;
+    } else {
+      block.successors = [...new Set([...at(block.taken), ...at(block.fall)])];
+      block.exits = [block.taken, block.fall].some((edge) => edge !== null && !byKey.has(edge.key));
+    }
+  }
 
+  const blocks = reversePostorder(byKey.get(d.entry) as RegionBlock);
+  const idom = dominators(blocks);
+  const dominates = (a: number, b: number): boolean => {
+    let n = b;
+    while (n > a) n = idom[n] as number;
+    return n === a;
+  };
+  const loopHeaders = new Set<number>();
+  let reducible = true;
+  for (const block of blocks) {
+    for (const next of block.successors) {
+      if (!isBackEdge(block, next)) continue;
+      loopHeaders.add(next.order);
+      if (!dominates(next.order, block.order)) reducible = false;
+    }
+  }
+  const children: number[][] = blocks.map(() => []);
+  for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
+  return { blocks, byKey, children, loopHeaders, reducible };
+}
+
+function reversePostorder(entry: RegionBlock): RegionBlock[] {
   const postorder: RegionBlock[] = [];
   const seen = new Set<RegionBlock>();
   const visit = (block: RegionBlock): void => {
@@ -88,16 +145,19 @@ export function buildFlow(
     for (const next of block.successors) if (!seen.has(next)) visit(next);
     postorder.push(block);
   };
-  visit(byOffset.get(entry) as RegionBlock);
+  visit(entry);
   const blocks = postorder.reverse();
   blocks.forEach((block, n) => {
     block.order = n;
   });
+  return blocks;
+}
+
+/** Immediate dominators by order. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm". */
+function dominators(blocks: readonly RegionBlock[]): Int32Array {
   const predecessors: number[][] = blocks.map(() => []);
   for (const block of blocks)
     for (const next of block.successors) (predecessors[next.order] as number[]).push(block.order);
-
-  // Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"
   const idom = new Int32Array(blocks.length).fill(-1);
   idom[0] = 0;
   for (let changed = true; changed; ) {
@@ -123,29 +183,5 @@ export function buildFlow(
       }
     }
   }
-  const dominates = (a: number, b: number): boolean => {
-    let n = b;
-    while (n > a) n = idom[n] as number;
-    return n === a;
-  };
-  const loopHeaders = new Set<number>();
-  let reducible = true;
-  for (const block of blocks) {
-    for (const next of block.successors) {
-      if (!isBackEdge(block, next)) continue;
-      loopHeaders.add(next.order);
-      if (!dominates(next.order, block.order)) reducible = false;
-    }
-  }
-  const reachable = (list: readonly RegionBlock[]): RegionBlock[] => list.filter((b) => b.order >= 0);
-  const children: number[][] = blocks.map(() => []);
-  for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
-  return {
-    blocks,
-    byOffset,
-    targets: { return: reachable(all.return), jump: reachable(all.jump) },
-    children,
-    loopHeaders,
-    reducible,
-  };
+  return idom;
 }

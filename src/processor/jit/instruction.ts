@@ -32,11 +32,12 @@ export class RegionInstruction {
   readonly segmentOverride: number;
   readonly addrBits: 16 | 32 | 64;
   private readonly operands: readonly DecodedOperand[];
-  /** `offset`: page offset of the first byte. */
+  /** `offset`: of the first byte, from the first byte of the region's entry page; `parallel`: LOCK is for other threads. */
   constructor(
     readonly offset: number,
     d: Decoded,
     mode: RegionMode,
+    parallel = false,
   ) {
     const form = d.form as Form;
     this.form = form;
@@ -59,6 +60,7 @@ export class RegionInstruction {
       rep: d.rep === 0 ? 'none' : d.rep === 1 ? 'rep' : 'repne',
       flat: form.long || mode.flat,
       aligned: form.row.encoding.aligned === true,
+      ...(parallel && d.lock && { lock: true }),
     };
   }
   get next(): number {
@@ -71,7 +73,11 @@ export class RegionInstruction {
     const o = this.operand(index);
     return BigInt.asUintN(o.bits, (BigInt(o.immHi) << 32n) | BigInt(o.immLo >>> 0));
   }
-  /** Page offset that a direct branch goes to; may lie outside the page. */
+  /** Offset of the first byte of the page it begins in. */
+  get pageStart(): number {
+    return Math.floor(this.offset / 4096) * 4096;
+  }
+  /** Offset that a direct branch goes to. */
   get target(): number {
     const rel = this.operands.find((o) => o.kind === OPERAND_KIND.rel) as DecodedOperand;
     return this.next + rel.immLo;

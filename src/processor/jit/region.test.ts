@@ -8,15 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { ALL_INSTRUCTIONS, Decoder } from '../../isa/index.js';
 import { type CpuState, type EngineVm, flatProtectedState, longModeState, type VmExit } from '../../vmx/index.js';
 import { plainControls } from '../../vmx/testing.js';
-import { ExitDecoder } from '../exit-decoder.js';
 import { compileModules } from '../modules.js';
 import { SoftwareEngine } from '../software-engine.js';
-import { at, EXIT_NONE } from '../state-layout.js';
-import { StateView } from '../state-view.js';
-import { optionsOf, type SoftwareVcpu } from '../testing.js';
+import type { SoftwareVcpu } from '../testing.js';
 import { modeOfKey } from './instruction.js';
 import { RegionTranslator } from './region.js';
-import { RegionRunner } from './region-runner.js';
+import type { TierOptions } from './tier.js';
 
 /** dist folder: this file runs from <dist>/src/processor/jit. */
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
@@ -49,8 +46,8 @@ const RSP = 4;
 const RSI = 6;
 const RDI = 7;
 
-async function machine(guest: Guest): Promise<{ vm: EngineVm; vcpu: SoftwareVcpu }> {
-  const vm = await new SoftwareEngine(modules).createVm({
+async function machine(guest: Guest, jit: Partial<TierOptions> | null): Promise<{ vm: EngineVm; vcpu: SoftwareVcpu }> {
+  const vm = await new SoftwareEngine(modules, jit).createVm({
     memoryBytes: MEMORY,
     vcpus: 1,
     time: 'virtual',
@@ -109,37 +106,30 @@ const outcome = (exit: VmExit, vm: EngineVm, vcpu: SoftwareVcpu): Outcome => ({
   memory: vm.memory.readBytes(0, MEMORY),
 });
 
-async function interpreted(guest: Guest, budget: number): Promise<Outcome> {
-  const { vm, vcpu } = await machine(guest);
+async function run(
+  guest: Guest,
+  budget: number,
+  jit: Partial<TierOptions> | null,
+): Promise<Outcome & { inRegions: number }> {
+  const { vm, vcpu } = await machine(guest, jit);
   for (;;) {
     const exit = vcpu.enter(budget - vcpu.counters.instructions);
-    if (!handled(exit, vcpu)) return outcome(exit, vm, vcpu);
+    if (!handled(exit, vcpu)) return { ...outcome(exit, vm, vcpu), inRegions: vcpu.jitStatistics()?.retired ?? 0 };
   }
 }
-async function withRegions(guest: Guest, budget: number): Promise<Outcome & { runner: RegionRunner }> {
-  const { vm, vcpu } = await machine(guest);
-  const runner = new RegionRunner(optionsOf(vcpu), { threshold: guest.threshold ?? 2, maxInstructions: 200 });
-  const { memory, area } = optionsOf(vcpu);
-  const view = new StateView(memory.buffer, area);
-  const decoder = new ExitDecoder(view);
-  for (;;) {
-    runner.run(budget - vcpu.counters.instructions);
-    const left = view.u32(at('exitReason')) === EXIT_NONE;
-    const exit = left ? decoder.plain('preemptionTimer') : leave(vcpu);
-    if (left || !handled(exit, vcpu)) return { ...outcome(exit, vm, vcpu), runner };
-  }
-}
-/** The pending exit, as VM entry would return it. */
-const leave = (vcpu: SoftwareVcpu): VmExit => (vcpu as unknown as { leave(): VmExit }).leave();
 /** Runs both, compares everything; returns how many instructions regions retired. */
 async function compare(guest: Guest, budget = 1_000_000): Promise<{ outcome: Outcome; inRegions: number }> {
-  const expected = await interpreted(guest, budget);
-  const { runner, ...got } = await withRegions(guest, budget);
+  const expected = await run(guest, budget, null);
+  const { inRegions, ...got } = await run(guest, budget, {
+    threshold: guest.threshold ?? 2,
+    maxInstructions: 200,
+    eager: true,
+  });
   assert.deepEqual(got.exit, expected.exit);
   assert.deepEqual(got.state, expected.state);
   assert.equal(got.instructions, expected.instructions);
   assert.equal(Buffer.compare(got.memory, expected.memory), 0, 'memory differs');
-  return { outcome: got, inRegions: runner.retiredInRegions };
+  return { outcome: got, inRegions };
 }
 
 // mov rax,[rsi]; add rbx,rax; add [rdi+8],rbx; xor [rdi+rcx*4],ebx; cmp [rsi+16],rax; adc edx,0; add rsi,8; dec rcx; jnz
@@ -594,28 +584,32 @@ describe('region translator on random x87 loops', () => {
 describe('region translator', () => {
   const translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS));
   const translate = (code: string, maxInstructions = 100) => {
-    const bytes = new Uint8Array(4096).fill(0xf4);
-    bytes.set(Buffer.from(code, 'hex'));
-    return translator.translate({
-      bytes,
-      page: 0,
+    const bytes = new Uint8Array(4096 + 16).fill(0xf4);
+    bytes.set(Buffer.from(code, 'hex'), 16);
+    // host address 0 means no page
+    return translator.plan({
+      code: { bytes, host: (page) => (page === 0 ? 16 : 0), offset: () => 16 },
       entry: 0,
       mode: modeOfKey(14),
+      parallel: false,
       maxInstructions,
-      jumpTargets: new Set(),
-      guard: { address: 0, value: 0n },
+      maxPages: 1,
+      maxDepth: 2,
+      executions: () => 1,
+      cold: 0,
+      jumpTargets: [],
     });
   };
   it('emits structured control flow for a loop', () => {
     const region = translate(FLAGS_LOOP);
     assert.equal(region?.structured, true);
-    assert.ok(WebAssembly.validate(region?.wasm as Uint8Array));
+    assert.ok(region !== null && WebAssembly.validate(translator.assemble([region])));
   });
   it('falls back to a dispatch loop for a loop with two entries', () => {
     // jz into the middle of a loop: jz 1f; 0: inc eax; 1: dec ecx; jnz 0b; hlt
     const region = translate('7402ffc0ffc975faf4');
     assert.equal(region?.structured, false);
-    assert.ok(WebAssembly.validate(region?.wasm as Uint8Array));
+    assert.ok(region !== null && WebAssembly.validate(translator.assemble([region])));
   });
   it('stops at the instruction limit', () => {
     assert.equal(translate(FLAGS_LOOP, 10)?.instructions, 10);

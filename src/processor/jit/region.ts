@@ -1,147 +1,131 @@
-// A minimal region translator: the blocks of one code page that direct branches reach from one entry become one WebAssembly
-// function, made from the same declarations as the interpreter. See docs/decisions/0003-one-declaration-three-uses.md.
+// Translated regions: every region (discover.ts, flow.ts) becomes one WebAssembly function, made from the same declarations as
+// the interpreter; several share a module. See docs/decisions/0003-one-declaration-three-uses.md.
 //
 // region(state) -> record: runs from the state's RIP (which must be the entry) and leaves with the whole state in the area.
-// Returns 0 when RIP is to be looked up (or an exit is pending), else the record at which the interpreter goes on.
-import { Decoded, type Decoder } from '../../isa/index.js';
+// Returns REGION_LOOKUP when RIP is to be looked up, 0 to leave the loop, else the record at which the interpreter goes on.
+import type { Decoder, Form } from '../../isa/index.js';
 import type { Binding, KnownFlags, Value } from '../emit/binding.js';
-import { addConditionFunctions } from '../emit/conditions.js';
+import { CONDITION_FUNCTIONS } from '../emit/conditions.js';
+import { importLate, LATE_IMPORTS, lateImport } from '../emit/imports.js';
 import {
-  emitNote,
   POSITION,
   type RegionControl,
   type RegionLocals,
   type RegisterUse,
   TranslationBinding,
 } from '../emit/translation-binding.js';
-import { type FunctionBuilder, type Label, ModuleBuilder } from '../emit/wasm.js';
+import { FunctionBuilder, type Label, ModuleBuilder } from '../emit/wasm.js';
 import { WasmSem } from '../emit/wasm-sem.js';
-import { importProcedures } from '../generate-interpreter.js';
-import { at, FLAGS_KIND, RECORD } from '../state-layout.js';
-import { type Effects, effectsOf, endsRegion, STATUS_FLAGS } from './effects.js';
+import { REGION_LOOKUP } from '../handlers.js';
+import { at, FLAGS_KIND, REGION } from '../state-layout.js';
+import { Discoverer, type Discovery, type Edge, PAGE, type RegionRequest } from './discover.js';
+import { type Effects, STATUS_FLAGS } from './effects.js';
 import { buildFlow, type Flow, isBackEdge, type RegionBlock } from './flow.js';
-import { RegionInstruction, type RegionMode } from './instruction.js';
+import type { RegionInstruction } from './instruction.js';
 
-const PAGE = 4096;
 const STATE = 0;
 const MAX_RETURN_SPAN = 2048;
 
-export interface RegionRequest {
-  readonly bytes: Uint8Array;
-  /** Host address of the code page, page offset of the entry. */
-  readonly page: number;
-  readonly entry: number;
-  readonly mode: RegionMode;
-  readonly maxInstructions: number;
-  /** Page offsets that indirect jumps of this page were seen to reach. */
-  readonly jumpTargets: ReadonlySet<number>;
-  /** Host address of a 64-bit word and its value: while it is that, the page's code is what was translated. */
-  readonly guard: { readonly address: number; readonly value: bigint };
-}
-export interface Region {
-  readonly wasm: Uint8Array;
-  /** Instructions translated; the region runs only while the budget is at least that. */
+/** A region whose code is ready to go into a module. */
+export interface RegionPlan {
+  /** Instructions; the region runs only while the budget is at least that. */
   readonly instructions: number;
   readonly blocks: number;
-  /** 64-byte lines of the page that the code lies in. */
-  readonly lines: bigint;
   /** Structured control flow; false: a dispatch loop (irreducible). */
   readonly structured: boolean;
+  /** Pages in the order of REGION.page: host address, and the 64-byte lines that code was translated from. */
+  readonly pages: readonly { readonly page: number; readonly host: number; readonly lines: bigint }[];
+  /** Host addresses of its blocks. */
+  readonly covers: readonly number[];
+  readonly code: FunctionBuilder;
 }
 
 /** What is known of the lazy flags at a point: their code (as in flagsKind), or null. */
 type FlagsCode = number | null;
 type Transfer = FlagsCode | 'same';
 
+const CONDITIONS = CONDITION_FUNCTIONS.map(lateImport);
+
 export class RegionTranslator {
-  private readonly decoded = new Decoded();
-  constructor(private readonly decoder: Decoder) {}
+  private readonly discoverer: Discoverer;
+  /** What instructions of a form were seen to do to the lazy flags. */
+  private readonly learned = new Map<Form, FlagsCode>();
+  constructor(decoder: Decoder) {
+    this.discoverer = new Discoverer(decoder);
+  }
 
-  /** Null when not even the first instruction can be translated. */
-  translate(request: RegionRequest): Region | null {
+  /** Chooses the region's instructions and translates them; null when not even the first one can be. */
+  plan(request: RegionRequest): RegionPlan | null {
     if (!request.mode.flat) return null;
-    const { decoded, leaders, sites } = this.discover(request);
-    if (!decoded.has(request.entry)) return null;
-    const flow = buildFlow(decoded, request.entry, leaders, { return: sites, jump: request.jumpTargets });
+    const discovery = this.discoverer.discover(request);
+    if (discovery === null) return null;
+    const flow = buildFlow(discovery);
     const live = liveness(flow);
-    const first = new RegionEmitter(request, flow, live, null);
-    first.emit();
-    const second = new RegionEmitter(request, flow, live, first);
-    const wasm = second.emit();
-    let lines = 0n;
+    const guess: Guess = { use: { read: new Set(), written: new Set() }, transfers: new Map() };
     for (const block of flow.blocks) {
-      for (const i of block.instructions)
-        for (let line = i.offset >> 6; line <= Math.min(63, (i.next - 1) >> 6); line++) lines |= 1n << BigInt(line);
-    }
-    return { wasm, instructions: second.total, blocks: flow.blocks.length, lines, structured: flow.reducible };
-  }
-
-  /** Whether `count` instructions from a page offset end in an indirect jump. */
-  endsInJump(bytes: Uint8Array, host: number, count: number, mode: RegionMode): boolean {
-    let offset = host;
-    for (let n = 0; n < count; n++) {
-      const length = this.decoder.decode(bytes, offset, 15, mode, this.decoded);
-      if (length === 0 || this.decoded.form === undefined) return false;
-      offset += length;
-    }
-    return this.decoded.form?.instruction.name === 'jmp' && this.decoded.form.operands[0]?.kind !== 'rel';
-  }
-
-  private discover(request: RegionRequest): {
-    decoded: Map<number, { instruction: RegionInstruction; effects: Effects }>;
-    leaders: Set<number>;
-    sites: Set<number>;
-  } {
-    const { bytes, page, mode, maxInstructions } = request;
-    const decoded = new Map<number, { instruction: RegionInstruction; effects: Effects }>();
-    const leaders = new Set([request.entry]);
-    const sites = new Set<number>();
-    const work = [request.entry];
-    while (work.length > 0) {
-      let offset = work.shift() as number;
-      while (offset >= 0 && offset < PAGE && !decoded.has(offset) && decoded.size < maxInstructions) {
-        const length = this.decoder.decode(bytes, page + offset, PAGE - offset, mode, this.decoded);
-        if (length === 0 || this.decoded.invalid || this.decoded.tooLong) break;
-        const instruction = new RegionInstruction(offset, this.decoded, mode);
-        if (!translatable(instruction)) break;
-        const effects = effectsOf(instruction);
-        if (effects.leaves || ((effects.direct || effects.indirect) && instruction.facts.opBits === 16)) break;
-        decoded.set(offset, { instruction, effects });
-        const { next } = instruction;
-        // a call is followed only where the region recurses into itself
-        const isCall = instruction.form.instruction.name === 'call';
-        if (effects.direct && isCall && instruction.target !== request.entry) break;
-        if (effects.direct) {
-          leaders.add(instruction.target);
-          work.push(instruction.target);
-          leaders.add(next);
-          if (effects.conditional) work.push(next);
-          else if (isCall) {
-            sites.add(next);
-            work.push(next);
-          }
-          break;
+      let transfer: Transfer = 'same';
+      block.effects.forEach((e, n) => {
+        for (let r = 0; r < 32; r++) {
+          if ((e.registersRead >> r) & 1) guess.use.read.add(r);
+          if ((e.registersWritten >> r) & 1) guess.use.written.add(r);
         }
-        if (effects.indirect) {
-          if (instruction.form.instruction.name === 'jmp') {
-            for (const target of request.jumpTargets) {
-              leaders.add(target);
-              work.push(target);
-            }
-          }
-          break;
-        }
-        offset = next;
-      }
+        if (e.flagsTouched) transfer = this.learned.get((block.instructions[n] as RegionInstruction).form) ?? null;
+      });
+      guess.transfers.set(block.order, transfer);
     }
-    return { decoded, leaders, sites };
+    let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned);
+    if (!emitter.emit() || sharesChecks(emitter.found.use)) {
+      // the guess was wrong, or accesses can share checks: the first emission found out what the second one needs
+      emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned);
+      if (!emitter.emit()) return null;
+    }
+    const pages = pagesOf(request, discovery, flow);
+    return {
+      instructions: emitter.total,
+      blocks: flow.blocks.length,
+      structured: flow.reducible,
+      pages,
+      covers: flow.blocks.map((b) => (pages.find((p) => p.page === b.page)?.host ?? 0) + b.start - b.page * PAGE),
+      code: emitter.f,
+    };
+  }
+  /** One module for several regions, exported as r0, r1, ... */
+  assemble(plans: readonly RegionPlan[]): Uint8Array {
+    const module = new ModuleBuilder();
+    const indexes = importLate(
+      module,
+      plans.flatMap((plan) => plan.code.lateIndexes()),
+    );
+    plans.forEach((plan, n) => {
+      module.adopt(plan.code, ['i32'], `r${n}`, (late) => indexes.get(late) as number);
+    });
+    return module.finish();
   }
 }
 
-/** Instructions that may change the mode and, outside 64-bit mode, operands in FS and GS end a region. */
-function translatable(i: RegionInstruction): boolean {
-  if (endsRegion(i.form.instruction)) return false;
-  return i.facts.long || !(i.hasMem ? i.segment >= 4 : i.segmentOverride >= 4);
+/** Some accesses of a block lie together. */
+function sharesChecks(use: RegisterUse): boolean {
+  for (const clusters of use.plan?.().values() ?? []) if (clusters.some((c) => c.accesses > 1)) return true;
+  return false;
+}
+/** What an emission has to know before it begins. */
+interface Guess {
+  readonly use: RegisterUse;
+  /** Lazy flags at block ends, by order. */
+  readonly transfers: Map<number, Transfer>;
+}
+
+function pagesOf(request: RegionRequest, discovery: Discovery, flow: Flow): RegionPlan['pages'] {
+  const lines = new Map<number, bigint>(discovery.pages.map((page) => [page, 0n]));
+  for (const block of flow.blocks) {
+    for (const i of block.instructions) {
+      for (let line = i.offset >> 6; line <= (i.next - 1) >> 6; line++) {
+        const page = line >> 6;
+        lines.set(page, (lines.get(page) as bigint) | (1n << BigInt(line & 63)));
+      }
+    }
+  }
+  return discovery.pages.map((page) => ({ page, host: request.code.host(page), lines: lines.get(page) as bigint }));
 }
 
 /** Status flags that may be looked at after each instruction. A fault, an exit and a back edge look at all. */
@@ -149,18 +133,18 @@ function liveness(flow: Flow): Map<RegionInstruction, number> {
   const liveIn = new Int32Array(flow.blocks.length);
   const after = new Map<RegionInstruction, number>();
   const through = (block: RegionBlock): number => {
-    const leaves =
-      block.indirect !== 'no' ||
-      (block.taken < 0 && block.fall < 0) ||
-      [block.taken, block.fall].some((o) => o >= 0 && !flow.byOffset.has(o)) ||
-      outside(block);
-    let live = leaves ? STATUS_FLAGS : 0;
+    let live = block.exits ? STATUS_FLAGS : 0;
     for (const next of block.successors)
-      live |= isBackEdge(block, next) ? STATUS_FLAGS : (liveIn[next.order] as number);
+      live |=
+        isBackEdge(block, next) || next.page !== block.page || next.crosses
+          ? STATUS_FLAGS
+          : (liveIn[next.order] as number);
     for (let n = block.instructions.length - 1; n >= 0; n--) {
       const e = block.effects[n] as Effects;
       if (e.writesMemory) live = STATUS_FLAGS;
-      after.set(block.instructions[n] as RegionInstruction, live);
+      const i = block.instructions[n] as RegionInstruction;
+      // callees inlined twice share their instructions
+      after.set(i, live | (after.get(i) ?? 0));
       live = (live & ~e.flagsReplaced) | e.flagsRead;
       if (e.mayFault) live = STATUS_FLAGS;
     }
@@ -178,11 +162,6 @@ function liveness(flow: Flow): Map<RegionInstruction, number> {
   }
   return after;
 }
-/** A direct branch that goes before the page's first byte. */
-const outside = (block: RegionBlock): boolean => {
-  const last = block.effects[block.effects.length - 1];
-  return last?.direct === true && block.taken < 0;
-};
 
 /** Lazy kinds at the start of each block from what each block does to them. */
 function flagsAtStart(flow: Flow, transfers: ReadonlyMap<number, Transfer>): FlagsCode[] {
@@ -208,31 +187,17 @@ function flagsAtStart(flow: Flow, transfers: ReadonlyMap<number, Transfer>): Fla
   return start.map((code) => code ?? null);
 }
 
-class UsedNames extends Map<string, number> {
-  readonly used = new Set<string>();
-  override get(name: string): number | undefined {
-    this.used.add(name);
-    return super.get(name);
-  }
-}
-
-/** Emits the region's module: once to learn what it uses, once for good. */
+/** Emits a region. */
 class RegionEmitter {
-  private readonly module = new ModuleBuilder();
-  private readonly imports: UsedNames;
-  private readonly conditions: number[];
-  private conditionsUsed = false;
-  private readonly f: FunctionBuilder;
+  readonly f = new FunctionBuilder(0, 0, ['i32']);
   private readonly s: WasmSem;
   private readonly locals: RegionLocals;
   private readonly exitRip: number;
-  /** i32: 1 when the exit is an indirect jump. */
-  private readonly exitKind: number;
   private readonly next: number;
-  private readonly use: RegisterUse;
   private readonly binding: TranslationBinding;
   private readonly transfers = new Map<number, Transfer>();
   private readonly startFlags: readonly FlagsCode[];
+  private readonly registers: number;
   readonly total: number;
   private exitLabel: Label = 0;
   private dispatchLabel: Label = 0;
@@ -242,18 +207,14 @@ class RegionEmitter {
   private block!: RegionBlock;
 
   constructor(
-    private readonly request: RegionRequest,
+    private readonly discovery: Discovery,
     private readonly flow: Flow,
     private readonly live: ReadonlyMap<RegionInstruction, number>,
-    first: RegionEmitter | null,
+    private readonly guess: Guess,
+    private readonly learned: Map<Form, FlagsCode>,
   ) {
     this.total = flow.blocks.reduce((n, b) => n + b.instructions.length, 0);
-    this.imports = new UsedNames(importProcedures(this.module, first?.imports.used));
-    this.conditions = first === null || first.conditionsUsed ? addConditionFunctions(this.module) : [];
-    const note = this.module.function(['i32', 'i32', 'i32', 'i32'], []);
-    emitNote(note);
-    const f = this.module.function(['i32'], ['i32'], 'region');
-    this.f = f;
+    const { f } = this;
     this.locals = {
       gpr: Array.from({ length: 16 }, () => f.newLocal('i64')),
       codePage: f.newLocal('i64'),
@@ -265,36 +226,46 @@ class RegionEmitter {
       flagsB: f.newLocal('i64'),
     };
     this.exitRip = f.newLocal('i64');
-    this.exitKind = f.newLocal('i32');
     this.next = f.newLocal('i32');
-    this.use = first?.use ?? { read: new Set(), written: new Set() };
-    this.binding = new TranslationBinding(this.locals, this.use, note.index);
-    const conditions = new Proxy(this.conditions, {
-      get: (target, name) => {
-        this.conditionsUsed = true;
-        return target[Number(name)];
-      },
-    });
-    this.s = new WasmSem(f, this.imports, this.binding as Binding, STATE, conditions);
-    this.startFlags = first === null ? flow.blocks.map(() => null) : flagsAtStart(flow, first.transfers);
+    const { use } = guess;
+    this.registers = use.read.size * 64 + use.written.size;
+    this.binding = new TranslationBinding(this.locals, use);
+    this.s = new WasmSem(f, LATE_IMPORTS, this.binding as Binding, STATE, CONDITIONS);
+    this.startFlags = flagsAtStart(flow, guess.transfers);
     this.control = {
       blockLength: 0,
       order: 0,
       faultLabel: 0,
       syncedFaultLabel: 0,
-      branchDirect: (_s, taken) => this.branch(taken ? this.block.taken : this.block.fall, taken),
+      branchDirect: (_s, taken) => this.branch((taken ? this.block.taken : this.block.fall) as Edge, taken),
       branchIndirect: (_s, rip) => this.branchIndirect(rip),
       checkStale: () => {
-        const { guard } = this.request;
-        f.i32(guard.address).memory('i64.load').i64(guard.value).op('i64.ne').set(this.locals.stale);
+        f.get(STATE)
+          .memory('i32.load', at('region'))
+          .memory('i32.load', REGION.valid)
+          .op('i32.eqz')
+          .set(this.locals.stale);
       },
     };
   }
+  /** What this emission found; the registers it used were added to the guess. */
+  get found(): Guess {
+    return { use: this.guess.use, transfers: this.transfers };
+  }
+  /** The code is right only if what was guessed held. */
+  private guessHeld(): boolean {
+    const { use, transfers } = this.guess;
+    if (use.read.size * 64 + use.written.size !== this.registers) return false;
+    return this.flow.blocks.every(({ order }) => {
+      const guessed = transfers.get(order);
+      return guessed === null || guessed === this.transfers.get(order);
+    });
+  }
 
-  emit(): Uint8Array {
-    const { f, locals, binding, control, total } = this;
-    f.get(STATE).memory('i32.load', at('budget')).tee(locals.budget).i32(total).op('i32.lt_s').if(false);
-    f.i32(0).return().end();
+  /** False: emit again with what was found. */
+  emit(): boolean {
+    const { f, locals, binding, control } = this;
+    f.get(STATE).memory('i32.load', at('budget')).set(locals.budget);
     f.get(STATE).memory('i64.load', at('codePage')).set(locals.codePage);
     f.get(STATE).memory('i32.load', at('tlb')).set(locals.tlb);
     binding.loadRegisters(f);
@@ -308,22 +279,15 @@ class RegionEmitter {
     binding.writeBackRegisters(f);
     binding.writeBackFlags(f);
     f.end();
-    f.get(STATE)
-      .i32(POSITION)
-      .op('i32.add')
-      .call(this.imports.get('resolve') as number)
-      .return();
+    f.get(STATE).i32(POSITION).op('i32.add').call(lateImport('resolve')).return();
     f.end();
     binding.writeBackRegisters(f);
     binding.writeBackFlags(f);
     f.get(STATE).get(locals.budget).memory('i32.store', at('budget'));
     f.get(STATE).get(this.exitRip).memory('i64.store', at('rip'));
     f.get(STATE).i32(0).memory('i32.store', at('unwind'));
-    f.get(STATE)
-      .get(this.exitKind)
-      .memory('i32.store', POSITION + RECORD.handler);
-    f.i32(0);
-    return this.module.finish();
+    f.i32(REGION_LOOKUP);
+    return this.guessHeld();
   }
   private emitTree(n: number): void {
     const { f, flow } = this;
@@ -379,6 +343,12 @@ class RegionEmitter {
     const { f, s, binding, control, locals } = this;
     this.block = block;
     const length = block.instructions.length;
+    if (block.crosses) {
+      this.pushPageCheck(block.page + 1);
+      f.op('i32.eqz').if(false);
+      this.exitAt(block.start);
+      f.end();
+    }
     f.get(locals.budget).i32(length).op('i32.sub').set(locals.budget);
     control.blockLength = length;
     binding.startBlock();
@@ -394,12 +364,16 @@ class RegionEmitter {
       s.known = known;
       instruction.form.instruction.execute(s, ...instruction.form.operands);
       if (effects.flagsTouched && (s.known !== known || known === null)) {
-        code = s.known === null ? null : codeOf(s.known);
+        if (s.known === null && this.live.get(instruction) === 0) code = this.learned.get(instruction.form) ?? null;
+        else {
+          code = s.known === null ? null : codeOf(s.known);
+          this.learned.set(instruction.form, code);
+        }
         transfer = code;
       }
       this.transfers.set(block.order, transfer);
       if (effects.direct || effects.indirect) {
-        if (effects.conditional) this.branch(block.fall);
+        if (effects.conditional) this.branch(block.fall as Edge);
         return;
       }
       if (binding.writes) {
@@ -413,35 +387,61 @@ class RegionEmitter {
       }
     }
     binding.writes = false;
-    this.branch(block.fall);
+    this.branch(block.fall as Edge);
   }
 
   // --- leaving a block ---
   private exitAt(offset: number): void {
     this.s.push_(this.binding.rip(this.s, offset));
-    this.f.set(this.exitRip).i32(0).set(this.exitKind).br(this.exitLabel);
+    this.f.set(this.exitRip).br(this.exitLabel);
   }
-  /** Goes to a page offset: a block of the region, or out. */
-  private branch(offset: number, taken = false): void {
+  /** Pushes whether a region page is still mapped to the code that was translated. */
+  private pushPageCheck(page: number): void {
+    const { f, locals } = this;
+    f.get(STATE)
+      .get(locals.tlb)
+      .get(locals.codePage)
+      .i64(BigInt(page * PAGE))
+      .op('i64.add')
+      .i32(REGION.page + 4 * this.discovery.pages.indexOf(page))
+      .call(lateImport('check_page'));
+  }
+  /** Goes to a block of the region, or out. */
+  private branch(edge: Edge, taken = false): void {
     const { f, s } = this;
-    const target = this.flow.byOffset.get(offset);
+    const target = this.flow.byKey.get(edge.key);
     if (target === undefined || target.order < 0) {
-      if (taken && (offset < 0 || offset >= PAGE)) s.checkTarget(this.binding.rip(s, offset));
-      this.exitAt(offset);
+      if (taken && (edge.offset < 0 || edge.offset >= PAGE)) s.checkTarget(this.binding.rip(s, edge.offset));
+      this.exitAt(edge.offset);
       return;
     }
     if (this.binding.writes) {
       f.get(this.locals.stale).if(false);
-      this.exitAt(offset);
+      this.exitAt(edge.offset);
       f.end();
     }
     const back = isBackEdge(this.block, target);
     if (back) {
       f.get(this.locals.budget).i32(this.total).op('i32.lt_s').if(false);
-      this.exitAt(offset);
+      this.exitAt(edge.offset);
       f.end();
     }
+    this.enterPage(target, () => this.exitAt(edge.offset));
     this.jumpInside(target, back);
+  }
+  /** Before control goes to a block of another page: that page must be where it was. */
+  private enterPage(target: RegionBlock, exit: () => void): void {
+    if (target.page === this.block.page) return;
+    const { f, locals } = this;
+    this.pushPageCheck(target.page);
+    f.op('i32.eqz').if(false);
+    exit();
+    f.end();
+    f.get(STATE)
+      .get(locals.codePage)
+      .i64(BigInt(target.page * PAGE))
+      .op('i64.add')
+      .memory('i64.store', at('codePage'));
   }
   private jumpInside(target: RegionBlock, back: boolean): void {
     const { f } = this;
@@ -450,41 +450,58 @@ class RegionEmitter {
   }
   private branchIndirect(rip: Value): void {
     const { f, s, locals, block } = this;
+    const { targets } = block;
+    // what is no target of the region must be checked here, as the branch's own fault
+    const leave = (): void => {
+      if (block.instructions.at(-1)?.form.instruction.name === 'jmp') {
+        s.checkTarget(rip);
+        s.push_(rip);
+        f.get(STATE).call(lateImport('note_jump'));
+      }
+      s.push_(rip);
+      f.set(this.exitRip).br(this.exitLabel);
+    };
     s.push_(rip);
-    f.set(this.exitRip)
-      .i32(block.indirect === 'jump' ? 1 : 0)
-      .set(this.exitKind);
-    const sites = block.indirect === 'no' ? [] : this.flow.targets[block.indirect];
-    const first = sites[0]?.start ?? 0;
-    const span = (sites[sites.length - 1]?.start ?? 0) - first + 1;
-    if (sites.length === 0 || span > MAX_RETURN_SPAN) {
-      f.br(this.exitLabel);
+    f.set(this.exitRip);
+    const first = targets[0]?.start ?? 0;
+    const span = (targets.at(-1)?.start ?? 0) - first + 1;
+    if (targets.length === 0) {
+      leave();
       return;
     }
     if (this.binding.writes) f.get(locals.stale).brIf(this.exitLabel, false);
-    f.get(locals.budget).i32(this.total).op('i32.lt_s').brIf(this.exitLabel, false);
+    f.get(locals.budget).i32(this.total).op('i32.lt_s').if(false);
+    leave();
+    f.end();
     s.push_(rip);
     f.get(locals.codePage).op('i64.sub').i64(BigInt(first)).op('i64.sub');
     const offset = s.take(64);
-    s.push_(offset);
-    f.i64(BigInt(span)).op('i64.ge_u').brIf(this.exitLabel, false);
-    if (this.flow.reducible) {
-      const labels = Array.from({ length: span }, () => this.exitLabel);
-      for (const site of sites)
-        labels[site.start - first] = (isBackEdge(block, site) ? this.loops : this.forward).get(site.order) as Label;
+    const samePage = targets.every((t) => t.page === block.page);
+    if (this.flow.reducible && samePage && targets.length > 2 && span <= MAX_RETURN_SPAN) {
       s.push_(offset);
-      f.op('i32.wrap_i64').brTable(labels, this.exitLabel);
+      f.i64(BigInt(span)).op('i64.ge_u').if(false);
+      leave();
+      f.end();
+      const out = f.block();
+      const labels = Array.from({ length: span }, () => out);
+      for (const t of targets)
+        labels[t.start - first] = (isBackEdge(block, t) ? this.loops : this.forward).get(t.order) as Label;
+      s.push_(offset);
+      f.op('i32.wrap_i64').brTable(labels, out);
+      f.end();
+      leave();
       return;
     }
-    for (const site of sites) {
+    for (const t of targets) {
       s.push_(offset);
-      f.i64(BigInt(site.start - first))
+      f.i64(BigInt(t.start - first))
         .op('i64.eq')
         .if();
-      this.jumpInside(site, false);
+      this.enterPage(t, leave);
+      this.jumpInside(t, isBackEdge(block, t));
       f.end();
     }
-    f.br(this.exitLabel);
+    leave();
   }
 }
 const codeOf = (known: KnownFlags): number => FLAGS_KIND[known.kind] * 4 + Math.log2(known.r.bits / 8);

@@ -780,7 +780,7 @@ export class Evaluator implements Sem<Value> {
 }
 
 /** The evaluator in the interpreter's place: `run` executes one instruction at RIP and leaves. */
-export function asInterpreter(evaluator: Evaluator): Interpreter {
+export function asInterpreter(evaluator: Evaluator): Pick<Interpreter, 'run'> {
   return {
     run: () => {
       evaluator.step();

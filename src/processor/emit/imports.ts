@@ -1,0 +1,150 @@
+// What emitted code imports: procedures of procedures.wasm and, for regions, helpers that interpreter.wasm exports.
+import { PROCEDURES, type ProcedureType } from '../../isa/index.js';
+import { at, JUMP_TARGETS, RECORD, REGION, TLB_ENTRIES, TLB_ENTRY } from '../state-layout.js';
+import { CONDITION_FUNCTIONS } from './conditions.js';
+import { type FunctionBuilder, LATE_INDEX, type ModuleBuilder, type WasmType } from './wasm.js';
+
+const MEMORY_IMPORT = { initial: 1, maximum: 65536, shared: true } as const;
+interface FunctionImport {
+  readonly name: string;
+  readonly params: readonly WasmType[];
+  readonly results: readonly WasmType[];
+}
+const TYPES: Record<ProcedureType, WasmType> = { i32: 'i32', i64: 'i64', v128: 'v128' };
+const fn = (name: string, params: readonly WasmType[], ...results: WasmType[]): FunctionImport => ({
+  name,
+  params,
+  results,
+});
+
+/** Functions of procedures.wasm that emitted code may call. */
+const PROCEDURE_IMPORTS: readonly FunctionImport[] = [
+  ...Object.entries(PROCEDURES).map(([name, p]) => ({
+    name,
+    params: p.params.map((type) => TYPES[type]),
+    results:
+      p.result !== undefined
+        ? [TYPES[p.result]]
+        : p.effect === 'pure' || p.effect === 'state'
+          ? []
+          : (['i32'] as const),
+  })),
+  fn('mem_read_slow', ['i64', 'i32'], 'i32'),
+  fn('mem_write_slow', ['i64', 'i32'], 'i32'),
+  fn('mem_rmw_slow', ['i64', 'i32'], 'i32'),
+  fn('locked_begin', ['i32', 'i64', 'i32'], 'i32'),
+  fn('locked_end', ['i32', 'i32']),
+  fn('take_stale_pages', []),
+  fn('sse_ordinary', ['i32', 'i32'], 'i32'),
+  fn('flags_get', [], 'i32'),
+  fn('raise_exception', ['i32', 'i32'], 'i32'),
+  fn('resolve', ['i32'], 'i32'),
+  fn('link', ['i32', 'i32'], 'i32'),
+  fn('leave_at', ['i32', 'i32'], 'i32'),
+  fn('lookup_slow', ['i32', 'i64'], 'i32'),
+  fn('stop', ['i32'], 'i32'),
+  fn('stale', ['i32'], 'i32'),
+  fn('address_record', ['i32'], 'i32'),
+  fn('breakpoint_at', ['i32'], 'i32'),
+  fn('count_undefined', []),
+  fn('hot', ['i32']),
+  fn('go_on', ['i64'], 'i32'),
+  fn('translate_exec', ['i64'], 'i32'),
+];
+/** Helpers of regions that interpreter.wasm exports. */
+const HELPER_IMPORTS: readonly FunctionImport[] = [
+  fn('note_position', ['i32', 'i32', 'i32', 'i32']),
+  fn('check_page', ['i32', 'i32', 'i64', 'i32'], 'i32'),
+  fn('note_jump', ['i64', 'i32']),
+  ...CONDITION_FUNCTIONS.map((name) => fn(name, ['i32'], 'i32')),
+];
+const LATE = [...PROCEDURE_IMPORTS, ...HELPER_IMPORTS];
+/** By name: indexes that stand for the imports of translated code until its module is put together. */
+export const LATE_IMPORTS: ReadonlyMap<string, number> = new Map(LATE.map(({ name }, n) => [name, LATE_INDEX + n]));
+export const lateImport = (name: string): number => LATE_IMPORTS.get(name) as number;
+
+/** Imports those of the late indexes that are used; returns their indexes in the module. */
+export function importLate(module: ModuleBuilder, used: Iterable<number>): ReadonlyMap<number, number> {
+  module.importMemory('env', 'memory', MEMORY_IMPORT);
+  const indexes = new Map<number, number>();
+  for (const late of new Set(used)) {
+    const n = late - LATE_INDEX;
+    const { name, params, results } = LATE[n] as FunctionImport;
+    const from = n < PROCEDURE_IMPORTS.length ? 'procedures' : 'interpreter';
+    indexes.set(late, module.importFunction(from, name, params, results));
+  }
+  return indexes;
+}
+
+/** Imports every procedure; returns the table by name. */
+export function importProcedures(module: ModuleBuilder): Map<string, number> {
+  module.importMemory('env', 'memory', MEMORY_IMPORT);
+  return new Map(
+    PROCEDURE_IMPORTS.map(({ name, params, results }) => [
+      name,
+      module.importFunction('procedures', name, params, results),
+    ]),
+  );
+}
+
+const STATE = 0;
+/** Adds the helpers that regions import from interpreter.wasm; the condition functions are exported by their own module. */
+export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<string, number>): void {
+  emitNote(module.function(['i32', 'i32', 'i32', 'i32'], [], 'note_position'));
+  emitCheckPage(
+    module.function(['i32', 'i32', 'i64', 'i32'], ['i32'], 'check_page'),
+    procedures.get('translate_exec') as number,
+  );
+  emitNoteJump(module.function(['i64', 'i32'], [], 'note_jump'));
+}
+/** (state, tlb, linear address of a page, offset of its place in REGION.page) -> 1: the page is where it was. */
+function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
+  const entry = f.newLocal('i32');
+  const expected = f.newLocal('i32');
+  f.get(STATE).memory('i32.load', at('region')).get(3).op('i32.add').memory('i32.load').set(expected);
+  f.get(1);
+  f.get(2)
+    .op('i32.wrap_i64')
+    .i32(7)
+    .op('i32.shr_u')
+    .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
+    .op('i32.and');
+  f.op('i32.add').tee(entry).memory('i64.load', TLB_ENTRY.execTag).get(2).op('i64.eq').if(true);
+  f.get(entry).memory('i32.load', TLB_ENTRY.addend).get(2).op('i32.wrap_i64').op('i32.add');
+  f.get(expected).op('i32.eq').return().end();
+  f.get(2).call(translateExec).get(expected).op('i32.eq');
+}
+
+/** (rip, state): an indirect jump leaves the region for a place it does not know. */
+function emitNoteJump(f: FunctionBuilder): void {
+  const rip = 0;
+  const state = 1;
+  const count = f.newLocal('i32');
+  const place = (scale: number): void => {
+    f.get(state)
+      .get(count)
+      .i32(JUMP_TARGETS - 1)
+      .op('i32.and')
+      .i32(scale)
+      .op('i32.shl')
+      .op('i32.add');
+  };
+  f.get(state).get(state).memory('i32.load', at('jumpMisses')).tee(count).i32(1).op('i32.add');
+  f.memory('i32.store', at('jumpMisses'));
+  place(3);
+  f.get(rip).memory('i64.store', at('jumpTargets'));
+  place(2);
+  f.get(state).memory('i32.load', at('region')).memory('i32.store', at('jumpSources'));
+}
+/** (state, budget, word at 12, word at 20): fills the position record of translated code. */
+function emitNote(f: FunctionBuilder): void {
+  const position = at('position');
+  f.get(STATE).get(1).memory('i32.store', at('budget'));
+  f.get(STATE)
+    .get(2)
+    .memory('i32.store', position + RECORD.scale);
+  f.get(STATE)
+    .get(3)
+    .memory('i32.store', position + RECORD.length);
+  f.get(STATE).get(STATE).i32(position).op('i32.add').memory('i32.store', at('record'));
+}

@@ -1,0 +1,88 @@
+// Compiled regions by the code they were made from: a page that is read in again, a flushed record arena or another process
+// with the same text find their regions without translating anything.
+import { PAGE } from './discover.js';
+import type { RegionFunction, RegionPlace } from './region-table.js';
+
+export interface CompiledRegion {
+  readonly run: RegionFunction;
+  readonly instructions: number;
+  /** Bytes of generated code it shares a module with, divided by their number. */
+  readonly codeBytes: number;
+  readonly pages: readonly { readonly page: number; readonly lines: bigint; readonly content: Uint8Array }[];
+}
+
+const HEAD = 16;
+
+/** The lines of a page that begins at `offset`, one after the other. */
+export function linesOf(bytes: Uint8Array, offset: number, lines: bigint): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let line = 0; line < 64; line++)
+    if (((lines >> BigInt(line)) & 1n) === 1n) parts.push(bytes.subarray(offset + line * 64, offset + line * 64 + 64));
+  const out = new Uint8Array(parts.length * 64);
+  parts.forEach((part, n) => {
+    out.set(part, n * 64);
+  });
+  return out;
+}
+
+export class CodeCache {
+  private readonly byHead = new Map<string, CompiledRegion[]>();
+  count = 0;
+  codeBytes = 0;
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  private keyOf(mode: number, host: number): string {
+    const end = Math.min(host + HEAD, (host | (PAGE - 1)) + 1);
+    return `${mode}:${host & (PAGE - 1)}:${String.fromCharCode(...this.bytes.subarray(host, end))}`;
+  }
+  /** The lines of a page as they are in memory, one after the other. */
+  /** The page at a host address holds, in these lines, what was translated. */
+  holds(host: number, lines: bigint, content: Uint8Array): boolean {
+    let at = 0;
+    for (let half = 0; half < 2; half++) {
+      let bits = Number((lines >> BigInt(half * 32)) & 0xffff_ffffn);
+      for (let line = half * 32; bits !== 0; line++, bits >>>= 1) {
+        if ((bits & 1) === 0) continue;
+        const from = host + line * 64;
+        for (let n = 0; n < 64; n++) if (this.bytes[from + n] !== content[at + n]) return false;
+        at += 64;
+      }
+    }
+    return true;
+  }
+  private matches(region: CompiledRegion, host: (page: number) => number): RegionPlace[] | null {
+    const places: RegionPlace[] = [];
+    for (const { page, lines, content } of region.pages) {
+      const where = host(page);
+      if (where === 0 || !this.holds(where, lines, content)) return null;
+      places.push({ page, host: where, lines });
+    }
+    return places;
+  }
+  /** A region made from what now lies at `entry` (host address) and the pages around. */
+  find(
+    mode: number,
+    entry: number,
+    host: (page: number) => number,
+  ): { region: CompiledRegion; places: RegionPlace[] } | null {
+    for (const region of this.byHead.get(this.keyOf(mode, entry)) ?? []) {
+      const places = this.matches(region, host);
+      if (places !== null) return { region, places };
+    }
+    return null;
+  }
+  add(mode: number, entry: number, region: CompiledRegion): void {
+    const key = this.keyOf(mode, entry);
+    const known = this.byHead.get(key);
+    if (known === undefined) this.byHead.set(key, [region]);
+    else known.unshift(region);
+    this.count++;
+    this.codeBytes += region.codeBytes;
+  }
+  clear(): void {
+    this.byHead.clear();
+    this.count = 0;
+    this.codeBytes = 0;
+  }
+}
