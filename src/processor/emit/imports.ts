@@ -1,6 +1,6 @@
 // What emitted code imports: procedures of procedures.wasm and, for regions, helpers that interpreter.wasm exports.
 import { PROCEDURES, type ProcedureType } from '../../isa/index.js';
-import { at, JUMP_TARGETS, RECORD, REGION, TLB_ENTRIES, TLB_ENTRY } from '../state-layout.js';
+import { at, JUMP_TARGETS, RECORD, TLB_ENTRIES, TLB_ENTRY } from '../state-layout.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { type FunctionBuilder, LATE_INDEX, type ModuleBuilder, type WasmType } from './wasm.js';
 

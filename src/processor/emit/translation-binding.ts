@@ -72,6 +72,9 @@ const WINDOW_EXITING = 0x40_0004;
 const CR0_EM_TS = 0xc;
 const CR4_OSFXSR_BIT = 9;
 
+/** Control instructions leave the instruction pointer of the x87 FPU alone. SDM Vol. 1, "x87 FPU Instruction and Data Pointers". */
+const X87_CONTROL = /^x87_(init|clear_exceptions|load_control|control_value|status_value|(store|load)_environment|save|restore)$/;
+
 export class TranslationBinding implements Binding {
   readonly translation: TranslationHooks = this.hooks();
   instruction!: RegionInstruction;
@@ -428,7 +431,7 @@ export class TranslationBinding implements Binding {
         this.vectors.unlearn(register);
       },
       noteInstruction: (s, name) => {
-        if (!name.startsWith('x87_')) return;
+        if (!name.startsWith('x87_') || X87_CONTROL.test(name)) return;
         const rip = this.rip(s, this.instruction.offset);
         s.state();
         s.push_(rip);
