@@ -229,8 +229,10 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
     blockHot: (record) => tier?.hot(record),
   });
   const { memory, parallel } = m;
+  const { shared } = m.modules;
   const regions = m.regions[index] as number;
-  if (m.jit !== null) tier = new Tier({ memory, area, regions, features, parallel, nowNs, ...instances }, m.jit);
+  if (m.jit !== null)
+    tier = new Tier({ memory, area, regions, features, parallel, shared, nowNs, ...instances }, m.jit);
   return { ...instances, builder, directory, tier: tier as Tier | null };
 }
 

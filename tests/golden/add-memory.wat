@@ -36,7 +36,7 @@ else
   i32.add
   i32.const 196608
   i32.const 3
-  call $note
+  call $note_position
   local.get 25
   i32.const 4
   call $mem_rmw_slow

@@ -40,7 +40,7 @@ else
   i32.add
   i32.const 327680
   i32.const 5
-  call $note
+  call $note_position
   local.get 0
   local.get 24
   i64.store offset=2528

@@ -14,7 +14,7 @@ if
   i32.add
   i32.const 131072
   i32.const 2
-  call $note
+  call $note_position
   call $fpu_check
   if
     br 2

@@ -39,7 +39,7 @@ else
   i32.add
   i32.const 196608
   i32.const 3
-  call $note
+  call $note_position
   local.get 24
   i32.const 8
   call $mem_read_slow
@@ -71,7 +71,7 @@ else
   i32.add
   i32.const 459008
   i32.const 4
-  call $note
+  call $note_position
   local.get 29
   i32.const 8
   call $mem_read_slow
@@ -103,7 +103,7 @@ else
   i32.add
   i32.const 721408
   i32.const 4
-  call $note
+  call $note_position
   local.get 32
   i32.const 8
   call $mem_read_slow
@@ -155,7 +155,7 @@ else
   i32.add
   i32.const 983808
   i32.const 4
-  call $note
+  call $note_position
   local.get 0
   local.get 35
   i64.store offset=2528

@@ -5,7 +5,7 @@ i32.const 3
 i32.add
 i32.const 65536
 i32.const 1
-call $note
+call $note_position
 i32.const 64
 call $pushf_check
 if
@@ -59,7 +59,7 @@ else
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   local.get 0
   local.get 24
   i64.store offset=2528
@@ -107,7 +107,7 @@ else
   i32.add
   i32.const 131328
   i32.const 1
-  call $note
+  call $note_position
   local.get 28
   i32.const 8
   call $mem_read_slow
@@ -147,7 +147,7 @@ else
   i32.add
   i32.const 197120
   i32.const 1
-  call $note
+  call $note_position
   call $cli
   if
     br 2

@@ -34,7 +34,7 @@ else
   i32.add
   i32.const 262144
   i32.const 4
-  call $note
+  call $note_position
   local.get 25
   i32.const 4
   call $mem_rmw_slow

@@ -33,7 +33,7 @@ else
   i32.add
   i32.const 262144
   i32.const 4
-  call $note
+  call $note_position
   local.get 24
   i32.const 8
   call $mem_read_slow

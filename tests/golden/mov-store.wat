@@ -36,7 +36,7 @@ else
   i32.add
   i32.const 262144
   i32.const 4
-  call $note
+  call $note_position
   local.get 0
   local.get 24
   i64.store offset=2528

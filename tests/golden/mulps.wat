@@ -8,7 +8,7 @@ if
   i32.add
   i32.const 196608
   i32.const 3
-  call $note
+  call $note_position
   call $sse_check
   if
     br 2
@@ -122,7 +122,7 @@ block
   i32.add
   i32.const 196608
   i32.const 3
-  call $note
+  call $note_position
   local.get 0
   local.get 28
   v128.store offset=2128

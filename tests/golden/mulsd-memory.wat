@@ -8,7 +8,7 @@ if
   i32.add
   i32.const 327680
   i32.const 5
-  call $note
+  call $note_position
   call $sse_check
   if
     br 2
@@ -48,7 +48,7 @@ else
   i32.add
   i32.const 327680
   i32.const 5
-  call $note
+  call $note_position
   local.get 25
   i32.const 8
   call $mem_read_slow
@@ -165,7 +165,7 @@ block
   i32.add
   i32.const 327680
   i32.const 5
-  call $note
+  call $note_position
   local.get 0
   local.get 31
   v128.store offset=2128

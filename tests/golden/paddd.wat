@@ -8,7 +8,7 @@ if
   i32.add
   i32.const 262144
   i32.const 4
-  call $note
+  call $note_position
   call $sse_check
   if
     br 2

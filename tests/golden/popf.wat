@@ -31,7 +31,7 @@ else
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   local.get 24
   i32.const 8
   call $mem_read_slow
@@ -100,7 +100,7 @@ else
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   local.get 0
   local.get 5
   i64.store offset=32

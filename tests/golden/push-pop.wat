@@ -50,7 +50,7 @@ else
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   local.get 0
   local.get 24
   i64.store offset=2528
@@ -86,7 +86,7 @@ else
   i32.add
   i32.const 131328
   i32.const 1
-  call $note
+  call $note_position
   local.get 0
   local.get 30
   i64.store offset=2528
@@ -142,7 +142,7 @@ else
   i32.add
   i32.const 197120
   i32.const 1
-  call $note
+  call $note_position
   local.get 33
   i32.const 8
   call $mem_read_slow
@@ -180,7 +180,7 @@ else
   i32.add
   i32.const 262912
   i32.const 1
-  call $note
+  call $note_position
   local.get 40
   i32.const 8
   call $mem_read_slow

@@ -5,7 +5,7 @@ i32.const 1
 i32.add
 i32.const 196608
 i32.const 3
-call $note
+call $note_position
 local.get 0
 local.get 21
 i32.store offset=184

@@ -31,7 +31,7 @@ else
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   local.get 24
   i32.const 8
   call $mem_read_slow
@@ -60,7 +60,7 @@ if
   i32.add
   i32.const 65536
   i32.const 1
-  call $note
+  call $note_position
   i32.const 13
   i32.const 0
   call $raise_exception

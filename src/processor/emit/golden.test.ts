@@ -6,13 +6,13 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ALL_INSTRUCTIONS, Decoded, Decoder } from '../../isa/index.js';
-import { importProcedures } from '../generate-interpreter.js';
 import { effectsOf, STATUS_FLAGS } from '../jit/effects.js';
 import { modeOfKey, RegionInstruction } from '../jit/instruction.js';
-import { addConditionFunctions } from './conditions.js';
+import { CONDITION_FUNCTIONS } from './conditions.js';
+import { LATE_IMPORTS, lateImport } from './imports.js';
 import { listing } from './listing.js';
 import { type RegionControl, type RegisterUse, TranslationBinding } from './translation-binding.js';
-import { ModuleBuilder } from './wasm.js';
+import { FunctionBuilder } from './wasm.js';
 import { WasmSem } from './wasm-sem.js';
 
 /** The repository: this file runs from <repository>/<dist>/src/processor/emit. */
@@ -66,11 +66,7 @@ function translated(code: string): string[] {
   }
   const use: RegisterUse = { read: new Set(), written: new Set() };
   const emit = (): string[] => {
-    const module = new ModuleBuilder();
-    const imports = importProcedures(module);
-    const conditions = addConditionFunctions(module);
-    const note = module.function(['i32', 'i32', 'i32', 'i32'], []);
-    const f = module.function(['i32'], ['i32']);
+    const f = new FunctionBuilder(0, 0, ['i32']);
     const local = (type: 'i32' | 'i64'): number => f.newLocal(type);
     const locals = {
       gpr: Array.from({ length: 16 }, () => local('i64')),
@@ -82,8 +78,8 @@ function translated(code: string): string[] {
       flagsA: local('i64'),
       flagsB: local('i64'),
     };
-    const binding = new TranslationBinding(locals, use, note.index);
-    const s = new WasmSem(f, imports, binding, 0, conditions);
+    const binding = new TranslationBinding(locals, use);
+    const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));
     const exit = f.block();
     const control = {
       blockLength: instructions.length,
@@ -102,11 +98,8 @@ function translated(code: string): string[] {
       s.begin(binding, true);
       instruction.form.instruction.execute(s, ...instruction.form.operands);
     });
-    const names = new Map([...imports].map(([name, index]) => [index, name]));
-    names.set(note.index, 'note');
-    conditions.forEach((index, n) => {
-      names.set(index, `condition ${n}`);
-    });
+    const names = new Map([...LATE_IMPORTS].map(([name, index]) => [index, name]));
+    f.resolveCalls((late) => late);
     return listing(f.code.finish().subarray(start), (index) => `$${names.get(index) ?? index}`);
   };
   emit();

@@ -63,9 +63,13 @@ const LATE = [...PROCEDURE_IMPORTS, ...HELPER_IMPORTS];
 export const LATE_IMPORTS: ReadonlyMap<string, number> = new Map(LATE.map(({ name }, n) => [name, LATE_INDEX + n]));
 export const lateImport = (name: string): number => LATE_IMPORTS.get(name) as number;
 
-/** Imports those of the late indexes that are used; returns their indexes in the module. */
-export function importLate(module: ModuleBuilder, used: Iterable<number>): ReadonlyMap<number, number> {
-  module.importMemory('env', 'memory', MEMORY_IMPORT);
+/** Imports those of the late indexes that are used, and memory that is shared or not; returns their indexes in the module. */
+export function importLate(
+  module: ModuleBuilder,
+  used: Iterable<number>,
+  shared: boolean,
+): ReadonlyMap<number, number> {
+  module.importMemory('env', 'memory', { ...MEMORY_IMPORT, shared });
   const indexes = new Map<number, number>();
   for (const late of new Set(used)) {
     const n = late - LATE_INDEX;

@@ -3,15 +3,7 @@
 import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
 import { keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
-import {
-  at,
-  FLAGS_KIND,
-  fprOffset,
-  gprOffset,
-  SEGMENT_ENTRY,
-  segmentOffset,
-  TLB_ENTRY,
-} from '../state-layout.js';
+import { at, FLAGS_KIND, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
 import { lateImport } from './imports.js';
 import { type GroupPlan, MemoryGroups } from './memory-groups.js';
@@ -73,7 +65,8 @@ const CR0_EM_TS = 0xc;
 const CR4_OSFXSR_BIT = 9;
 
 /** Control instructions leave the instruction pointer of the x87 FPU alone. SDM Vol. 1, "x87 FPU Instruction and Data Pointers". */
-const X87_CONTROL = /^x87_(init|clear_exceptions|load_control|control_value|status_value|(store|load)_environment|save|restore)$/;
+const X87_CONTROL =
+  /^x87_(init|clear_exceptions|load_control|control_value|status_value|(store|load)_environment|save|restore)$/;
 
 export class TranslationBinding implements Binding {
   readonly translation: TranslationHooks = this.hooks();

@@ -89,12 +89,13 @@ export class RegionTranslator {
       code: emitter.f,
     };
   }
-  /** One module for several regions, exported as r0, r1, ... */
-  assemble(plans: readonly RegionPlan[]): Uint8Array {
+  /** One module for several regions, exported as r0, r1, ...; `shared`: it imports shared memory. */
+  assemble(plans: readonly RegionPlan[], shared = true): Uint8Array {
     const module = new ModuleBuilder();
     const indexes = importLate(
       module,
       plans.flatMap((plan) => plan.code.lateIndexes()),
+      shared,
     );
     plans.forEach((plan, n) => {
       module.adopt(plan.code, ['i32'], `r${n}`, (late) => indexes.get(late) as number);

@@ -48,6 +48,8 @@ export interface TierParts {
   readonly features?: ReadonlySet<string> | undefined;
   /** Other threads run vCPUs of the same memory. */
   readonly parallel: boolean;
+  /** The memory is shared. */
+  readonly shared: boolean;
   readonly nowNs: () => number;
 }
 export interface TierStatistics {
@@ -212,7 +214,10 @@ export class Tier {
   }
   private compile(ready: readonly Ready[], again = 0): void {
     const start = this.parts.nowNs();
-    const wasm = this.translator.assemble(ready.map((r) => r.plan));
+    const wasm = this.translator.assemble(
+      ready.map((r) => r.plan),
+      this.parts.shared,
+    );
     const assembled = this.parts.nowNs();
     if (this.cache.codeBytes + wasm.length > MAX_CODE_BYTES) this.dropAll();
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
