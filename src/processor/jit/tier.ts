@@ -220,10 +220,10 @@ export class Tier {
     );
     const assembled = this.parts.nowNs();
     if (this.cache.codeBytes + wasm.length > MAX_CODE_BYTES) this.dropAll();
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>), {
       env: { memory: this.parts.memory },
-      procedures: this.parts.procedures,
-      interpreter: this.parts.interpreter as unknown as Record<string, unknown>,
+      procedures: this.parts.procedures as unknown as Record<string, never>,
+      interpreter: this.parts.interpreter as unknown as Record<string, never>,
     });
     this.counters.translateMs += (assembled - start) / 1e6;
     this.counters.compileMs += (this.parts.nowNs() - assembled) / 1e6;
