@@ -74,7 +74,8 @@ function fakeWorker(total: number): Worker {
       const data = structuredClone(message) as never;
       later(() => scope.onmessage?.({ data } as MessageEvent<never>));
     },
-    terminate: () => undefined,
+    // a thread that is ended does nothing more: here it has to be told
+    terminate: () => scope.onmessage?.({ data: { kind: 'close' } } as MessageEvent<never>),
   };
   runPcpuWorker(scope, (setup, shared) => {
     assert.deepEqual([setup, shared], ['setup', false]);
