@@ -21,6 +21,8 @@ export interface StartMessage {
   readonly cpu: number;
   readonly bell: Int32Array | null;
   readonly setup: unknown;
+  /** The page's `performance.timeOrigin`: all threads count time from there. */
+  readonly originMs: number;
   readonly pace: boolean;
   readonly holdAfterScripts: boolean;
 }

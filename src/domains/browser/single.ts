@@ -48,6 +48,7 @@ class SingleWorker {
       cpu: 0,
       bell: null,
       setup: options.setup,
+      originMs: performance.timeOrigin,
       pace: options.pace ?? false,
       holdAfterScripts: options.holdAfterScripts ?? false,
     };

@@ -39,6 +39,7 @@ export function threadPcpus(options: BrowserPcpuOptions): PcpuSpawner {
       cpu,
       bell,
       setup: options.setup,
+      originMs: performance.timeOrigin,
       pace: options.pace ?? false,
       holdAfterScripts: options.holdAfterScripts ?? false,
     };
@@ -54,6 +55,7 @@ export function threadPcpus(options: BrowserPcpuOptions): PcpuSpawner {
     };
     return {
       send: (command) => post({ kind: 'command', cpu, command }),
+      bell,
       ring,
       close: async () => {
         if (open) {

@@ -5,9 +5,14 @@ import { PcpuRuntime, type PcpuServices } from '../pcpu.js';
 import { type FromWorker, RINGS, SENT, type StartMessage, type ToWorker, type WorkerEngines } from './messages.js';
 import { SingleWorkerRuntime } from './single-worker.js';
 
-/** Media are URLs. */
-const services: PcpuServices = { openDisk: (path, readOnly) => httpBlockStore(path, readOnly) };
-const nowNs = (): number => performance.now() * 1e6;
+/** Media and modules are URLs. */
+const services: PcpuServices = {
+  openDisk: (path, readOnly) => httpBlockStore(path, readOnly),
+  loadModule: (url) => import(url),
+};
+/** Nanoseconds since the page's start, the same on all threads: performance.now() starts with each. */
+let startMs = 0;
+const nowNs = (): number => (startMs + performance.now()) * 1e6;
 /** Host time between two looks at the commands while domains run. */
 const TURN_NS = 5_000_000;
 
@@ -27,6 +32,7 @@ export function runPcpuWorker(scope: WorkerScope, engines: WorkerEngines): void 
   scope.onmessage = ({ data: start }) => {
     if (start.kind !== 'start') return crash(new Error(`first message is '${start.kind}', expected 'start'`));
     const { pace, holdAfterScripts, bell } = start;
+    startMs = performance.timeOrigin - start.originMs;
     const made = { ...services, engines: engines(start.setup, bell !== null), nowNs, wallClockMs: Date.now };
     const task = nextTask();
     if (bell !== null) {
@@ -67,7 +73,10 @@ async function threadLoop(
     // A message is on its way when the bell has rung for it: its event needs a turn of the event loop.
     while (received < Atomics.load(bell, SENT)) await task();
     for (let message = inbox.shift(); message !== undefined; message = inbox.shift()) {
-      if (message.kind === 'close') return;
+      if (message.kind === 'close') {
+        runtime.close();
+        return;
+      }
       if (message.kind === 'command') await runtime.handle(message.command);
     }
     const state = runtime.run(TURN_NS);
