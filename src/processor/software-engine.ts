@@ -232,7 +232,7 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
   const { shared } = m.modules;
   const regions = m.regions[index] as number;
   if (m.jit !== null)
-    tier = new Tier({ memory, area, regions, features, parallel, shared, nowNs, ...instances }, m.jit);
+    tier = new Tier({ memory, area, regions, features, parallel, shared, ...instances }, m.jit);
   return { ...instances, builder, directory, tier: tier as Tier | null };
 }
 

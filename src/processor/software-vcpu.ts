@@ -228,6 +228,10 @@ export class SoftwareVcpu implements Vcpu {
   jitStatistics(): TierStatistics | null {
     return this.options.tier?.statistics ?? null;
   }
+  engineStatistics(): Record<string, number> | null {
+    const jit = this.jitStatistics();
+    return jit === null ? null : { ...jit };
+  }
   private clockTicks(): bigint {
     return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : BigInt(this.retired());
   }
