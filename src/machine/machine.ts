@@ -622,10 +622,16 @@ export class Machine {
   /** In virtual time an access takes as long as on a PC: guests that wait by counting accesses wait no longer than there. */
   #afterBusAccess(ns: number): void {
     if (this.#virtual) {
-      this.processors.jump(this.#nsToTicks(ns));
+      this.#spend(this.#nsToTicks(ns));
       if (this.clockNs() >= this.#runEndNs) this.#return();
     }
     this.#afterAccess();
+  }
+
+  /** Ticks pass while an exit of the current processor is handled. */
+  #spend(ticks: number): void {
+    this.processors.jump(ticks);
+    this.processors.current.monitor.spend(ticks);
   }
 
   #afterAccess(): void {
@@ -671,7 +677,7 @@ export class Machine {
   /** The current processor waits for another: gives way, and lets time pass. */
   #pause(): void {
     const { processors } = this;
-    if (this.#virtual) processors.jump(PAUSE_TICKS);
+    if (this.#virtual) this.#spend(PAUSE_TICKS);
     if (processors.othersWant()) {
       processors.yield();
       this.#return();

@@ -212,6 +212,14 @@ test('in real time a TSC written by the guest is not time used', () => {
   assert.equal(m.monitor.msrs.tscAdjust, 999_990n);
 });
 
+test('ticks that an access spends count against the budget', () => {
+  const m = machine([{ exit: io(false, 0x80, 1, 0), ticks: 10 }, { exit: plain('preemptionTimer'), ticks: 500 }], {
+    bus: { read: () => 0, write: () => m.monitor.spend(60) },
+  });
+  assert.deepEqual(m.monitor.run(100), { next: 'resume', ticksUsed: 100 });
+  assert.deepEqual(m.vcpu.budgets, [100, 30]);
+});
+
 test('a kick and requestReturn end the run early', () => {
   const m = machine([plain('kick'), io(false, 0x43, 1, 0x36)]);
   assert.deepEqual(m.monitor.run(100), { next: 'resume', ticksUsed: 1 });

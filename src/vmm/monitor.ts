@@ -110,6 +110,8 @@ export class VcpuMonitor {
   /** TSC jumps by writes of the guest since the run began; not time used. */
   #tscJump = 0n;
   #returnRequested = false;
+  /** Ticks of the run that were no instructions. */
+  #spent = 0;
 
   constructor(options: VcpuMonitorOptions) {
     this.#o = options;
@@ -168,6 +170,11 @@ export class VcpuMonitor {
     this.#returnRequested = true;
   }
 
+  /** Ticks pass without instructions, in virtual time, while an exit is handled: they count against the run's budget. */
+  spend(ticks: number): void {
+    this.#spent += ticks;
+  }
+
   /** Ends the vCPU from outside a handler (power off, reset port); `run` returns `stop`. */
   stop(kind: StopReason['kind'], message: string): void {
     this.stopReason ??= { kind, message, vcpu: this.vcpu.index, rip: this.vcpu.readRip() };
@@ -178,6 +185,7 @@ export class VcpuMonitor {
     const start = this.#now();
     this.#tscJump = 0n;
     this.#returnRequested = false;
+    this.#spent = 0;
     let used = 0;
     while (this.stopReason === null) {
       if (this.halted) {
@@ -189,7 +197,7 @@ export class VcpuMonitor {
       const exit = this.#enter(budgetTicks - used);
       const { name } = exit;
       const next = this.#dispatch(exit);
-      used = this.#usedSince(start);
+      used = this.#usedSince(start) + this.#spent;
       if (next === 'stop') break;
       if (next === 'halt') this.halted = true;
       if (name === 'kick') this.#returnRequested = true;

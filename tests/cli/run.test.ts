@@ -122,7 +122,7 @@ test('stat and console reach a running host; SIGTERM ends it', { skip: rtos.skip
 
 test('help and version', () => {
   assert.match(pcanel(['--version']).out, /^\d+\.\d+\.\d+\n$/);
-  for (const command of ['up', 'run', 'images', 'stat', 'console']) {
+  for (const command of ['up', 'run', 'images', 'stat', 'attach', 'serve']) {
     assert.match(pcanel(['--help']).out, new RegExp(`^  ${command}\\b`, 'm'));
     assert.equal(pcanel([command, '--help']).code, 0);
   }
