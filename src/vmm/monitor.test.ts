@@ -213,9 +213,15 @@ test('in real time a TSC written by the guest is not time used', () => {
 });
 
 test('ticks that an access spends count against the budget', () => {
-  const m = machine([{ exit: io(false, 0x80, 1, 0), ticks: 10 }, { exit: plain('preemptionTimer'), ticks: 500 }], {
-    bus: { read: () => 0, write: () => m.monitor.spend(60) },
-  });
+  const m = machine(
+    [
+      { exit: io(false, 0x80, 1, 0), ticks: 10 },
+      { exit: plain('preemptionTimer'), ticks: 500 },
+    ],
+    {
+      bus: { read: () => 0, write: () => m.monitor.spend(60) },
+    },
+  );
   assert.deepEqual(m.monitor.run(100), { next: 'resume', ticksUsed: 100 });
   assert.deepEqual(m.vcpu.budgets, [100, 30]);
 });
