@@ -22,13 +22,13 @@ interface Ran {
   readonly out: string;
   readonly err: string;
 }
-function pcanel(args: readonly string[], input = ''): Ran {
+function pcanel(args: readonly string[], input = '', timeout = 120_000): Ran {
   const r = spawnSync(process.execPath, [program, ...args], {
     cwd: repository,
     encoding: 'utf8',
     env,
     input,
-    timeout: 120_000,
+    timeout,
   });
   return { code: r.status, out: r.stdout, err: r.stderr };
 }
@@ -43,6 +43,13 @@ test('examples/linux-and-rtos-scripted.yaml passes', { skip: linux.skip || rtos.
   assert.match(r.err, /^pcanel: linux: powered off$/m);
   assert.match(r.err, /^ {2}instructions {2}\d{9} /m);
   assert.match(r.err, /^ {4}ioInstruction +\d+ /m);
+});
+
+test('examples/linux-on-two-cpus-scripted.yaml passes', { skip: linux.skip }, () => {
+  const r = pcanel(['up', 'examples/linux-on-two-cpus-scripted.yaml', '--timeout', '590'], '', 600_000);
+  assert.equal(r.code, 0, r.out + r.err);
+  assert.match(r.out, /^linux \| different:1$/m);
+  assert.match(r.err, /^pcanel: linux: powered off$/m);
 });
 
 test('run boots Linux from a named image to its shell, which takes typed lines', { skip: linux.skip }, () => {
