@@ -98,7 +98,6 @@ export async function scalingSection(runs: number): Promise<Section> {
   };
   let least = 0;
   let single = 0;
-  let singleCpu = 0;
   for (const divisor of DIVISORS) {
     const ran = await several(1, divisor);
     const times = DIVISORS[0] / divisor;
@@ -109,11 +108,6 @@ export async function scalingSection(runs: number): Promise<Section> {
     );
     least ||= seconds.median;
     single = seconds.median;
-    singleCpu = figure(
-      '',
-      's',
-      ran.map((r) => r.cpuS),
-    ).median;
     section.figures.push(seconds);
     section.figures.push(
       figure(

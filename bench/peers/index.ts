@@ -1,4 +1,4 @@
-// npm run bench -- --peers: the same guests in Pcanel, QEMU, v86 and Bochs, one after the other; see bench/README.md.
+// npm run bench -- --peers: the same guests in Pcanel, QEMU and v86, one after the other; see bench/README.md.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,9 +12,8 @@ import { reportText } from './report.js';
 import { addBoot, type ClockOfHost, type Comparison, emptyResult, type GuestResult } from './results.js';
 import { runBoot } from './run.js';
 
-const OPTIONAL = ['bochs'];
-const DEFAULT_ONLY = PEERS.map((p) => p.name).filter((name) => !OPTIONAL.includes(name));
-export const PEERS_USAGE = `usage: npm run bench -- --peers [--only ${PEERS.map((p) => p.name).join(',')}|none] [--bochs] [--bits 32,64] [--programs a,b]
+const DEFAULT_ONLY = PEERS.map((p) => p.name);
+export const PEERS_USAGE = `usage: npm run bench -- --peers [--only ${PEERS.map((p) => p.name).join(',')}|none] [--bits 32,64] [--programs a,b]
   [--boots N] [--cores 1,2] [--time real,virtual] [--div N] [--clock wall|cpu] [--silence SECONDS] [--table FILE] [--json FILE]`;
 
 interface Options {
@@ -48,11 +47,10 @@ function numberOf(text: string, option: string, low: number, high: number): numb
 function options(args: readonly string[]): Options {
   const text = (value?: string): { type: 'string'; default?: string } =>
     value === undefined ? { type: 'string' } : { type: 'string', default: value };
-  const { values: given } = parseArgs({
+  const { values: v } = parseArgs({
     args: [...args],
     options: {
       only: text(DEFAULT_ONLY.join(',')),
-      bochs: { type: 'boolean', default: false },
       bits: text('64,32'),
       programs: text(PROGRAMS.join(',')),
       boots: text('3'),
@@ -65,10 +63,8 @@ function options(args: readonly string[]): Options {
       json: text(),
     },
   });
-  const { bochs, ...v } = given;
   const names = PEERS.map((p) => p.name);
   const only = v.only === 'none' ? [] : listOf(v.only as string, 'only', names);
-  if (bochs) only.push('bochs');
   const times = listOf(v.time as string, 'time', ['real', 'virtual']);
   return {
     peers: [...PEERS.filter((p) => only.includes(p.name)), ...times.map(pcanel)],

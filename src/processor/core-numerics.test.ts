@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import * as oracle from './reference/float.js';
 import { floatTables } from './reference/print-float-tables.js';
 
-const CASES = Number(process.env['PCANEL_FLOAT_CASES'] ?? 4000);
+const CASES = Number(process.env.PCANEL_FLOAT_CASES ?? 4000);
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 // ---- the module under test -----------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ const call = (name: string, ...args: (number | bigint)[]): number => {
   const result = procedure(...args);
   return typeof result === 'number' ? result : 0;
 };
-const fpFlags = (): number => Number(procedures['get_fp_flags']!());
+const fpFlags = (): number => Number(procedures.get_fp_flags!());
 
 // ---- cases ---------------------------------------------------------------------------------------------------------
 
@@ -222,10 +222,10 @@ for (const op of ['add', 'sub', 'mul', 'div', 'rem', 'rem1', 'scale', 'patan', '
 for (const op of ['sqrt', 'round_int', 'f2xm1', 'sin', 'cos'])
   x87[`f80_${op}`] = (fcw) => call(`f80_${op}`, D0, A, fcw);
 for (const op of ['compare', 'compare_unordered']) x87[`f80_${op}`] = (fcw) => call(`f80_${op}`, A, B, fcw);
-x87['f80_test'] = (fcw) => call('f80_test', A, fcw);
-x87['f80_examine'] = () => call('f80_examine', A);
-x87['f80_extract'] = (fcw) => call('f80_extract', D0, D1, A, fcw);
-x87['f80_sincos'] = (fcw) => {
+x87.f80_test = (fcw) => call('f80_test', A, fcw);
+x87.f80_examine = () => call('f80_examine', A);
+x87.f80_extract = (fcw) => call('f80_extract', D0, D1, A, fcw);
+x87.f80_sincos = (fcw) => {
   const flags = call('f80_sincos', D1, D0, A, fcw);
   if ((flags & ~fcw & 7) !== 0 || flags & 0x400) {
     bytes.copyWithin(D0, A, A + 16);
@@ -233,7 +233,7 @@ x87['f80_sincos'] = (fcw) => {
   }
   return flags;
 };
-x87['f80_ptan'] = (fcw) => {
+x87.f80_ptan = (fcw) => {
   const flags = call('f80_ptan', D0, A, fcw);
   if ((flags & ~fcw & 7) === 0 && !(flags & 0x400)) {
     bytes.copyWithin(D1, D0, D0 + 16);
@@ -248,12 +248,12 @@ x87['f80_ptan'] = (fcw) => {
   x87[`${op}_i16`] = (fcw) => call('f80_arith_int', i, D0, A, view.getInt16(B, true), fcw);
   x87[`${op}_i32`] = (fcw) => call('f80_arith_int', i, D0, A, view.getInt32(B, true), fcw);
 });
-x87['from_f32'] = (fcw) => call('f80_from_f32', D0, view.getUint32(A, true), fcw);
-x87['from_f64'] = (fcw) => call('f80_from_f64', D0, view.getBigUint64(A, true), fcw);
-x87['from_i16'] = () => call('f80_from_i32', D0, view.getInt16(A, true));
-x87['from_i32'] = () => call('f80_from_i32', D0, view.getInt32(A, true));
-x87['from_i64'] = () => call('f80_from_i64', D0, view.getBigInt64(A, true));
-x87['from_bcd'] = () => call('f80_from_bcd', D0, A);
+x87.from_f32 = (fcw) => call('f80_from_f32', D0, view.getUint32(A, true), fcw);
+x87.from_f64 = (fcw) => call('f80_from_f64', D0, view.getBigUint64(A, true), fcw);
+x87.from_i16 = () => call('f80_from_i32', D0, view.getInt16(A, true));
+x87.from_i32 = () => call('f80_from_i32', D0, view.getInt32(A, true));
+x87.from_i64 = () => call('f80_from_i64', D0, view.getBigInt64(A, true));
+x87.from_bcd = () => call('f80_from_bcd', D0, A);
 for (let i = 0; i < 7; i++) x87[`constant_${i}`] = (fcw) => call('f80_constant', D0, i, fcw);
 function storing(unstored: number, store: (fcw: number) => void): (fcw: number) => number {
   return (fcw) => {
@@ -265,9 +265,9 @@ function storing(unstored: number, store: (fcw: number) => void): (fcw: number) 
     return flags;
   };
 }
-x87['to_f32'] = storing(0x1f, (fcw) => view.setUint32(M, call('f80_to_f32', A, fcw), true));
-x87['to_f64'] = storing(0x1f, (fcw) =>
-  view.setBigUint64(M, BigInt.asUintN(64, procedures['f80_to_f64']!(A, fcw) as bigint), true),
+x87.to_f32 = storing(0x1f, (fcw) => view.setUint32(M, call('f80_to_f32', A, fcw), true));
+x87.to_f64 = storing(0x1f, (fcw) =>
+  view.setBigUint64(M, BigInt.asUintN(64, procedures.f80_to_f64!(A, fcw) as bigint), true),
 );
 for (const [name, mode] of [
   ['to', 0],
@@ -277,10 +277,10 @@ for (const [name, mode] of [
   x87[`${name}_i16`] = c1(storing(1, (fcw) => view.setInt16(M, call('f80_to_i16', A, fcw | mode), true)));
   x87[`${name}_i32`] = c1(storing(1, (fcw) => view.setInt32(M, call('f80_to_i32', A, fcw | mode), true)));
   x87[`${name}_i64`] = c1(
-    storing(1, (fcw) => view.setBigInt64(M, procedures['f80_to_i64']!(A, fcw | mode) as bigint, true)),
+    storing(1, (fcw) => view.setBigInt64(M, procedures.f80_to_i64!(A, fcw | mode) as bigint, true)),
   );
 }
-x87['to_bcd'] = (fcw) => {
+x87.to_bcd = (fcw) => {
   bytes.fill(0xa5, M, M + 16);
   return call('f80_to_bcd', M, A, fcw);
 };
@@ -362,7 +362,7 @@ for (const op of ['comiss', 'ucomiss', 'comisd', 'ucomisd'])
     eflags: true,
     run: (m) => {
       const flags = call(`sse_${op}`, A, B, m);
-      if ((flags & ~(m >> 7) & 0x3f) === 0) view.setBigUint64(D1, BigInt(procedures['get_fp_eflags']!()), true);
+      if ((flags & ~(m >> 7) & 0x3f) === 0) view.setBigUint64(D1, BigInt(procedures.get_fp_eflags!()), true);
       return flags;
     },
   };
@@ -698,7 +698,7 @@ describe('single and double scalars agree with the bigint oracle', () => {
   const operations = { add: oracle.add, sub: oracle.sub, mul: oracle.mul, div: oracle.div };
   /** Runs one scalar procedure with fp_flags cleared before. */
   function scalar(name: string, args: (number | bigint)[], width: number): { bits: bigint; flags: number } {
-    procedures['set_fp_flags']!(0);
+    procedures.set_fp_flags!(0);
     const r = procedures[name]!(...args);
     return { bits: BigInt.asUintN(width, BigInt(r)), flags: fpFlags() & 0x3f };
   }

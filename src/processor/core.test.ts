@@ -198,9 +198,9 @@ describe('arithmetic and flags', () => {
   test('high halves of products', () => {
     const a = 0xfedcba9876543210n;
     const b = 0x8123456789abcdefn;
-    assert.equal(BigInt.asUintN(64, p['mul_high_u64']?.(a, b) as bigint), (a * b) >> 64n);
+    assert.equal(BigInt.asUintN(64, p.mul_high_u64?.(a, b) as bigint), (a * b) >> 64n);
     const signed = (BigInt.asIntN(64, a) * BigInt.asIntN(64, b)) >> 64n;
-    assert.equal(BigInt.asIntN(64, p['mul_high_s64']?.(a, b) as bigint), signed);
+    assert.equal(BigInt.asIntN(64, p.mul_high_s64?.(a, b) as bigint), signed);
   });
   test('lazy flags of an 8-bit subtraction', () => {
     set64('flagsA', 0x80n);
@@ -471,22 +471,22 @@ describe('segments', () => {
     assert.equal(call('load_segment', DS, 0x38), 0);
     assert.equal(ram.get32(GDT + 0x3c) & 0x100, 0x100);
     assert.equal(u32('modeKey') & 8, 0);
-    assert.equal(p['segment_linear']?.(DS, 0xffcn, 4, 1), 0x13341n);
-    assert.equal(p['segment_linear']?.(DS, 0xffdn, 4, 1), -1n);
+    assert.equal(p.segment_linear?.(DS, 0xffcn, 4, 1), 0x13341n);
+    assert.equal(p.segment_linear?.(DS, 0xffdn, 4, 1), -1n);
     assert.equal(fault(), '13(0)');
   });
   test('expand-down segments', () => {
     protectedMode(0);
     segment(SS, 0x10, 0x1000n, 0xfff, 0x4097);
-    assert.equal(p['segment_linear']?.(SS, 0x1000n, 4, 1), 0x2000n);
-    assert.equal(p['segment_linear']?.(SS, 0xfffn, 4, 1), -1n);
+    assert.equal(p.segment_linear?.(SS, 0x1000n, 4, 1), 0x2000n);
+    assert.equal(p.segment_linear?.(SS, 0xfffn, 4, 1), -1n);
     assert.equal(fault(), '12(0)');
   });
   test('real mode keeps the limit', () => {
     segment(DS, 0, 0n, 0xffffffff, 0x93);
     call('update_mode');
     assert.equal(call('load_segment', DS, 0x1234), 0);
-    assert.equal(p['segment_linear']?.(DS, 0x1_0000n, 4, 1), 0x2_2340n);
+    assert.equal(p.segment_linear?.(DS, 0x1_0000n, 4, 1), 0x2_2340n);
     assert.equal(u32('modeKey') & 0x13, 0x10);
   });
   test('LAR, LSL and VERR', () => {

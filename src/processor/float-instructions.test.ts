@@ -24,7 +24,7 @@ import { ModuleBuilder } from './emit/wasm.js';
 import { WasmSem } from './emit/wasm-sem.js';
 import { AREA, at, fprOffset, gprOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from './state-layout.js';
 
-const CASES = Number(process.env['PCANEL_FLOAT_CASES'] ?? 40);
+const CASES = Number(process.env.PCANEL_FLOAT_CASES ?? 40);
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const core = 'src/processor/core';
 
@@ -446,7 +446,7 @@ function runHere(c: Case, run: Procedure): Result {
   return {
     signal: status === 0 ? 0 : (SIGNAL_OF_VECTOR[vector] ?? 100 + vector),
     gpr: [0, 1, 2, 3].map((r) => view.getBigUint64(ST + gprOffset(r), true)),
-    flags: Number(procedures['flags_get']!()) & 0x8d5,
+    flags: Number(procedures.flags_get!()) & 0x8d5,
     mem: bytes.slice(HOST_PAGE + BUFFER, HOST_PAGE + BUFFER + 144),
     fcw: u32('fcw'),
     fsw: u32('fsw'),
@@ -577,7 +577,7 @@ function setUp(): void {
   setU64('rflags', 2n);
 }
 
-const only = process.env['PCANEL_FLOAT_ONLY'];
+const only = process.env.PCANEL_FLOAT_ONLY;
 describe('float instructions on the host processor', { skip: harness === null && 'needs gcc on x86-64 Linux' }, () => {
   for (const [title, instructions] of [
     ['MMX', MMX],
@@ -616,8 +616,8 @@ describe('float instructions on the host processor', { skip: harness === null &&
         };
       const functions: Record<string, Procedure> = {};
       for (const name of imports.keys()) functions[name] = CHECKS[name] ?? procedures[name] ?? missing(name);
-      functions['raise_exception'] = (vector) => raise(Number(vector));
-      functions['segment_address'] = (_segment, address) => {
+      functions.raise_exception = (vector) => raise(Number(vector));
+      functions.segment_address = (_segment, address) => {
         setU64('segmentTmp', BigInt.asUintN(64, address as bigint));
         return 0;
       };

@@ -20,7 +20,7 @@ async function wasm(name: string): Promise<Uint8Array> {
 }
 
 /** The software VT-x processor. */
-export async function createSoftwareEngine(jit: JitMode = jitMode(process.env['PCANEL_JIT'])): Promise<Engine> {
+export async function createSoftwareEngine(jit: JitMode = jitMode(process.env.PCANEL_JIT)): Promise<Engine> {
   const [procedures, interpreter] = await Promise.all([wasm('procedures.wasm'), wasm('interpreter.wasm')]);
   return new SoftwareEngine(await compileModules({ procedures, interpreter }), JIT_MODES[jit]);
 }

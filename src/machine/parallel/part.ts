@@ -123,7 +123,6 @@ export class MachinePart {
   readonly #cpus: readonly number[];
   #generation = -1;
   #runEndNs = 0;
-  #returnAsked = false;
   #failed = false;
   #interrupts = 0;
   #steps = 0;
@@ -289,7 +288,6 @@ export class MachinePart {
     if ((next !== null && next < this.#runEndNs) || !this.#shared.running) this.#return();
   }
   #return(): void {
-    this.#returnAsked = true;
     this.processors.current.monitor.requestReturn();
   }
   /** Something for processor `cpu` to take: another than the current one has its turn at once. */
@@ -335,7 +333,6 @@ export class MachinePart {
       this.#runs++;
       const before = vcpu.counters.instructions;
       const budget = Math.max(1, Math.min(this.#nsToTicks(this.#runEndNs - now), processors.sliceLeft));
-      this.#returnAsked = false;
       const result = monitor.run(budget);
       this.#runEndNs = 0;
       processors.used(result.ticksUsed);

@@ -413,7 +413,7 @@ export class SseInline {
   }
   /** COMISS and its kin: the flags in the word that the procedure leaves in scratch 0, and one by one. */
   private compareToFlags(name: string, kind: Scalar, args: readonly Value[]): Value | null {
-    const { s, vectors } = this;
+    const { s } = this;
     const { f } = s;
     const [dst, src] = args as [Value, Value];
     if (!isPointer(dst) || !isPointer(src)) return null;
