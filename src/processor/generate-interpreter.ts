@@ -18,7 +18,7 @@ import {
   REGION_LOOKUP,
   TABLE_EXPORT,
 } from './handlers.js';
-import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD } from './state-layout.js';
+import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD, REGION } from './state-layout.js';
 
 const STATE = 0; // local: host address of the state area
 const U = 1; // local: record
@@ -374,6 +374,13 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
         .get(U)
         .memory('i32.load', RECORD.imm + 4)
         .memory('i32.store', at('region'));
+      f.get(U).memory('i32.load', RECORD.imm + 4);
+      f.get(U)
+        .memory('i32.load', RECORD.imm + 4)
+        .memory('i32.load', REGION.entries)
+        .i32(1)
+        .op('i32.add');
+      f.memory('i32.store', REGION.entries);
       f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).set(next);
       s.state();
       s.state().memory('i64.load', at('regionRetired'));

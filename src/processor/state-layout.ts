@@ -51,10 +51,10 @@ export const BLOCK = {
 } as const;
 /**
  * An installed region. A region spans at most REGION_PAGES code pages; `next` links it into each page's list: the address
- * of the next region there plus which of its links goes on (they are aligned to 64 bytes).
+ * of the next region there plus which of its links goes on (they are aligned to their size).
  */
 export const REGION = {
-  sizeBytes: 64,
+  sizeBytes: 128,
   /** u32: 1 while the code is what was translated. */
   valid: 0,
   /** u32: record that enters it. */
@@ -65,11 +65,11 @@ export const REGION = {
   instructions: 12,
   next: 16,
   /** u32: host addresses of its pages; 0: unused. The first one holds the entry. */
-  page: 32,
+  page: 48,
   /** u32: times it was entered. */
-  entries: 48,
+  entries: 80,
 } as const;
-export const REGION_PAGES = 4;
+export const REGION_PAGES = 8;
 /** Ring of indirect jump targets that regions did not know. */
 export const JUMP_TARGETS = 64;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */

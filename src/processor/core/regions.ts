@@ -9,6 +9,7 @@ import {
   REGION_PAGE,
   REGION_PAGES,
   REGION_RECORD,
+  REGION_SIZE_BYTES,
   REGION_VALID,
   S_CODE_MAP,
   S_COUNT_HANDLER,
@@ -20,6 +21,9 @@ import {
 } from './generated/layout';
 import { parallel } from './parallel';
 import { tlb_protect_page } from './tlb';
+
+/** The part of a link that says which of a region's links goes on. */
+const LINK: u32 = <u32>REGION_SIZE_BYTES - 1;
 
 @inline function page_number(host: u32): u32 {
   return (host - load<u32>(ST, S_RAM_HOST)) >> 12;
@@ -60,9 +64,9 @@ export function regions_of_page_drop(area: usize, page: usize): void {
   if (link == 0) return;
   store<u32>(head, 0);
   while (link) {
-    const region = <usize>(link & ~63);
+    const region = <usize>(link & ~LINK);
     region_drop(region);
-    link = load<u32>(region + (<usize>(link & 63) << 2), REGION_NEXT);
+    link = load<u32>(region + (<usize>(link & LINK) << 2), REGION_NEXT);
   }
 }
 /** Takes a dropped region out of the lists of its pages, so that its place can be used again. */
@@ -72,8 +76,8 @@ export function region_unlink(region: usize): void {
     if (host == 0) break;
     let at = <usize>load<u32>(ST, S_REGION_HEAD) + (<usize>page_number(host) << 2);
     for (let link = load<u32>(at); link; link = load<u32>(at)) {
-      const next = <usize>(link & ~63) + (<usize>(link & 63) << 2) + REGION_NEXT;
-      if ((link & ~63) == <u32>region) {
+      const next = <usize>(link & ~LINK) + (<usize>(link & LINK) << 2) + REGION_NEXT;
+      if ((link & ~LINK) == <u32>region) {
         store<u32>(at, load<u32>(next));
         break;
       }
@@ -88,9 +92,9 @@ export function regions_forget(): void {
   for (let page: usize = 0; page < pages; page++) {
     let link = load<u32>(head + (page << 2));
     while (link) {
-      const region = <usize>(link & ~63);
+      const region = <usize>(link & ~LINK);
       store<u32>(region, 0, REGION_VALID);
-      link = load<u32>(region + (<usize>(link & 63) << 2), REGION_NEXT);
+      link = load<u32>(region + (<usize>(link & LINK) << 2), REGION_NEXT);
     }
   }
   memory.fill(head, 0, pages << 2);

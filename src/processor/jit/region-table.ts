@@ -24,7 +24,7 @@ export class RegionTable {
   constructor(
     buffer: ArrayBufferLike,
     private readonly state: StateView,
-    /** Host address of the place for MAX_REGIONS entries; aligned to 64 bytes. */
+    /** Host address of the place for MAX_REGIONS entries; aligned to an entry's size. */
     private readonly base: number,
     private readonly procedures: Procedures,
     private readonly interpreter: Interpreter,

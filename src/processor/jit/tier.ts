@@ -21,7 +21,7 @@ export interface TierOptions {
   /** Closes random regions for a while: code changes between translated and interpreted at any time. */
   readonly mixed: boolean;
 }
-export const TIER_DEFAULTS: TierOptions = { threshold: 16_000, maxInstructions: 250, eager: false, mixed: false };
+export const TIER_DEFAULTS: TierOptions = { threshold: 24_000, maxInstructions: 500, eager: false, mixed: false };
 
 /** How hot code is run: translated, only interpreted; for tests: all of it translated at once, and that now and then not. */
 export type JitMode = 'on' | 'off' | 'forced' | 'mixed';
