@@ -6,11 +6,10 @@ import { test } from 'node:test';
 import { ensureImage } from '../../src/apps/testing.js';
 import { guest, MIB } from '../support/guests.js';
 
-const DEEP = process.env.PCANEL_DEEP === '1';
-/** MiB under test. The 32-bit program takes half as long again: over all 32 MiB in test:deep only. */
+/** MiB under test. */
 const PROGRAMS = [
   { name: 'memtest86+', mib: 32 },
-  { name: 'memtest86+ia32', mib: DEEP ? 32 : 6 },
+  { name: 'memtest86+ia32', mib: 32 },
 ] as const;
 const TSC_HZ = 5_000_000;
 const LIMIT_S = 200_000;
