@@ -38,7 +38,7 @@ const EA_TMP = at('eaTmp');
 const SEGMENT_BASE = [0, 1, 2, 3, 4, 5].map((n) => segmentOffset(n) + SEGMENT_ENTRY.base);
 
 export class RecordBuilder {
-  private readonly decoder: Decoder;
+  readonly decoder: Decoder;
   private readonly decoded = new Decoded();
   private readonly numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   private readonly handlers: Map<string, number>;

@@ -231,7 +231,8 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
   const { memory, parallel } = m;
   const { shared } = m.modules;
   const regions = m.regions[index] as number;
-  if (m.jit !== null) tier = new Tier({ memory, area, regions, features, parallel, shared, ...instances }, m.jit);
+  if (m.jit !== null)
+    tier = new Tier({ memory, area, regions, decoder: builder.decoder, parallel, shared, ...instances }, m.jit);
   return { ...instances, builder, directory, tier: tier as Tier | null };
 }
 

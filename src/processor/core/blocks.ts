@@ -69,8 +69,13 @@ function unchanged(host: usize, bytes: usize): bool {
   for (let i: usize = 0; i < bytes; i++) if (load<u8>(host + i) != load<u8>(ST + i, S_CODE_COPY)) return false;
   return true;
 }
-/** Marks lines of a page in the code map at `map`, while other threads may write them. */
+/** Marks lines of a page in the code map at `map`; stores to it take the slow path from now on, also those of other threads. */
 export function mark_lines(host: usize, map: usize, lines: u64): void {
+  if (!parallel()) {
+    if (load<u64>(map) == 0) tlb_protect_page(host);
+    store<u64>(map, load<u64>(map) | lines);
+    return;
+  }
   if ((atomic.load<u64>(map) & lines) == lines) return;
   code_lock();
   // a vCPU that had a tag may be between its check and its store: it is waited for
@@ -82,15 +87,15 @@ export function mark_lines(host: usize, map: usize, lines: u64): void {
 }
 /**
  * Marks the lines of a block while other threads may write them: marks, takes the page's write tags from every vCPU, then
- * looks whether the bytes are still those that were decoded; else decodes anew. Returns the number of code bytes.
+ * looks whether the bytes are still those that were decoded; else decodes anew.
  */
-function mark_for_all(host: usize, block: usize, page: usize, decoded: usize): usize {
+function mark_for_all(host: usize, block: usize, page: usize, decoded: usize): void {
   const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
   let bytes = decoded;
   while (true) {
     const lines = lines_of(host, bytes);
     mark_lines(host, map, lines);
-    if (unchanged(host, bytes)) return bytes;
+    if (unchanged(host, bytes)) return;
     store<u32>(ST, <u32>block, S_ARENA_NEXT);
     memory.copy(ST + S_CODE_COPY, host, min<usize>(CODE_COPY_BYTES, 4096 - (host & 4095)));
     bytes = <usize>build_block(<i32>host, <i32>block, 0);
@@ -106,20 +111,16 @@ function block_at(host: usize): usize {
   const page = (host - <usize>load<u32>(ST, S_RAM_HOST)) >> 12;
   const marked = page < <usize>load<u32>(ST, S_RAM_PAGES);
   if (marked && parallel()) memory.copy(ST + S_CODE_COPY, host, min<usize>(CODE_COPY_BYTES, 4096 - (host & 4095)));
-  let bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
+  const bytes = <usize>build_block(<i32>host, <i32>block, 0); // writes records and count, moves arenaNext; returns code bytes
   store<u64>(ST, load<u64>(ST, S_BLOCKS_BUILT) + 1, S_BLOCKS_BUILT);
   const slot = hash_of(key, ST);
   store<u32>(block, load<u32>(slot), BLOCK_NEXT_IN_HASH);
   store<u64>(block, key, BLOCK_KEY);
   store<u32>(slot, <u32>block);
   if (marked) {
-    if (parallel()) bytes = mark_for_all(host, block, page, bytes);
-    const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
+    if (parallel()) mark_for_all(host, block, page, bytes);
+    else mark_lines(host, <usize>load<u32>(ST, S_CODE_MAP) + (page << 3), lines_of(host, bytes));
     const head = <usize>load<u32>(ST, S_CODE_HEAD) + (page << 2);
-    if (!parallel()) {
-      if (load<u64>(map) == 0) tlb_protect_page(host);
-      store<u64>(map, load<u64>(map) | lines_of(host, bytes));
-    }
     store<u32>(block, load<u32>(head), BLOCK_NEXT_IN_PAGE);
     store<u32>(head, <u32>block);
   }

@@ -19,8 +19,6 @@ import {
   S_REGION_HANDLER,
   S_REGION_HEAD,
 } from './generated/layout';
-import { parallel } from './parallel';
-import { tlb_protect_page } from './tlb';
 
 /** The part of a link that says which of a region's links goes on. */
 const LINK: u32 = <u32>REGION_SIZE_BYTES - 1;
@@ -40,13 +38,7 @@ export function region_link(region: usize): void {
 }
 /** Lines (one bit per 64 bytes) of the page at `host` hold translated code. */
 export function region_mark(host: u32, lines: u64): void {
-  const map = <usize>load<u32>(ST, S_CODE_MAP) + (<usize>page_number(host) << 3);
-  if (!parallel()) {
-    if (load<u64>(map) == 0) tlb_protect_page(host);
-    store<u64>(map, load<u64>(map) | lines);
-    return;
-  }
-  mark_lines(host, map, lines);
+  mark_lines(host, <usize>load<u32>(ST, S_CODE_MAP) + (<usize>page_number(host) << 3), lines);
 }
 /** The region is not to be entered any more; its entry counts anew. */
 export function region_drop(region: usize): void {

@@ -1,7 +1,7 @@
 // Tier 1 of a vCPU: takes blocks that were entered often, translates regions from them and installs those. Works between
 // two runs of the interpreter. See README.md "Regions".
 import { ConfigError } from '../../base/index.js';
-import { ALL_INSTRUCTIONS, Decoder } from '../../isa/index.js';
+import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, BLOCK, JUMP_TARGETS, RECORD, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
@@ -45,7 +45,7 @@ export interface TierParts {
   readonly regions: number;
   readonly procedures: Procedures;
   readonly interpreter: Interpreter;
-  readonly features?: ReadonlySet<string> | undefined;
+  readonly decoder: Decoder;
   /** Other threads run vCPUs of the same memory. */
   readonly parallel: boolean;
   /** The memory is shared. */
@@ -139,7 +139,7 @@ export class Tier {
     this.memory = new StateView(buffer, 0);
     this.bytes = new Uint8Array(buffer);
     this.pages = new CodePages(this.state, this.memory);
-    this.translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS, parts.features));
+    this.translator = new RegionTranslator(parts.decoder);
     this.cache = new CodeCache(this.bytes);
     this.table = new RegionTable(buffer, this.state, parts.regions, parts.procedures, parts.interpreter);
     this.state.setU32(at('jitThreshold'), this.options.threshold);
@@ -157,11 +157,11 @@ export class Tier {
   /** The block of a counting record was entered often: it is translated at the next `work`. */
   hot(record: number): void {
     const key = this.memory.u64(record - BLOCK.sizeBytes + BLOCK.key);
-    const csBase = 0n; // regions are made of flat code only
     this.queue.push({
       record,
       key,
-      linearPage: this.state.u64(at('codePage')) + csBase,
+      // regions are made of flat code only: RIP is the linear address
+      linearPage: this.state.u64(at('codePage')),
       paging: pagingOf(this.state),
     });
     if (this.options.eager) this.work();
