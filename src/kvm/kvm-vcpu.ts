@@ -10,7 +10,7 @@ import {
   checkGuestState,
   cloneState,
   type EntryEvent,
-  IO_BITMAP_BYTES,
+  emptyControls,
   MSR_BITMAP_BYTES,
   Primary,
   type RunCounters,
@@ -79,18 +79,10 @@ export class KvmVcpu implements Vcpu {
   readonly kickWord = new Int32Array(new SharedArrayBuffer(4));
   readonly allowedControls = KVM_CONTROLS;
   readonly controls: VcpuControls = {
-    pinBased: 0,
+    ...emptyControls(),
     primary: (Primary.hltExiting | Primary.activateSecondaryControls) >>> 0,
     // KVM emulates real mode where the processor itself cannot run it
     secondary: Secondary.enableEpt | Secondary.unrestrictedGuest,
-    exceptionBitmap: 0,
-    ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
-    msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
-    cr0GuestHostMask: 0n,
-    cr0ReadShadow: 0n,
-    cr4GuestHostMask: 0n,
-    cr4ReadShadow: 0n,
-    tscOffset: 0n,
   };
   readonly #o: KvmVcpuOptions;
   readonly #libc: Libc;

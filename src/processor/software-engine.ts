@@ -1,17 +1,8 @@
 // The software engine: lays out a domain's memory, makes its vCPUs. See README.md, docs/decisions.
 import { BugError, ConfigError } from '../base/index.js';
 import { GuestMemory } from '../memory/index.js';
-import type {
-  Engine,
-  EngineProbe,
-  EngineVm,
-  EngineVmOptions,
-  TimeMode,
-  Vcpu,
-  VcpuControls,
-  VmShare,
-} from '../vmx/index.js';
-import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, resetState } from '../vmx/index.js';
+import type { Engine, EngineProbe, EngineVm, EngineVmOptions, TimeMode, Vcpu, VmShare } from '../vmx/index.js';
+import { emptyControls, resetState } from '../vmx/index.js';
 import { absentCr4, PROCESSOR_FEATURES, physicalBits } from './features.js';
 import { REGION_TABLE_BYTES } from './jit/region-table.js';
 import { Tier, type TierOptions } from './jit/tier.js';
@@ -242,19 +233,6 @@ function makeVcpu(
   nowNs: () => number,
   code: { readonly procedures: Procedures; readonly interpreter: Interpreter; readonly tier: Tier | null },
 ): SoftwareVcpu {
-  const controls: VcpuControls = {
-    pinBased: 0,
-    primary: 0,
-    secondary: 0,
-    exceptionBitmap: 0,
-    ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
-    msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
-    cr0GuestHostMask: 0n,
-    cr0ReadShadow: 0n,
-    cr4GuestHostMask: 0n,
-    cr4ReadShadow: 0n,
-    tscOffset: 0n,
-  };
   return new SoftwareVcpu({
     index,
     memory: m.memory,
@@ -264,7 +242,7 @@ function makeVcpu(
     time: m.time,
     tscHz: m.tscHz,
     nowNs,
-    controls,
+    controls: emptyControls(),
     parallel: m.parallel,
     tier: code.tier,
   });

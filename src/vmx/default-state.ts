@@ -1,7 +1,9 @@
 // Guest states to start from. Intel SDM Vol. 3A, "Processor State After Reset" (table "IA-32 and Intel 64 Processor
 // States Following Power-up, Reset, or INIT"), "Initializing IA-32e Mode".
 import { CR0, CR4, DR6_FIXED1, DR7_FIXED1, EFER, Gpr, MXCSR_DEFAULT, PAT_DEFAULT, XCR0 } from '../arch/index.js';
+import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES } from './controls.js';
 import type { CpuState, FpuState, SegmentName, SegmentState } from './cpu-state.js';
+import type { VcpuControls } from './engine.js';
 
 /** Access rights of usual segments, VMCS format. */
 const DATA16 = 0x0093;
@@ -17,6 +19,21 @@ const segment = (selector: number, base: bigint, limit: number, accessRights: nu
   base,
   limit,
   accessRights,
+});
+
+/** VM-execution controls that intercept nothing. */
+export const emptyControls = (): VcpuControls => ({
+  pinBased: 0,
+  primary: 0,
+  secondary: 0,
+  exceptionBitmap: 0,
+  ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
+  msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
+  cr0GuestHostMask: 0n,
+  cr0ReadShadow: 0n,
+  cr4GuestHostMask: 0n,
+  cr4ReadShadow: 0n,
+  tscOffset: 0n,
 });
 
 /** x87 and SSE as FNINIT and RESET leave them: every tag empty, all exceptions masked. */

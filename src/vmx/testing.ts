@@ -1,7 +1,7 @@
 // What the room publishes for tests: a scripted Vcpu for the monitor's tests, and the engine conformance suite.
-import { IO_BITMAP_BYTES, MSR_BITMAP_BYTES, Primary, Secondary } from './controls.js';
+import { Primary, Secondary } from './controls.js';
 import type { CpuState } from './cpu-state.js';
-import { cloneState, resetState } from './default-state.js';
+import { cloneState, emptyControls, resetState } from './default-state.js';
 import type { EntryEvent, Vcpu, VcpuControls } from './engine.js';
 import type { VmExit } from './exits.js';
 
@@ -11,17 +11,9 @@ export * from './conformance-guests.js';
 
 /** Controls with nothing intercepted but what always exits; unrestricted guest on. */
 export const plainControls = (): VcpuControls => ({
-  pinBased: 0,
+  ...emptyControls(),
   primary: Primary.hltExiting + Primary.useIoBitmaps + Primary.useMsrBitmaps + Primary.activateSecondaryControls,
   secondary: Secondary.enableEpt + Secondary.unrestrictedGuest,
-  exceptionBitmap: 0,
-  ioBitmap: new Uint8Array(IO_BITMAP_BYTES),
-  msrBitmap: new Uint8Array(MSR_BITMAP_BYTES),
-  cr0GuestHostMask: 0n,
-  cr0ReadShadow: 0n,
-  cr4GuestHostMask: 0n,
-  cr4ReadShadow: 0n,
-  tscOffset: 0n,
 });
 
 /** One scripted VM exit: the exit, the ticks it took, and what changes before it (a processor would have run). */
