@@ -2,11 +2,15 @@
 import {
   AREA,
   BLOCK,
+  BLOCK_HASH_ENTRIES,
   CODE_COPY_BYTES,
   EXIT_NONE,
   FLAGS_KIND,
   JUMP_ENTRIES,
   JUMP_ENTRY,
+  JUMP_PAGES,
+  LOCAL_JUMPS,
+  LOCAL_TRANSLATIONS,
   layoutFields,
   RECORD,
   REGION,
@@ -15,6 +19,8 @@ import {
   REPLAY_COUNT,
   SEGMENT_ENTRY,
   SHARED,
+  SINGLE,
+  SINGLES,
   SLOT,
   SLOT_COUNT,
   STATE_BYTES,
@@ -35,6 +41,7 @@ export function printLayout(): string {
     SEGMENT: SEGMENT_ENTRY,
     TLB: TLB_ENTRY,
     JUMP: JUMP_ENTRY,
+    SINGLE,
     RECORD,
     BLOCK,
     SLOT,
@@ -49,7 +56,20 @@ export function printLayout(): string {
   for (const [name, value] of Object.entries(UNWIND)) lines.push(`export const UNWIND_${upper(name)}: u32 = ${value};`);
   for (const [name, value] of Object.entries(FLAGS_KIND))
     lines.push(`export const FLAGS_${upper(name)}: u32 = ${value};`);
-  const numbers = { TLB_ENTRIES, JUMP_ENTRIES, SLOT_COUNT, REPLAY_COUNT, EXIT_NONE, REGION_PAGES, CODE_COPY_BYTES };
+  const numbers = {
+    TLB_ENTRIES,
+    JUMP_ENTRIES,
+    JUMP_PAGES,
+    LOCAL_TRANSLATIONS,
+    LOCAL_JUMPS,
+    SINGLES,
+    BLOCK_HASH_ENTRIES,
+    SLOT_COUNT,
+    REPLAY_COUNT,
+    EXIT_NONE,
+    REGION_PAGES,
+    CODE_COPY_BYTES,
+  };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
   return `${lines.join('\n')}\n`;
 }

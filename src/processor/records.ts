@@ -56,8 +56,6 @@ export class RecordBuilder {
   private readonly u8: Uint8Array;
   private readonly u16: Uint16Array;
   private readonly i32: Int32Array;
-  private readonly crossings = new Map<string, number>();
-  private lastArenaNext = 0;
 
   constructor(
     private readonly places: RecordPlaces,
@@ -145,19 +143,12 @@ export class RecordBuilder {
    * records means: its first instruction crosses the page.
    */
   build(host: number, block: number, crossing: number): number {
-    const { u8, i32 } = this;
+    const { i32 } = this;
     const state = this.places.state;
     const modeKey = i32[(state + at('modeKey')) >> 2] as number;
     const nextCell = (state + at('arenaNext')) >> 2;
     const arenaNext = i32[nextCell] as number;
-    if (arenaNext < this.lastArenaNext) this.crossings.clear();
-    let key = '';
     const bytes = crossing >> 12;
-    if (block === 0) {
-      key = `${modeKey & 0xff}:${crossing}:${u8.subarray(host, host + Math.min(bytes, 15)).join()}`;
-      const known = this.crossings.get(key);
-      if (known !== undefined) return known;
-    }
     const header = block === 0 ? arenaNext : block;
     const start = block === 0 ? crossing & (PAGE - 1) : host & (PAGE - 1);
     const available = block === 0 ? bytes : PAGE - start;
@@ -165,13 +156,11 @@ export class RecordBuilder {
     const after = end.next;
     if (block === 0 && after === header + BLOCK.sizeBytes) return 0;
     i32[nextCell] = after;
-    this.lastArenaNext = after;
     if (block === 0) {
       // never found by key, never linked
       i32[(header + BLOCK.key) >> 2] = -1;
       i32[(header + BLOCK.key + 4) >> 2] = -1;
       this.u16[(header + BLOCK.count) >> 1] = 0;
-      this.crossings.set(key, header + BLOCK.sizeBytes);
       return header + BLOCK.sizeBytes;
     }
     this.u16[(header + BLOCK.count) >> 1] = end.bytes === 0 ? 0 : (after - header) / RECORD.sizeBytes - 1;

@@ -9,17 +9,19 @@ import { Tier, type TierOptions } from './jit/tier.js';
 import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
 import { SoftwareVcpu } from './software-vcpu.js';
-import { AREA, at, SHARED, SLOT, SLOT_COUNT } from './state-layout.js';
+import { AREA, at, BLOCK_HASH_ENTRIES, SHARED, SINGLE, SINGLES, SLOT, SLOT_COUNT } from './state-layout.js';
 import { StateView } from './state-view.js';
 
 const PAGE = 65536;
 /** Static tables of procedures.wasm lie below. */
 const FIRST_AREA = 0x40000;
-const HASH_BYTES = 16384 * 4;
-const ARENA_BYTES = 8 << 20;
+const HASH_BYTES = BLOCK_HASH_ENTRIES * 4;
+/** Decoded records of a vCPU: a 64-bit kernel's boot leaves about 20 MiB of them. */
+const arenaBytes = (memoryBytes: number, vcpus: number): number =>
+  memoryBytes < 64 << 20 ? 8 << 20 : vcpus > 4 ? 16 << 20 : 32 << 20;
 /** A cut block is copied behind the arena. */
 const CUT_BYTES = 4096;
-const CROSSING_BYTES = 64;
+const CROSSING_BYTES = SINGLE.offset + SINGLES * SINGLE.sizeBytes;
 const DEFAULT_HOLE = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
 /** As many as an 8-bit APIC id and the board's tables name comfortably. */
@@ -73,7 +75,7 @@ export class SoftwareEngine implements Engine {
       const codeHead = take(ramPages * 4);
       const crossing = take(CROSSING_BYTES);
       const staleMap = take(Math.ceil(ramPages / 64) * 8);
-      const arena = take(ARENA_BYTES);
+      const arena = take(arenaBytes(memoryBytes, areas.length));
       const arenaEnd = cursor;
       take(CUT_BYTES);
       const regionHead = take(ramPages * 4);

@@ -21,6 +21,19 @@ export const TLB_ENTRIES = 1024;
 /** Entry of a jump cache: the RIP of a block and the host address of its first record. */
 export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8, pageOffset: 12 } as const;
 export const JUMP_ENTRIES = 2048;
+/** What was filled since the last flush and goes with the address space; when more was filled everything is looked at. */
+export const LOCAL_TRANSLATIONS = 256;
+export const LOCAL_JUMPS = 128;
+/** Bits of the map of linear pages that jump caches have entries of (page number modulo this). */
+export const JUMP_PAGES = 4096;
+/** Places of a vCPU's hash table of blocks. */
+export const BLOCK_HASH_ENTRIES = 131072;
+/**
+ * An instruction that was decoded from a copy of its bytes, behind the buffer at `crossing`: found again by bytes, page
+ * offset, mode key and length of the copy (`key`).
+ */
+export const SINGLE = { sizeBytes: 32, low: 0, high: 8, key: 16, record: 20, offset: 64 } as const;
+export const SINGLES = 512;
 /** Decoded record: see README.md "Records". */
 export const RECORD = {
   sizeBytes: 32,
@@ -269,6 +282,17 @@ const SPEC: readonly FieldSpec[] = [
     'u32',
     'DR6 bits of data and I/O breakpoints met by the current instruction or held off by MOV SS',
   ),
+  field(
+    'localTranslations',
+    'u32',
+    'TLB entries filled since the last flush that are not global; above 256: look at all',
+  ),
+  field('localEntries', 'u32', 'those entries (host addresses)', LOCAL_TRANSLATIONS),
+  field('localJumps', 'u32', 'entries of the supervisor and the user jump cache that are not of global pages', 2),
+  field('localJumpEntries', 'u32', 'those entries (host addresses)', 2 * LOCAL_JUMPS),
+  field('jumpPages', 'u64', 'map of the linear pages that the jump caches have entries of', JUMP_PAGES / 64),
+  field('jumpLargeLow', 'u64', 'lowest linear address of a large page that a jump cache has an entry of'),
+  field('jumpLargeHigh', 'u64', 'highest such address'),
   field('alignment', 'u32', '1: alignment checking is on at CPL 3; then the user TLB holds no read or write tags'),
   field('cr4Absent', 'u64', 'CR4 bits that the processor model lacks'),
   field('eaOffset', 'u64', 'offset in its segment of the operand of an address record'),

@@ -3,20 +3,20 @@
 import { block_hot, build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
-  AREA_SIZE_BYTES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_COUNT_HANDLER, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REGION_HANDLER, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SKIP_HANDLER, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  AREA_SIZE_BYTES, BLOCK_HASH_ENTRIES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_COUNT_HANDLER, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REGION_HANDLER, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SKIP_HANDLER, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SINGLE_HIGH, SINGLE_KEY, SINGLE_LOW, SINGLE_OFFSET, SINGLE_RECORD, SINGLE_SIZE_BYTES, SINGLES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
 import { CODE_ON_DEVICE, fetch_device, translate_exec } from './memory';
 import { code_lock, code_unlock, exclusive_begin, exclusive_end, memory_fence, parallel, post_stale_page, take_stale_pages } from './parallel';
 import { regions_forget, regions_of_page_drop } from './regions';
-import { jump_cache_flush, tlb_protect_page } from './tlb';
+import { jump_cache_flush, jump_noted, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
 const NEAR_END: i32 = 64;
 /** Interrupt-window and NMI-window exiting: after an instruction that may have opened one, the vCPU looks. */
 const WINDOWS: u32 = 0x40_0004;
-const HASH_MASK: u32 = 16383;
+const HASH_MASK: u32 = BLOCK_HASH_ENTRIES - 1;
 const MAX_BLOCK_RECORDS: usize = 80;
 /** Exceptions in a row without an instruction between them that cost no budget. */
 const FREE_DELIVERIES: u32 = 8;
@@ -51,6 +51,7 @@ function find_block(key: u64): usize {
 /** Forgets every block. Only between instructions. */
 export function flush_blocks(): void {
   memory.fill(load<u32>(ST, S_BLOCK_HASH), 0, (<usize>HASH_MASK + 1) << 2);
+  memory.fill(<usize>load<u32>(ST, S_CROSSING) + SINGLE_OFFSET, 0, <usize>SINGLES * SINGLE_SIZE_BYTES);
   // the map is shared: what other vCPUs have translated stays marked
   if (load<u32>(ST, S_VCPU_COUNT) == 1) memory.fill(load<u32>(ST, S_CODE_MAP), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 3);
   memory.fill(load<u32>(ST, S_CODE_HEAD), 0, <usize>load<u32>(ST, S_RAM_PAGES) << 2);
@@ -223,13 +224,30 @@ export function deliveries_clear(): void {
 /** Copies `size` bytes of code that lie in one page to `to`. False: unwound. */
 function copy_code(linear: u64, host: usize, to: usize, size: usize): bool {
   if (host == CODE_ON_DEVICE) return fetch_device(linear, <i32>size, <i32>to) == 0;
-  memory.copy(to, host, size);
+  // 16 bytes: there is room for them, and behind the last slot there is memory
+  store<u64>(to, load<u64>(host));
+  store<u64>(to, load<u64>(host, 8), 8);
   return true;
 }
 /** Record of the `have` bytes at `buffer`, whose first one has page offset `offset`; 0: they are less than an instruction. */
 function build_single(buffer: usize, offset: usize, have: usize): usize {
+  store<u64>(buffer + have, 0);
+  store<u64>(buffer + have, 0, 8);
+  const key = <u32>offset | ((load<u32>(ST, S_MODE_KEY) & 0xff) << 12) | (<u32>have << 20);
+  const low = load<u64>(buffer);
+  const high = load<u64>(buffer, 8);
+  const hash = ((low * 0x9e37_79b9_7f4a_7c15) ^ high ^ (<u64>key << 32)) * 0x9e37_79b9_7f4a_7c15;
+  const known = buffer + SINGLE_OFFSET + (<usize>(hash >> 40) & <usize>(SINGLES - 1)) * SINGLE_SIZE_BYTES;
+  if (load<u32>(known, SINGLE_KEY) == key && load<u64>(known, SINGLE_LOW) == low && load<u64>(known, SINGLE_HIGH) == high) return <usize>load<u32>(known, SINGLE_RECORD);
   if (<usize>load<u32>(ST, S_ARENA_NEXT) + (MAX_BLOCK_RECORDS + 1) * RECORD_SIZE_BYTES > <usize>load<u32>(ST, S_ARENA_END)) flush_blocks();
-  return <usize>build_block(<i32>buffer, 0, <i32>(offset | (have << 12)));
+  const u = <usize>build_block(<i32>buffer, 0, <i32>(offset | (have << 12)));
+  if (u) {
+    store<u64>(known, low, SINGLE_LOW);
+    store<u64>(known, high, SINGLE_HIGH);
+    store<u32>(known, key, SINGLE_KEY);
+    store<u32>(known, <u32>u, SINGLE_RECORD);
+  }
+  return u;
 }
 /** Code ends within this page: the limit of CS is below the page's last byte. Needs rip <= limit. */
 @inline function limit_in_page(rip: u64, offset: u64): bool {
@@ -290,6 +308,7 @@ function find(target: u64): usize {
           store<u64>(entry, rip, JUMP_RIP);
           store<u32>(entry, <u32>u, JUMP_RECORD);
           store<u32>(entry, <u32>offset, JUMP_PAGE_OFFSET);
+          jump_noted(entry, linear);
           return u;
         }
       }

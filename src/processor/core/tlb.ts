@@ -8,14 +8,27 @@ import {
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
   JUMP_ENTRIES,
+  JUMP_PAGES,
   JUMP_RIP,
   JUMP_SIZE_BYTES,
+  LOCAL_JUMPS,
+  LOCAL_TRANSLATIONS,
   S_FIRST_AREA,
   S_ALIGNMENT,
+  S_JUMP_BASES,
+  S_JUMP_CACHE,
+  S_JUMP_LARGE_HIGH,
+  S_JUMP_LARGE_LOW,
+  S_JUMP_PAGES,
   S_LARGE_HIGH,
   S_LARGE_LOW,
+  S_LOCAL_ENTRIES,
+  S_LOCAL_JUMP_ENTRIES,
+  S_LOCAL_JUMPS,
+  S_LOCAL_TRANSLATIONS,
   S_SMAP_COUNT,
   S_SMAP_ENTRIES,
+  S_TLB,
   S_TLB_MISSES,
   S_VCPU_COUNT,
   TLB_ADDEND,
@@ -49,6 +62,11 @@ const ENTRY_GLOBAL: u32 = 1;
 const ENTRY_LARGE: u32 = 2;
 const ENTRY_SMAP: u32 = 4;
 const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
+
+/** Place of an address in a table. */
+@inline function tlb_slot(linear: u64): usize {
+  return ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
+}
 
 let walked_physical: u64 = 0;
 let walked_rights: u32 = 0;
@@ -95,10 +113,14 @@ export function fill(linear: u64, access: u32): i32 {
     (rights & (RIGHT_WRITE | RIGHT_DIRTY)) == (RIGHT_WRITE | RIGHT_DIRTY) &&
     code_lines(host) == 0;
   const executable = (rights & RIGHT_NX) == 0 && !(foreign && (c4 & CR4_SMEP) != 0);
-  const entry =
-    ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR) + (((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES));
+  const entry = ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR) + tlb_slot(linear);
   let flags = walked_shift << 8;
   if (rights & RIGHT_GLOBAL) flags |= ENTRY_GLOBAL;
+  else {
+    const n = load<u32>(ST, S_LOCAL_TRANSLATIONS);
+    if (n < LOCAL_TRANSLATIONS) store<u32>(ST + ((n as usize) << 2), entry as u32, S_LOCAL_ENTRIES);
+    store<u32>(ST, n + 1, S_LOCAL_TRANSLATIONS);
+  }
   if (walked_shift != 12) {
     flags |= ENTRY_LARGE;
     if (page < load<u64>(ST, S_LARGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_LARGE_LOW);
@@ -149,33 +171,111 @@ export function drop_smap_entries(): void {
 export function jump_cache_clear(cache: usize): void {
   memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
   store<u64>(cache, 1, JUMP_RIP);
+  store<u32>(ST + (cache == ST + AREA_JUMP_USER ? 4 : 0), 0, S_LOCAL_JUMPS);
+}
+@inline function jump_drop(cache: usize, entry: usize): void {
+  store<u64>(entry, entry == cache ? 1 : ~(0 as u64), JUMP_RIP);
 }
 /** Forgets all jump-cache entries. */
 export function jump_cache_flush(): void {
   jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
   jump_cache_clear(ST + AREA_JUMP_USER);
+  memory.fill(ST + S_JUMP_PAGES, 0, (JUMP_PAGES >> 3) as usize);
+  store<u64>(ST, NO_TAG, S_JUMP_LARGE_LOW);
+  store<u64>(ST, 0, S_JUMP_LARGE_HIGH);
+}
+@inline function jump_page_word(page: u64): usize {
+  return ST + ((((page as u32) & (JUMP_PAGES - 1)) >> 6) << 3);
+}
+/** `entry` of the jump cache in use was filled for code at `linear`, whose page is in the TLB. */
+export function jump_noted(entry: usize, linear: u64): void {
+  const flags = load<u32>((load<u32>(ST, S_TLB) as usize) + tlb_slot(linear), TLB_FLAGS);
+  const page = linear >> 12;
+  const word = jump_page_word(page);
+  store<u64>(word, load<u64>(word, S_JUMP_PAGES) | ((1 as u64) << (page & 63)), S_JUMP_PAGES);
+  if (flags & ENTRY_LARGE) {
+    if (linear < load<u64>(ST, S_JUMP_LARGE_LOW)) store<u64>(ST, (linear >> 30) << 30, S_JUMP_LARGE_LOW);
+    if (linear > load<u64>(ST, S_JUMP_LARGE_HIGH)) store<u64>(ST, linear | 0x3fff_ffff, S_JUMP_LARGE_HIGH);
+  }
+  if (flags & ENTRY_GLOBAL) return;
+  const user: usize = (load<u32>(ST, S_JUMP_CACHE) as usize) == ST + AREA_JUMP_USER ? 1 : 0;
+  const n = load<u32>(ST + (user << 2), S_LOCAL_JUMPS);
+  if (n < LOCAL_JUMPS) store<u32>(ST + ((user * (LOCAL_JUMPS as usize) + (n as usize)) << 2), entry as u32, S_LOCAL_JUMP_ENTRIES);
+  store<u32>(ST + (user << 2), n + 1, S_LOCAL_JUMPS);
+}
+/** Forgets the jumps into pages that are not global. */
+function jump_cache_flush_nonglobal(): void {
+  for (let user: usize = 0; user < 2; user++) {
+    const n = load<u32>(ST + (user << 2), S_LOCAL_JUMPS) as usize;
+    if (n == 0) continue;
+    const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
+    if (n > (LOCAL_JUMPS as usize)) {
+      jump_cache_clear(cache);
+      continue;
+    }
+    for (let i: usize = 0; i < n; i++)
+      jump_drop(cache, load<u32>(ST + ((user * (LOCAL_JUMPS as usize) + i) << 2), S_LOCAL_JUMP_ENTRIES) as usize);
+    store<u32>(ST + (user << 2), 0, S_LOCAL_JUMPS);
+  }
+}
+/** Forgets the jumps into the page at `linear`, and into the large page that it may be part of. */
+function jump_cache_flush_page(linear: u64): void {
+  if (linear >= load<u64>(ST, S_JUMP_LARGE_LOW) && linear <= load<u64>(ST, S_JUMP_LARGE_HIGH)) {
+    jump_cache_flush();
+    return;
+  }
+  const page = linear >> 12;
+  const word = jump_page_word(page);
+  const bit = (1 as u64) << (page & 63);
+  if (!(load<u64>(word, S_JUMP_PAGES) & bit)) return;
+  // the map has a bit for many pages: it goes when none of them is left
+  let left = false;
+  for (let user: usize = 0; user < 2; user++) {
+    const base = load<u64>(ST + (user << 3), S_JUMP_BASES) & 0xffff_ffff;
+    const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
+    const end = cache + (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES;
+    for (let entry = cache; entry < end; entry += JUMP_SIZE_BYTES) {
+      const rip = load<u64>(entry, JUMP_RIP);
+      const at = (base ? (rip + base) & 0xffff_ffff : rip) >> 12;
+      if (((at ^ page) as u32) & (JUMP_PAGES - 1)) continue;
+      if (at == page) jump_drop(cache, entry);
+      else if (rip != ~(0 as u64)) left = true;
+    }
+  }
+  if (!left) store<u64>(word, load<u64>(word, S_JUMP_PAGES) & ~bit, S_JUMP_PAGES);
 }
 export function tlb_flush_all(): void {
   memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
   store<u64>(ST, NO_TAG, S_LARGE_LOW);
   store<u64>(ST, 0, S_LARGE_HIGH);
   store<u32>(ST, 0, S_SMAP_COUNT);
+  store<u32>(ST, 0, S_LOCAL_TRANSLATIONS);
   jump_cache_flush();
 }
+/** A change of address space: everything but global pages goes. */
 export function tlb_flush_nonglobal(): void {
   if (!(cr4() & CR4_PGE)) {
     tlb_flush_all();
     return;
   }
-  const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
-  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
-    if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
-  jump_cache_flush();
+  const n = load<u32>(ST, S_LOCAL_TRANSLATIONS);
+  if (n <= LOCAL_TRANSLATIONS) {
+    for (let i: u32 = 0; i < n; i++) {
+      const entry = load<u32>(ST + ((i as usize) << 2), S_LOCAL_ENTRIES) as usize;
+      if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
+    }
+  } else {
+    const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
+    for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
+      if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
+  }
+  store<u32>(ST, 0, S_LOCAL_TRANSLATIONS);
+  jump_cache_flush_nonglobal();
 }
 /** INVLPG: also every fragment of the large page that `linear` lies in. */
 export function tlb_flush_page(linear: u64): void {
   const page = linear & ~(4095 as u64);
-  const slot = ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
+  const slot = tlb_slot(linear);
   for (let table: u32 = 0; table < 2; table++) {
     const entry = ST + AREA_TLB_SUPERVISOR + (table ? TABLE_BYTES : 0) + slot;
     if (load<u64>(entry, TLB_READ_TAG) == page || load<u64>(entry, TLB_EXEC_TAG) == page) drop(entry);
@@ -191,7 +291,7 @@ export function tlb_flush_page(linear: u64): void {
       if ((tag ^ linear) >> ((flags >> 8) as u64) == 0) drop(entry);
     }
   }
-  jump_cache_flush();
+  jump_cache_flush_page(linear);
 }
 /**
  * The RAM page at `host` now holds translated code: stores to it must take the slow path, on every vCPU of the domain.

@@ -3,7 +3,7 @@
 import { ConfigError } from '../../base/index.js';
 import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
-import { at, BLOCK, JUMP_TARGETS, RECORD, REGION_PAGES } from '../state-layout.js';
+import { at, BLOCK, BLOCK_HASH_ENTRIES, JUMP_TARGETS, RECORD, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 import { CodeCache, type CompiledRegion, linesOf } from './code-cache.js';
 import { CodePages, type PagingRegisters, pagingOf } from './code-pages.js';
@@ -91,7 +91,7 @@ const RETRANSLATIONS = 4;
 /** All code is dropped when more than this is alive. */
 const MAX_CODE_BYTES = 48 << 20;
 const MAX_DEPTH = 3;
-const HASH_MASK = 16383;
+const HASH_MASK = BLOCK_HASH_ENTRIES - 1;
 /** Host clock for the translator's own time: the engine's may be a guest's. */
 const hostMs = (): number => (globalThis as { readonly performance?: { now(): number } }).performance?.now() ?? 0;
 /** A page and the beginning of what follows: a decoder reads up to 15 bytes at once. */

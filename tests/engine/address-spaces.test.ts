@@ -1,0 +1,194 @@
+// Code seen through translations that change: INVLPG, loads of CR3, global and large pages, instructions across a page
+// border. Intel SDM Vol. 3A, "Invalidation of TLBs and Paging-Structure Caches".
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Gpr } from '../../src/arch/index.js';
+import { type EngineVm, longModeState, type Vcpu } from '../../src/vmx/index.js';
+import { describeExit, machineCode, plainControls } from '../../src/vmx/testing.js';
+import { softwareEngine } from '../support/engine.js';
+
+const RAM = 8 << 20;
+const SPACE_A = 0x1000;
+const SPACE_B = 0x5000;
+/** Page tables of linear 1 GiB in the two spaces, and the page-directory entries that name them. */
+const TABLE = { a: 0x4000, b: 0xa000 } as const;
+const DIRECTORY_ENTRY = { a: 0xb000, b: 0xc000 } as const;
+const CODE = 0x8000;
+const REGION = 0x4000_0000;
+/** Where the pages of the two spaces lie: page n of A returns n, page n of B returns 1000 + n. */
+const MEMORY = { a: 0x20_0000, b: 0x40_0000 } as const;
+const PAGES = 512;
+const INVLPG = 0x8010n;
+const LOAD_CR3 = 0x8020n;
+const NOTHING = 0x8030n;
+const GLOBAL = 0x100;
+
+/** A guest that calls RBX at `level`, stops, does what RDX says at CPL 0 and begins anew. */
+class Guest {
+  private constructor(
+    readonly vm: EngineVm,
+    private readonly vcpu: Vcpu,
+  ) {}
+  static async make(level: 0 | 3): Promise<Guest> {
+    const engine = await softwareEngine();
+    const vm = await engine.createVm({ memoryBytes: RAM, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 });
+    const [vcpu] = vm.vcpus;
+    assert.ok(vcpu);
+    const { memory } = vm;
+    for (const [root, pointers, directory] of [
+      [SPACE_A, 0x2000, 0x3000],
+      [SPACE_B, 0x6000, 0x7000],
+    ] as const) {
+      memory.writeU32(root, pointers | 7);
+      memory.writeU32(pointers, directory | 7);
+      memory.writeU32(directory, 0x87);
+      memory.writeU32(pointers + 8, DIRECTORY_ENTRY[root === SPACE_A ? 'a' : 'b'] | 7);
+    }
+    for (const space of ['a', 'b'] as const) {
+      memory.writeU32(DIRECTORY_ENTRY[space], TABLE[space] | 7);
+      for (let n = 0; n < PAGES; n++) {
+        const page = MEMORY[space] + n * 4096;
+        memory.writeU32(TABLE[space] + n * 8, page | 7);
+        const value = (space === 'b' ? 1000 : 0) + n;
+        memory.writeBytes(page + offset(n), Uint8Array.of(0xb8, value & 0xff, value >> 8, 0, 0, 0xc3));
+      }
+    }
+    memory.writeBytes(CODE, machineCode(['ffd3 call rbx', level === 3 ? '0f05 syscall' : 'eb3c jmp 8040h']));
+    memory.writeBytes(0x8010, machineCode(['0f013e invlpg [rsi]', 'eb4b jmp 8060h']));
+    memory.writeBytes(0x8020, machineCode(['0f22d9 mov cr3, rcx', 'eb3b jmp 8060h']));
+    memory.writeBytes(0x8030, machineCode(['eb2e jmp 8060h']));
+    memory.writeBytes(0x8040, machineCode(['0f01c1 vmcall', 'ffe2 jmp rdx']));
+    const back =
+      level === 3 ? ['b900800000 mov ecx, 8000h', '41bb02000000 mov r11d, 2', '480f07 sysret'] : ['eb9e jmp 8000h'];
+    memory.writeBytes(0x8060, machineCode(back));
+    Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffff_ffff });
+    vcpu.applyControls();
+    const state = longModeState(0x8060n, SPACE_A, 0xf000n);
+    state.lstar = 0x8040n;
+    state.star = 0x0010_0008_0000_0000n;
+    vcpu.writeState(state);
+    return new Guest(vm, vcpu);
+  }
+  /** What the code at `linear` answers. */
+  call(linear: number): number {
+    this.vcpu.writeGpr(Gpr.RBX, BigInt(linear));
+    for (let n = 0; n < 10; n++) {
+      const exit = this.vcpu.enter(10_000);
+      if (exit.name === 'preemptionTimer') continue;
+      assert.equal(exit.name, 'vmcall', describeExit(exit));
+      this.vcpu.skipInstruction();
+      this.vcpu.writeGpr(Gpr.RDX, NOTHING);
+      return Number(this.vcpu.readGpr(Gpr.RAX));
+    }
+    throw new Error('the guest does not get on');
+  }
+  /** Before the next call. */
+  invlpg(linear: number): void {
+    this.vcpu.writeGpr(Gpr.RDX, INVLPG);
+    this.vcpu.writeGpr(Gpr.RSI, BigInt(linear));
+  }
+  loadCr3(value: number): void {
+    this.vcpu.writeGpr(Gpr.RDX, LOAD_CR3);
+    this.vcpu.writeGpr(Gpr.RCX, BigInt(value));
+  }
+  entry(space: 'a' | 'b', page: number, value: number): void {
+    this.vm.memory.writeU32(TABLE[space] + page * 8, value);
+  }
+}
+/** Offset of the function in page `n`: they do not all share one place of a cache. */
+const offset = (n: number): number => (n * 16) & 0xff0;
+const target = (n: number): number => REGION + n * 4096 + offset(n);
+
+for (const level of [0, 3] as const) {
+  describe(`translations of code at CPL ${level}`, () => {
+    test('INVLPG: the page behind it is the one that the tables name', async () => {
+      const guest = await Guest.make(level);
+      for (const n of [1, 2, 3]) assert.equal(guest.call(target(n)), n);
+      guest.entry('a', 2, (MEMORY.b + 2 * 4096) | 7);
+      guest.invlpg(target(2));
+      assert.equal(guest.call(target(2)), 1002);
+      for (const n of [1, 3]) assert.equal(guest.call(target(n)), n);
+      guest.entry('a', 1, (MEMORY.b + 4096) | 7);
+      guest.invlpg(REGION + 4096);
+      assert.equal(guest.call(target(1)), 1001);
+    });
+    test('INVLPG of a page 4096 pages before leaves what another one needs', async () => {
+      const guest = await Guest.make(level);
+      const far = 4096 * 4096;
+      guest.vm.memory.writeU32(DIRECTORY_ENTRY.a + (far >> 21) * 8, TABLE.a | 7);
+      for (const linear of [target(2), target(2) + far]) assert.equal(guest.call(linear), 2);
+      guest.invlpg(target(2));
+      assert.equal(guest.call(target(3)), 3);
+      guest.entry('a', 2, (MEMORY.b + 2 * 4096) | 7);
+      guest.invlpg(target(2) + far);
+      assert.equal(guest.call(target(2) + far), 1002);
+    });
+    for (const count of [3, 200, 500])
+      test(`a load of CR3: ${count} pages of code in two spaces`, async () => {
+        const guest = await Guest.make(level);
+        for (let turn = 0; turn < 3; turn++) {
+          for (let n = 0; n < count; n++) assert.equal(guest.call(target(n)), n);
+          guest.loadCr3(SPACE_B);
+          for (let n = 0; n < count; n++) assert.equal(guest.call(target(n)), 1000 + n);
+          guest.loadCr3(SPACE_A);
+        }
+      });
+    test('a load of CR3 with the value it has forgets what is not global', async () => {
+      const guest = await Guest.make(level);
+      assert.equal(guest.call(target(7)), 7);
+      guest.entry('a', 7, (MEMORY.b + 7 * 4096) | 7);
+      guest.loadCr3(SPACE_A);
+      assert.equal(guest.call(target(7)), 1007);
+    });
+    test('global pages: in both spaces alike, gone with INVLPG, and when they are global no more', async () => {
+      const guest = await Guest.make(level);
+      for (const space of ['a', 'b'] as const) guest.entry(space, 4, (MEMORY.a + 4 * 4096) | 7 | GLOBAL);
+      assert.equal(guest.call(target(5)), 5);
+      for (const root of [SPACE_B, SPACE_A, SPACE_B]) {
+        guest.loadCr3(root);
+        assert.equal(guest.call(target(4)), 4);
+        assert.equal(guest.call(target(5)), root === SPACE_B ? 1005 : 5);
+      }
+      guest.entry('b', 4, (MEMORY.b + 4 * 4096) | 7);
+      guest.invlpg(target(4));
+      assert.equal(guest.call(target(4)), 1004);
+      guest.entry('a', 4, (MEMORY.a + 4 * 4096) | 7);
+      for (const root of [SPACE_A, SPACE_B]) {
+        guest.loadCr3(root);
+        assert.equal(guest.call(target(4)), root === SPACE_B ? 1004 : 4);
+      }
+    });
+    test('INVLPG of any address of a large page forgets all of it', async () => {
+      const guest = await Guest.make(level);
+      guest.vm.memory.writeU32(DIRECTORY_ENTRY.a, MEMORY.a | 0x87);
+      assert.equal(guest.call(target(9)), 9);
+      assert.equal(guest.call(target(10)), 10);
+      guest.vm.memory.writeU32(DIRECTORY_ENTRY.a, MEMORY.b | 0x87);
+      guest.invlpg(REGION + 400 * 4096);
+      assert.equal(guest.call(target(9)), 1009);
+      assert.equal(guest.call(target(10)), 1010);
+    });
+    test('an instruction across a page border: its second page changes, then its bytes', async () => {
+      const guest = await Guest.make(level);
+      const { memory } = guest.vm;
+      // B8 imm32 RET, its last three bytes and the RET in the next page
+      const place = (page: number, value: number): void =>
+        memory.writeBytes(page, Uint8Array.of((value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24, 0xc3));
+      memory.writeBytes(MEMORY.a + 20 * 4096 + 4094, Uint8Array.of(0xb8, 0x11));
+      place(MEMORY.a + 21 * 4096, 0x2200);
+      place(MEMORY.b + 21 * 4096, 0x3300);
+      const at = REGION + 20 * 4096 + 4094;
+      for (let n = 0; n < 3; n++) assert.equal(guest.call(at), 0x2211);
+      guest.entry('a', 21, (MEMORY.b + 21 * 4096) | 7);
+      guest.invlpg(REGION + 21 * 4096);
+      assert.equal(guest.call(at), 0x3311);
+      place(MEMORY.b + 21 * 4096, 0x5544_4400);
+      assert.equal(guest.call(at), 0x5544_4411);
+      memory.writeBytes(MEMORY.a + 20 * 4096 + 4095, Uint8Array.of(0x66));
+      assert.equal(guest.call(at), 0x5544_4466);
+      guest.entry('a', 21, (MEMORY.a + 21 * 4096) | 7);
+      guest.loadCr3(SPACE_A);
+      assert.equal(guest.call(at), 0x2266);
+    });
+  });
+}
