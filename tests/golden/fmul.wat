@@ -1,4 +1,4 @@
-;; fmul st0,st1: 36 instructions
+;; fmul st0,st1: 146 instructions
 local.get 24
 local.get 0
 i32.load offset=2388
@@ -20,18 +20,128 @@ if
     br 2
   end
 end
+local.get 0
+i32.load offset=2388
+local.set 25
+local.get 0
+i32.load offset=2392
+local.tee 26
+i32.const 8
+i32.shl
+local.get 26
+i32.or
+local.get 25
+i32.const 11
+i32.shr_u
+i32.const 7
+i32.and
+i32.shr_u
+local.set 26
+local.get 0
+i32.load offset=2384
+i32.const 3903
+i32.and
+i32.const 831
+i32.eq
+local.set 27
+local.get 25
+i32.const 7
+i32.shr_u
+i32.const 112
+i32.and
+local.get 0
+i32.add
+local.set 28
+local.get 25
+i32.const 7
+i32.shr_u
+i32.const 16
+i32.add
+i32.const 112
+i32.and
+local.get 0
+i32.add
+local.set 29
+block
+  block
+    local.get 27
+    i32.eqz
+    br_if 0
+    local.get 26
+    i32.const 3
+    i32.and
+    i32.const 3
+    i32.ne
+    br_if 0
+    local.get 28
+    i32.const 2000
+    i32.add
+    local.get 28
+    i32.load16_u offset=2008
+    local.get 28
+    i64.load offset=2000
+    local.get 29
+    i32.load16_u offset=2008
+    local.get 29
+    i64.load offset=2000
+    call $x87_fast_mul
+    local.set 30
+    local.get 30
+    i32.const 0
+    i32.lt_s
+    br_if 0
+    local.get 25
+    i32.const -513
+    i32.and
+    local.get 30
+    i32.or
+    local.set 25
+    br 1
+  end
+  local.get 0
+  local.get 25
+  i32.store offset=2388
+  local.get 17
+  i64.const 0
+  i64.add
+  local.set 31
+  local.get 0
+  local.get 31
+  i64.store offset=2400
+  local.get 0
+  i32.const 0
+  i32.store offset=204
+  i32.const 1
+  i32.const 0
+  i32.const 1
+  i32.const 0
+  call $x87_arith
+  local.get 25
+  i32.const 197376
+  call $x87_resume
+  local.tee 25
+  i32.const -1
+  i32.eq
+  if
+    local.get 0
+    local.get 19
+    i32.const 1
+    i32.add
+    i32.const 131072
+    i32.const 2
+    call $note_position
+    call $x87_leave
+    drop
+    br 2
+  end
+end
+local.get 0
+local.get 25
+i32.store offset=2388
 local.get 17
 i64.const 0
 i64.add
-local.set 25
+local.set 32
 local.get 0
-local.get 25
+local.get 32
 i64.store offset=2400
-local.get 0
-i32.const 0
-i32.store offset=204
-i32.const 1
-i32.const 0
-i32.const 1
-i32.const 0
-call $x87_arith

@@ -3,4 +3,5 @@
 // Effective addresses of memory operands are passed for FDP; linear addresses where the procedure accesses memory.
 export * from './x87-arithmetic';
 export * from './x87-control';
+export * from './x87-fast';
 export * from './x87-transfer';

@@ -41,6 +41,7 @@ const BLOCKS: Readonly<Record<string, readonly [code: string, what: string]>> = 
   mulps: ['0f59c1', 'mulps xmm0,xmm1'],
   paddd: ['660ffec1660f70c04e', 'paddd xmm0,xmm1; pshufd xmm0,xmm0,4eh'],
   fmul: ['d8c9', 'fmul st0,st1'],
+  'x87-expression': ['dd03dc4b08dec1dd5b10', 'fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]'],
   'rep-movs': ['f348a5', 'rep movsq'],
   'lock-xadd': ['f00fc103', 'lock xadd [rbx],eax'],
   'irq-save': ['9c58fa', 'pushfq; pop rax; cli'],

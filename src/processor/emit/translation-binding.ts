@@ -1,7 +1,7 @@
 // Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
 import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
-import { keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
+import { effectsOf, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
 import { at, FLAGS_KIND, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
@@ -11,6 +11,7 @@ import { SseInline } from './sse-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
+import { X87Inline } from './x87-inline.js';
 
 /** Locals of a region function; its one parameter (local 0) is the host address of the state area. */
 export interface RegionLocals {
@@ -79,6 +80,7 @@ export class TranslationBinding implements Binding {
   private readonly checked = new Set<string>();
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
+  private readonly x87: X87Inline;
   private readonly groups: MemoryGroups;
   /** What each general register holds, in terms of contents of unknown origin. */
   private readonly symbols: AddressSymbol[] = [];
@@ -91,6 +93,21 @@ export class TranslationBinding implements Binding {
     private readonly use: RegisterUse,
   ) {
     this.vectors = new VectorRegisters(use);
+    const binding = this;
+    this.x87 = new X87Inline({
+      get offset() {
+        return binding.instruction.offset;
+      },
+      get last() {
+        return binding.control.order + 1 === binding.control.blockLength;
+      },
+      stale: locals.stale,
+      rip: (s, offset) => this.rip(s, offset),
+      notePosition: (s) => this.notePosition(s),
+      unwind: (s) => this.unwind(s),
+      afterSlowWrite: (s) => this.translation.afterSlowWrite(s),
+      setStatusFlags: (s, word) => this.translation.storeFlags(s, FLAGS_KIND.word * 4, word, null),
+    });
     this.groups = new MemoryGroups(use.plan?.() ?? null);
     use.plan = () => this.groups.plan();
   }
@@ -99,6 +116,7 @@ export class TranslationBinding implements Binding {
   startBlock(): void {
     this.checked.clear();
     this.vectors.startBlock();
+    this.x87.startBlock();
     this.groups.startBlock();
     this.origins = 0;
     for (let n = 0; n < 16; n++) this.newOrigin(n);
@@ -113,6 +131,7 @@ export class TranslationBinding implements Binding {
     this.synced = false;
     this.writes = false;
     this.vectors.startInstruction();
+    this.x87.startInstruction(() => effectsOf(instruction).calls);
   }
   get facts(): StaticFacts {
     return this.instruction.facts;
@@ -284,6 +303,7 @@ export class TranslationBinding implements Binding {
 
   // --- leaving ---
   notePosition(s: WasmSem): void {
+    this.x87.flush(s);
     const { blockLength, order } = this.control;
     const i = this.instruction;
     s.state().get(this.locals.budget);
@@ -435,7 +455,9 @@ export class TranslationBinding implements Binding {
       keepsFlags,
       inline: (s, name, args) => {
         if (name === 'sse_check') return this.check(s, name, SSE_READY);
+        if (name.startsWith('fpu_check') && this.x87.checked) return s.const(0, 32);
         if (name === 'mmx_check' || name === 'fpu_check') return this.check(s, name, FPU_READY);
+        if (name.startsWith('x87_')) return this.x87.emit(s, name, args);
         if (name === 'cli') return this.clearInterrupts(s);
         if (name === 'popf') return this.popFlags(s, args);
         this.sse ??= new SseInline(s, this.vectors);

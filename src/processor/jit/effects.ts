@@ -30,6 +30,8 @@ export interface Effects {
   /** General registers (bits 0 to 15) and XMM registers (16 to 31) it may read and write. A guess, checked by the emission. */
   readonly registersRead: number;
   readonly registersWritten: number;
+  /** Procedures that it may call. */
+  readonly calls: readonly string[];
 }
 
 const FIRST_XMM = 16;
@@ -53,6 +55,7 @@ export function effectsOf(instruction: RegionInstruction): Effects {
   let registersRead = 0;
   let registersWritten = 0;
   let depth = 0;
+  const calls: string[] = [];
   const readsRegister = (n: number): null => {
     registersRead |= 1 << n;
     return null;
@@ -206,6 +209,7 @@ export function effectsOf(instruction: RegionInstruction): Effects {
       if (condition === null) depth--;
     },
     call: (name: string) => {
+      calls.push(name);
       const p = PROCEDURES[name];
       if (p?.effect === 'leave') leaves = true;
       if (p?.effect === 'fault') mayFault = true;
@@ -234,6 +238,7 @@ export function effectsOf(instruction: RegionInstruction): Effects {
     leaves,
     registersRead,
     registersWritten,
+    calls,
   };
 }
 

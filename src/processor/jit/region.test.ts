@@ -128,7 +128,13 @@ async function compare(guest: Guest, budget = 1_000_000): Promise<{ outcome: Out
   assert.deepEqual(got.exit, expected.exit);
   assert.deepEqual(got.state, expected.state);
   assert.equal(got.instructions, expected.instructions);
-  assert.equal(Buffer.compare(got.memory, expected.memory), 0, 'memory differs');
+  if (Buffer.compare(got.memory, expected.memory) !== 0) {
+    const at = got.memory.findIndex((byte, n) => byte !== expected.memory[n]);
+    const eight = (m: Uint8Array): string => Buffer.from(m.subarray(at & ~7, (at & ~7) + 8)).toString('hex');
+    assert.fail(
+      `memory differs at ${at.toString(16)}: ${eight(got.memory)}, not ${eight(expected.memory)}: ${guest.code}`,
+    );
+  }
   return { outcome: got, inRegions };
 }
 
@@ -511,7 +517,17 @@ function x87Instruction(r: (below: number) => number): number[] {
     0,
     0,
   ];
-  switch (r(11)) {
+  switch (r(13)) {
+    case 11:
+      return [0x70 + r(16), 2, ...[0xd9, ([0xc0, 0xc8, 0xe0][r(3)] as number) | r(2)]]; // jcc over fld, fxch, fchs
+    case 12:
+      // what stands between x87 instructions: add eax,[rsi + disp8]; mov [rsi + disp32],edx; addsd xmm0,[rsi + disp8]; movd mm1,eax
+      return [
+        [0x03, 0x46, r(12) * 8],
+        [0x89, 0x96, 0x80 + r(8) * 8, 0, 0, 0],
+        [0xf2, 0x0f, 0x58, 0x46, r(12) * 8],
+        r(8) === 0 ? [0x0f, 0x6e, 0xc8] : [0xdf, 0xe0],
+      ][r(4)] as number[];
     case 0:
     case 1:
       return [0xd8, 0xc0 | (r(8) << 3) | r(4)];
@@ -546,7 +562,7 @@ describe('region translator on random x87 loops', () => {
   const FCW = [0x37f, 0x27f, 0xc7f, 0x37e, 0x37b, 0x35f];
   for (const [which, fcw] of FCW.entries())
     it(`agrees with the interpreter at FCW ${fcw.toString(16)}H`, async () => {
-      for (let seed = 1; seed <= 10; seed++) {
+      for (let seed = 1; seed <= 16; seed++) {
         const r = random(seed * 104729 + which);
         const data = numbers(r, seed % 3 === 0 ? 2 : 12);
         new DataView(data.buffer).setUint16(0x700, fcw, true);
@@ -573,12 +589,27 @@ describe('region translator on random x87 loops', () => {
         ];
         const { outcome: o, inRegions } = await compare({
           code: Buffer.from(code).toString('hex'),
-          gpr: { [RCX]: 30n, [RSI]: BigInt(DATA) },
+          // every fourth runs into a page that is not there
+          gpr: { [RCX]: 30n, [RSI]: BigInt(seed % 4 === 0 ? ABSENT - 0x110 : DATA) },
           data,
         });
         if (o.exit.name === 'hlt') assert.ok(inRegions > 100, `seed ${seed}: ${inRegions} instructions in regions`);
       }
     });
+});
+
+describe('x87 instructions in regions', () => {
+  it('stay in the region while the stack is what the block found at its begin', async () => {
+    // fninit; fld1; fldpi; mov ecx,200 | loop: fld st1; fmul st,st1; test cl,1; jz | faddp st2; jmp | fsubp st2; dec ecx; jnz; hlt
+    const code = 'dbe3d9e8d9ebb9c8000000d9c1d8c9f6c1017404dec2eb02deeaffc975edf4';
+    const { vm, vcpu } = await machine({ code }, { threshold: 2, eager: true });
+    while (handled(vcpu.enter(1_000_000), vcpu));
+    const { entries = 0, retired = 0 } = vcpu.jitStatistics() ?? {};
+    assert.ok(retired > 1000, `${retired} instructions in regions`);
+    assert.ok(entries < 20, `${entries} entries`);
+    await compare({ code });
+    vm.dispose();
+  });
 });
 
 describe('region translator', () => {

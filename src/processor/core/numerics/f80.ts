@@ -17,6 +17,7 @@ import {
   QUIET,
   rc_of,
 } from './f80-format';
+import { fast_add, fast_div, fast_mul } from './f80-fast';
 import { ieee_class, ieee_exp, ieee_man } from './ieee';
 import { C0, C1, C2, C3, DE, DENORMAL, IE, INFINITE, NORMAL, PE, QNAN, SNAN, UNSUPPORTED, ZE, ZERO } from './status';
 
@@ -25,27 +26,6 @@ import { C0, C1, C2, C3, DE, DENORMAL, IE, INFINITE, NORMAL, PE, QNAN, SNAN, UNS
 function plain(fcw: u32): bool {
   return (fcw & 0xf00) == 0x300;
 }
-/** Is biased exponent x that of a normal number? */
-@inline
-function ordinary(x: u32): bool {
-  return x - 1 < 0x7ffe;
-}
-/** Stores a nearest-rounded result with biased exponent e known to be in 1..0x7ffd. */
-@inline
-function put_nearest(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): u32 {
-  if (lo == 0) {
-    put(dst, sign | e, hi);
-    return 0;
-  }
-  if (i64(lo) < 0 && (lo != TOP || (hi & 1) != 0)) {
-    hi++;
-    put(dst, sign | (hi == 0 ? e + 1 : e), hi == 0 ? TOP : hi);
-    return PE | C1;
-  }
-  put(dst, sign | e, hi);
-  return PE;
-}
-
 /** flip = 0x8000 subtracts; pre = DE when b came from a denormal single or double. */
 function add_values(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, flip: u32, fcw: u32, pre: u32): u32 {
   const ka = f80_class(ea, ma);
@@ -81,75 +61,23 @@ function add_values(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, flip: u32, f
   }
   return pack_exact(dst, drop, fcw, flags);
 }
-/** The fast path of add and subtract; eb already has its sign flipped for a subtraction. */
 @inline
-function add_fast(dst: usize, a: usize, b: usize, flip: u32, fcw: u32): u32 {
-  let ea = u32(load<u16>(a, 8));
-  let ma = load<u64>(a);
-  let eb = u32(load<u16>(b, 8)) ^ flip;
-  let mb = load<u64>(b);
-  let xa = ea & 0x7fff;
-  let xb = eb & 0x7fff;
-  if (plain(fcw) && i64(ma & mb) < 0 && ordinary(xa) && ordinary(xb)) {
-    if (xa < xb || (xa == xb && ma < mb)) {
-      const e = ea;
-      ea = eb;
-      eb = e;
-      const m = ma;
-      ma = mb;
-      mb = m;
-      const x = xa;
-      xa = xb;
-      xb = x;
-    }
-    const n = u64(xa - xb);
-    let bh: u64 = 0;
-    let bl: u64 = mb;
-    if (n < 64) {
-      bh = mb >> n;
-      bl = n == 0 ? 0 : mb << (64 - n);
-    } else if (n > 64) bl = n < 128 ? (mb >> (n - 64)) | u64(mb << (128 - n) != 0) : 1;
-    let e = i32(xa);
-    let hi: u64;
-    let lo: u64;
-    if (((ea ^ eb) & 0x8000) == 0) {
-      hi = ma + bh;
-      lo = bl;
-      if (hi < ma) {
-        lo = (lo >> 1) | (lo & 1) | (hi << 63);
-        hi = (hi >> 1) | TOP;
-        e++;
-      }
-    } else {
-      lo = 0 - bl;
-      hi = ma - bh - u64(bl != 0);
-      if (i64(hi) >= 0) {
-        if (hi == 0) {
-          if (lo == 0) {
-            put(dst, 0, 0);
-            return 0;
-          }
-          hi = lo;
-          lo = 0;
-          e -= 64;
-        }
-        const s = clz(hi);
-        if (s != 0) {
-          hi = (hi << s) | (lo >> (64 - s));
-          lo <<= s;
-          e -= i32(s);
-        }
-      }
-    }
-    if (u32(e - 1) < 0x7ffd) return put_nearest(dst, ea & 0x8000, u32(e), hi, lo);
+function add_or_subtract(dst: usize, a: usize, b: usize, flip: u32, fcw: u32): u32 {
+  const ea = u32(load<u16>(a, 8));
+  const ma = load<u64>(a);
+  const eb = u32(load<u16>(b, 8));
+  const mb = load<u64>(b);
+  if (plain(fcw)) {
+    const flags = fast_add(dst, ea, ma, eb ^ flip, mb);
+    if (flags >= 0) return u32(flags);
   }
-  return add_values(dst, u32(load<u16>(a, 8)), load<u64>(a), u32(load<u16>(b, 8)), load<u64>(b), flip, fcw, 0);
+  return add_values(dst, ea, ma, eb, mb, flip, fcw, 0);
 }
 export function f80_add(dst: usize, a: usize, b: usize, fcw: u32): u32 {
-  return add_fast(dst, a, b, 0, fcw);
+  return add_or_subtract(dst, a, b, 0, fcw);
 }
 export function f80_sub(dst: usize, a: usize, b: usize, fcw: u32): u32 {
-  return add_fast(dst, a, b, 0x8000, fcw);
+  return add_or_subtract(dst, a, b, 0x8000, fcw);
 }
 
 function mul_values(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, fcw: u32, pre: u32): u32 {
@@ -176,26 +104,9 @@ export function f80_mul(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   const ma = load<u64>(a);
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
-  const xa = ea & 0x7fff;
-  const xb = eb & 0x7fff;
-  if (plain(fcw) && i64(ma & mb) < 0 && ordinary(xa) && ordinary(xb)) {
-    const al = ma & 0xffffffff;
-    const ah = ma >> 32;
-    const bl = mb & 0xffffffff;
-    const bh = mb >> 32;
-    const ll = al * bl;
-    const lh = al * bh;
-    const hl = ah * bl;
-    const mid = (ll >> 32) + (lh & 0xffffffff) + (hl & 0xffffffff);
-    let hi = ah * bh + (lh >> 32) + (hl >> 32) + (mid >> 32);
-    let lo = (mid << 32) | (ll & 0xffffffff);
-    let e = i32(xa + xb) - 16382;
-    if (i64(hi) >= 0) {
-      hi = (hi << 1) | (lo >> 63);
-      lo <<= 1;
-      e--;
-    }
-    if (u32(e - 1) < 0x7ffd) return put_nearest(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo);
+  if (plain(fcw)) {
+    const flags = fast_mul(dst, ea, ma, eb, mb);
+    if (flags >= 0) return u32(flags);
   }
   return mul_values(dst, ea, ma, eb, mb, fcw, 0);
 }
@@ -224,7 +135,15 @@ function div_values(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, fcw: u32, pr
   return pack_exact(dst, drop_of(fcw), fcw, flags);
 }
 export function f80_div(dst: usize, a: usize, b: usize, fcw: u32): u32 {
-  return div_values(dst, u32(load<u16>(a, 8)), load<u64>(a), u32(load<u16>(b, 8)), load<u64>(b), fcw, 0);
+  const ea = u32(load<u16>(a, 8));
+  const ma = load<u64>(a);
+  const eb = u32(load<u16>(b, 8));
+  const mb = load<u64>(b);
+  if (plain(fcw)) {
+    const flags = fast_div(dst, ea, ma, eb, mb);
+    if (flags >= 0) return u32(flags);
+  }
+  return div_values(dst, ea, ma, eb, mb, fcw, 0);
 }
 
 // DEVIATION: SDM 2 "FCOM" leaves the condition codes alone when IE is unmasked; processors set them always, and so do we.
