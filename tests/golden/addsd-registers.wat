@@ -1,4 +1,4 @@
-;; addsd xmm0,xmm1; addsd xmm0,xmm2: 268 instructions
+;; addsd xmm0,xmm1; addsd xmm0,xmm2: 224 instructions
 local.get 24
 i32.eqz
 if
@@ -38,69 +38,63 @@ block
     local.set 31
     local.get 31
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 31
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 32
       f64.ne
       br_if 1
     end
     local.get 28
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 28
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 32
       f64.ne
       br_if 1
     end
     local.get 31
     local.get 28
     f64.add
-    local.set 32
-    local.get 32
+    local.set 33
+    local.get 33
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
+      local.get 33
       local.get 32
-      i64.const 0
-      f64.reinterpret_i64
       f64.ne
       br_if 1
     end
     local.get 29
-    local.set 33
-    local.get 33
-    local.get 32
-    f64x2.replace_lane 0
     local.set 34
     local.get 34
+    local.get 33
+    f64x2.replace_lane 0
+    local.set 35
+    local.get 35
     local.set 29
     br 1
   end
@@ -130,25 +124,8 @@ block
   local.get 0
   v128.load offset=2128
   local.set 29
-  local.get 0
-  local.get 29
-  v128.store offset=2128
-  local.get 0
-  i32.const 2128
-  i32.add
-  i32.const 0
-  call $sse_ordinary
-  local.get 25
-  i32.and
-  local.set 25
-  local.get 0
-  local.get 26
-  v128.store offset=2144
-  local.get 0
-  i32.const 2144
-  i32.add
-  i32.const 0
-  call $sse_ordinary
+  i32.const 256
+  call $sse_settled
   local.get 25
   i32.and
   local.set 25
@@ -158,63 +135,59 @@ block
     local.get 25
     i32.eqz
     br_if 0
-    local.get 35
-    local.set 36
     local.get 36
-    f64x2.extract_lane 0
     local.set 37
-    local.get 29
-    local.set 38
-    local.get 38
+    local.get 37
     f64x2.extract_lane 0
-    local.set 39
-    local.get 37
-    i64.reinterpret_f64
-    i64.const 52
-    i64.shr_u
-    i32.wrap_i64
-    i32.const 2047
-    i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
-    if
-      local.get 37
-      i64.const 0
-      f64.reinterpret_i64
-      f64.ne
-      br_if 1
-    end
-    local.get 39
-    local.get 37
-    f64.add
-    local.set 40
-    local.get 40
-    i64.reinterpret_f64
-    i64.const 52
-    i64.shr_u
-    i32.wrap_i64
-    i32.const 2047
-    i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
-    if
-      local.get 40
-      i64.const 0
-      f64.reinterpret_i64
-      f64.ne
-      br_if 1
-    end
+    local.set 38
     local.get 29
+    local.set 39
+    local.get 39
+    f64x2.extract_lane 0
+    local.set 40
+    local.get 38
+    i64.reinterpret_f64
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
+    i32.and
+    i32.eqz
+    if
+      local.get 38
+      local.get 32
+      f64.ne
+      br_if 1
+    end
+    local.get 40
+    local.get 38
+    f64.add
     local.set 41
     local.get 41
-    local.get 40
-    f64x2.replace_lane 0
+    i64.reinterpret_f64
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
+    i32.and
+    i32.eqz
+    if
+      local.get 41
+      local.get 32
+      f64.ne
+      br_if 1
+    end
+    local.get 29
     local.set 42
     local.get 42
+    local.get 41
+    f64x2.replace_lane 0
+    local.set 43
+    local.get 43
     local.set 29
     br 1
   end
@@ -232,7 +205,7 @@ block
   i32.const 2128
   i32.add
   local.get 0
-  local.get 35
+  local.get 36
   v128.store offset=2160
   local.get 0
   i32.const 2160
@@ -244,25 +217,8 @@ block
   local.get 0
   v128.load offset=2128
   local.set 29
-  local.get 0
-  local.get 29
-  v128.store offset=2128
-  local.get 0
-  i32.const 2128
-  i32.add
-  i32.const 0
-  call $sse_ordinary
-  local.get 25
-  i32.and
-  local.set 25
-  local.get 0
-  local.get 35
-  v128.store offset=2160
-  local.get 0
-  i32.const 2160
-  i32.add
-  i32.const 0
-  call $sse_ordinary
+  i32.const 512
+  call $sse_settled
   local.get 25
   i32.and
   local.set 25

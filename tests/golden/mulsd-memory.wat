@@ -1,4 +1,4 @@
-;; mulsd xmm0,[rbx+8]: 198 instructions
+;; mulsd xmm0,[rbx+8]: 184 instructions
 local.get 24
 i32.eqz
 if
@@ -83,79 +83,71 @@ block
     local.set 33
     local.get 33
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 33
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 34
       f64.ne
       br_if 1
     end
     local.get 30
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 30
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 34
       f64.ne
       br_if 1
     end
     local.get 33
     local.get 30
     f64.mul
-    local.set 34
-    local.get 34
+    local.set 35
+    local.get 35
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
+      local.get 35
       local.get 34
-      i64.const 0
-      f64.reinterpret_i64
       f64.ne
       local.get 33
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 34
       f64.ne
       local.get 30
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 34
       f64.ne
       i32.and
       i32.or
       br_if 1
     end
     local.get 31
-    local.set 35
-    local.get 35
-    local.get 34
-    f64x2.replace_lane 0
     local.set 36
     local.get 36
+    local.get 35
+    f64x2.replace_lane 0
+    local.set 37
+    local.get 37
     local.set 31
     br 1
   end
@@ -185,14 +177,8 @@ block
   local.get 0
   v128.load offset=2128
   local.set 31
-  local.get 0
-  local.get 31
-  v128.store offset=2128
-  local.get 0
-  i32.const 2128
-  i32.add
   i32.const 0
-  call $sse_ordinary
+  call $sse_settled
   local.get 29
   i32.and
   local.set 29

@@ -1,4 +1,4 @@
-;; ucomisd xmm0,xmm1; ja: 238 instructions
+;; ucomisd xmm0,xmm1; ja: 217 instructions
 local.get 24
 i32.eqz
 if
@@ -38,37 +38,33 @@ block
     local.set 34
     local.get 34
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 34
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 35
       f64.ne
       br_if 1
     end
     local.get 31
     i64.reinterpret_f64
-    i64.const 52
+    i64.const 32
     i64.shr_u
     i32.wrap_i64
-    i32.const 2047
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
     i32.and
-    i32.const 1
-    i32.sub
-    i32.const 2046
-    i32.ge_u
+    i32.eqz
     if
       local.get 31
-      i64.const 0
-      f64.reinterpret_i64
+      local.get 35
       f64.ne
       br_if 1
     end
@@ -110,43 +106,26 @@ block
   local.get 0
   v128.load offset=2128
   local.set 32
-  local.get 0
-  local.get 32
-  v128.store offset=2128
-  local.get 0
-  i32.const 2128
-  i32.add
-  i32.const 0
-  call $sse_ordinary
-  local.get 28
-  i32.and
-  local.set 28
-  local.get 0
-  local.get 29
-  v128.store offset=2144
-  local.get 0
-  i32.const 2144
-  i32.add
-  i32.const 0
-  call $sse_ordinary
+  i32.const 256
+  call $sse_settled
   local.get 28
   i32.and
   local.set 28
   local.get 0
   i32.load offset=2432
-  local.set 36
-  local.get 36
-  local.tee 35
+  local.set 37
+  local.get 37
+  local.tee 36
   i32.const 1
   i32.and
   local.set 25
-  local.get 35
+  local.get 36
   i32.const 6
   i32.shr_u
   i32.const 1
   i32.and
   local.set 26
-  local.get 35
+  local.get 36
   i32.const 2
   i32.shr_u
   i32.const 1
@@ -162,53 +141,49 @@ local.get 27
 i32.const 2
 i32.shl
 i32.or
-local.set 37
-local.get 37
-i32.const 0
-i32.shr_u
 local.set 38
 local.get 38
-i32.const 1
-i32.and
+i32.const 0
+i32.shr_u
 local.set 39
-local.get 37
-i32.const 2
-i32.shr_u
-local.set 40
-local.get 40
-i32.const 1
-i32.and
-local.set 41
-local.get 37
-i32.const 6
-i32.shr_u
-local.set 42
-local.get 42
-i32.const 1
-i32.and
-local.set 43
-i32.const 0
 local.get 39
-i32.or
-local.set 44
+i32.const 1
+i32.and
+local.set 40
+local.get 38
+i32.const 2
+i32.shr_u
+local.set 41
 local.get 41
+i32.const 1
+i32.and
+local.set 42
+local.get 38
+i32.const 6
+i32.shr_u
+local.set 43
+local.get 43
+i32.const 1
+i32.and
+local.set 44
+i32.const 0
+local.get 40
+i32.or
+local.set 45
+local.get 42
 i32.const 2
 i32.shl
-local.set 45
-local.get 44
-local.get 45
-i32.or
 local.set 46
-local.get 43
+local.get 45
+local.get 46
+i32.or
+local.set 47
+local.get 44
 i32.const 6
 i32.shl
-local.set 47
-local.get 46
-local.get 47
-i32.or
 local.set 48
+local.get 47
 local.get 48
-i32.const 0
 i32.or
 local.set 49
 local.get 49
@@ -219,21 +194,25 @@ local.get 50
 i32.const 0
 i32.or
 local.set 51
+local.get 51
+i32.const 0
+i32.or
+local.set 52
 i32.const 0
 local.set 21
-local.get 51
-i64.extend_i32_u
-local.set 52
 local.get 52
+i64.extend_i32_u
+local.set 53
+local.get 53
 local.set 22
 local.get 25
 local.get 26
 i32.or
-local.set 53
-local.get 53
-i32.eqz
 local.set 54
 local.get 54
+i32.eqz
+local.set 55
+local.get 55
 if
   br 1
 end

@@ -3,7 +3,7 @@
 // Pointers are host addresses of 16-byte slots. Scratch 0 carries results that are no vectors.
 import { ST } from './env';
 import { raise } from './exceptions';
-import { S_CR4, S_MXCSR, S_SCRATCH } from './generated/layout';
+import { S_CR4, S_MXCSR, S_SCRATCH, S_XMM } from './generated/layout';
 import * as n from './numerics/index';
 import { UD } from './state';
 
@@ -40,7 +40,7 @@ export function mxcsr_value(): i32 {
  * What translated code remembers of the numbers in a slot. `kind` 0, 2: the low double, the low single is zero or normal;
  * 1, 3: none of the doubles, singles is a denormal.
  */
-export function sse_ordinary(slot: usize, kind: u32): i32 {
+function ordinary(slot: usize, kind: u32): i32 {
   for (let n: usize = 0; n < (kind == 0 ? 8 : kind == 2 ? 4 : 16); n += kind < 2 ? 8 : 4) {
     if (kind < 2) {
       const v = load<u64>(slot + n) << 1;
@@ -51,6 +51,12 @@ export function sse_ordinary(slot: usize, kind: u32): i32 {
     }
   }
   return 1;
+}
+/** Does that hold for two XMM registers (bits 7:0 and 15:8)? `kind` in bits 23:16. */
+export function sse_settled(what: u32): i32 {
+  const xmm = ST + S_XMM;
+  const kind = what >> 16;
+  return ordinary(xmm + ((what & 0xff) << 4), kind) & ordinary(xmm + (((what >> 8) & 0xff) << 4), kind);
 }
 
 // --- arithmetic -------------------------------------------------------------------------------------------------

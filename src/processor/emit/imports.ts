@@ -35,7 +35,7 @@ const PROCEDURE_IMPORTS: readonly FunctionImport[] = [
   fn('locked_begin', ['i32', 'i64', 'i32'], 'i32'),
   fn('locked_end', ['i32', 'i32']),
   fn('take_stale_pages', []),
-  fn('sse_ordinary', ['i32', 'i32'], 'i32'),
+  fn('sse_settled', ['i32'], 'i32'),
   fn('x87_fast_add', ['i32', 'i32', 'i64', 'i32', 'i64'], 'i32'),
   fn('x87_fast_mul', ['i32', 'i32', 'i64', 'i32', 'i64'], 'i32'),
   fn('x87_fast_div', ['i32', 'i32', 'i64', 'i32', 'i64'], 'i32'),

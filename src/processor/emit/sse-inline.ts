@@ -60,6 +60,7 @@ const everyLane = (value: bigint, bits: number): bigint => {
 };
 
 export class SseInline {
+  private readonly zeros: { f64?: number; f32?: number } = {};
   constructor(
     private readonly s: WasmSem,
     private readonly vectors: VectorRegisters,
@@ -122,30 +123,20 @@ export class SseInline {
   private bits(local: number, kind: Scalar): void {
     this.s.f.get(local).op(kind === 'sd' ? 'i64.reinterpret_f64' : 'i32.reinterpret_f32');
   }
-  /** Pushes whether the number is a zero, a denormal, an infinity or a NaN. */
+  /** Pushes whether the number is a zero, a denormal, an infinity or a NaN: its exponent plus one is 0 or 1 but for the sign. */
   private special(local: number, kind: Scalar): void {
-    this.bits(local, kind);
     const { f } = this.s;
-    if (kind === 'sd')
-      f.i64(52n)
-        .op('i64.shr_u')
-        .op('i32.wrap_i64')
-        .i32(0x7ff)
-        .op('i32.and')
-        .i32(1)
-        .op('i32.sub')
-        .i32(0x7fe)
-        .op('i32.ge_u');
-    else f.i32(23).op('i32.shr_u').i32(0xff).op('i32.and').i32(1).op('i32.sub').i32(0xfe).op('i32.ge_u');
+    this.bits(local, kind);
+    if (kind === 'sd') f.i64(32n).op('i64.shr_u').op('i32.wrap_i64').i32(0x0010_0000).op('i32.add').i32(0x7fe0_0000);
+    else f.i32(0x0080_0000).op('i32.add').i32(0x7f00_0000);
+    f.op('i32.and').op('i32.eqz');
   }
   private notZero(local: number, kind: Scalar): void {
-    const { type } = FORMAT[kind];
     const { f } = this.s;
-    f.get(local);
-    // zero of the type, without constants of it
-    if (kind === 'sd') f.i64(0n).op('f64.reinterpret_i64');
-    else f.i32(0).op('f32.reinterpret_i32');
-    f.op(`${type}.ne`);
+    const { type } = FORMAT[kind];
+    // a local that nothing writes is zero
+    this.zeros[type] ??= f.newLocal(type);
+    f.get(local).get(this.zeros[type]).op(`${type}.ne`);
   }
   /** Goes to `slow` unless the number is normal or zero. */
   private check(local: number, kind: Scalar, slow: number): void {
@@ -182,12 +173,11 @@ export class SseInline {
     f.br(done);
     f.end();
     s.callOut(name, args);
-    // what later code relies on has to hold for the procedure's operands and result, too
-    for (const p of claims) {
-      if (p.register < 0) continue;
-      vectors.pushSlot(s, p.register);
-      f.i32(KINDS.indexOf(kind));
-      s.callImport('sse_ordinary');
+    // what later code relies on has to hold for the procedure's operands and result, too: they are in their slots
+    const [first, second] = claims.filter((p) => p.register >= 0).map((p) => p.register);
+    if (first !== undefined) {
+      f.i32(first | ((second ?? first) << 8) | (KINDS.indexOf(kind) << 16));
+      s.callImport('sse_settled');
       f.get(local).op('i32.and').set(local);
     }
     after?.();

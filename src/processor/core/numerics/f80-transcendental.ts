@@ -181,8 +181,14 @@ let cos_negative: u32 = 0;
 
 /** pi / 2 with the 66-bit pi of the processor is (3 * 2^64 + PI66) * 2^-65. */
 const PI66: u64 = 0x243f6a8885a308d3;
+/** The operand that s_*, c_* and the signs belong to: programs ask for the sine and the cosine of one angle. */
+let reduced_exp: i32 = 0;
+let reduced_m: u64 = 0;
 /** Sine and cosine of |x| = m / 2^63 * 2^exp < 2^63 into s_*, c_* by quadrant. */
 function sincos_reduce(exp: i32, m: u64): void {
+  if (m == reduced_m && exp == reduced_exp) return;
+  reduced_m = m;
+  reduced_exp = exp;
   swap = false;
   sin_negative = 0;
   cos_negative = 0;
