@@ -157,6 +157,11 @@ class FixedBinding implements Binding {
   unwind(s: WasmSem): void {
     s.f.i32(1).return();
   }
+  unwindUnless(s: WasmSem): void {
+    s.f.op('i32.eqz').if(false);
+    this.unwind(s);
+    s.f.end();
+  }
   directTarget(): Value {
     throw new Error('no branches here');
   }

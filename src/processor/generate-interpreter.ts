@@ -162,6 +162,11 @@ class RecordBinding implements Binding {
   unwind(s: WasmSem): void {
     this.leaving.unwind(s.f);
   }
+  unwindUnless(s: WasmSem): void {
+    s.f.op('i32.eqz').if(false);
+    this.leaving.unwind(s.f);
+    s.f.end();
+  }
   /** Counts the block's instructions up to and including this one; leaves the new budget in a local. */
   retire(s: WasmSem): Value {
     s.state();
@@ -262,6 +267,34 @@ function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving
   }
 }
 
+/** Adds to the statistics: instructions retired since the budget was `before`, and regions entered. */
+function count(f: FunctionBuilder, s: WasmSem, before: number, entered: number): void {
+  s.state();
+  s.state().memory('i64.load', at('regionRetired'));
+  f.get(before);
+  s.state().memory('i32.load', at('budget')).op('i32.sub').op('i64.extend_i32_s').op('i64.add');
+  f.memory('i64.store', at('regionRetired'));
+  s.state();
+  s.state().memory('i64.load', at('regionEntries')).get(entered).op('i64.extend_i32_u').op('i64.add');
+  f.memory('i64.store', at('regionEntries'));
+}
+/** Pushes the address of the jump cache's entry for the RIP in a local. */
+function pushJumpEntry(f: FunctionBuilder, rip: number): void {
+  f.get(STATE).memory('i32.load', at('jumpCache'));
+  f.get(rip)
+    .op('i32.wrap_i64')
+    .get(rip)
+    .i64(12n)
+    .op('i64.shr_u')
+    .op('i32.wrap_i64')
+    .op('i32.xor')
+    .i32(JUMP_ENTRIES - 1)
+    .op('i32.and')
+    .i32(4)
+    .op('i32.shl')
+    .op('i32.add');
+}
+
 function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[] } {
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
@@ -321,6 +354,8 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       });
     }
   }
+  /** Number of the handler of regions, known when all are counted. */
+  const own = { number: -1 };
   const facts: StaticFacts = {
     opBits: 64,
     addrBits: 64,
@@ -357,7 +392,8 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       leaving.next(f, true);
     },
   });
-  // enters the region of this block: function `imm` of the table, place `imm + 4`, at least `disp` instructions of budget
+  // enters the region of this block: function `imm` of the table, place `imm + 4`, at least `disp` instructions of budget;
+  // as long as that leads to the entry of another one, enters that
   hot.push({
     name: 'region',
     hot: true,
@@ -365,30 +401,42 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       s.begin(new RecordBinding(facts, null, leaving, 0));
       const next = s.temp('i32');
       const before = s.temp('i32');
-      s.state().memory('i32.load', at('budget')).tee(before);
-      f.get(U).memory('i32.load', RECORD.disp).op('i32.lt_s').if(false);
-      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
-      leaving.next(f, true);
-      f.end();
+      const entered = s.temp('i32');
+      const place = s.temp('i32');
+      const entry = s.temp('i32');
+      const rip = s.temp('i64');
+      s.state().memory('i32.load', at('budget')).set(before);
+      f.i32(0).set(entered);
+      const budgetLow = f.block();
+      const elsewhere = f.block();
+      const again = f.loop();
+      s.state().memory('i32.load', at('budget')).get(U).memory('i32.load', RECORD.disp).op('i32.lt_s');
+      f.brIf(budgetLow, false);
       s.state()
         .get(U)
         .memory('i32.load', RECORD.imm + 4)
+        .tee(place)
         .memory('i32.store', at('region'));
-      f.get(U).memory('i32.load', RECORD.imm + 4);
-      f.get(U)
-        .memory('i32.load', RECORD.imm + 4)
-        .memory('i32.load', REGION.entries)
-        .i32(1)
-        .op('i32.add');
+      f.get(place).get(place).memory('i32.load', REGION.entries).i32(1).op('i32.add');
       f.memory('i32.store', REGION.entries);
-      f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).set(next);
-      s.state();
-      s.state().memory('i64.load', at('regionRetired'));
-      f.get(before);
-      s.state().memory('i32.load', at('budget')).op('i32.sub').op('i64.extend_i32_s').op('i64.add');
-      f.memory('i64.store', at('regionRetired'));
-      s.state();
-      s.state().memory('i64.load', at('regionEntries')).i64(1n).op('i64.add').memory('i64.store', at('regionEntries'));
+      f.get(entered).i32(1).op('i32.add').set(entered);
+      f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).tee(next);
+      f.i32(REGION_LOOKUP).op('i32.ne').brIf(elsewhere, false);
+      s.state().memory('i32.load', at('budget')).i32(NEAR_END).op('i32.lt_s').brIf(elsewhere, false);
+      // the jump cache
+      s.state().memory('i64.load', at('rip')).set(rip);
+      pushJumpEntry(f, rip);
+      f.tee(entry).memory('i64.load', JUMP_ENTRY.rip).get(rip).op('i64.ne').brIf(elsewhere, false);
+      f.get(entry).memory('i32.load', JUMP_ENTRY.record).tee(next);
+      f.memory('i32.load16_u', RECORD.handler).i32(own.number).op('i32.ne').if(false);
+      f.i32(REGION_LOOKUP).set(next).br(elsewhere);
+      f.end();
+      f.get(STATE).get(rip).get(entry).memory('i64.load32_u', JUMP_ENTRY.pageOffset).op('i64.sub');
+      f.memory('i64.store', at('codePage'));
+      f.get(next).set(U).br(again);
+      f.end();
+      f.end(); // elsewhere
+      count(f, s, before, entered);
       f.get(next).i32(REGION_LOOKUP).op('i32.eq').if(true);
       s.state().memory('i32.load', at('budget')).i32(NEAR_END).op('i32.lt_s').if(false);
       s.state()
@@ -402,6 +450,10 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       f.end();
       f.get(next);
       leaving.next(f);
+      f.end(); // budget low: the block is interpreted
+      count(f, s, before, entered);
+      f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+      leaving.next(f, true);
     },
   });
   const viaNext = (name: string): HandlerPlan => ({
@@ -461,6 +513,7 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       leaving.next(f);
     },
   });
+  own.number = fused.length + hot.findIndex(({ name }) => name === 'region');
   return { fused, hot, cold };
 }
 const FUSED_BRANCHES = new Set(['jz', 'jnz', 'jb', 'jnb', 'jbe', 'jnbe', 'jl', 'jnl', 'jle', 'jnle', 'js', 'jns']);
@@ -479,20 +532,8 @@ function addLookup(
   const f = module.function(['i32', 'i32', 'i64'], ['i32']);
   const entry = f.newLocal('i32');
   const record = f.newLocal('i32');
-  f.get(0).memory('i32.load', at('jumpCache'));
-  f.get(2)
-    .op('i32.wrap_i64')
-    .get(2)
-    .i64(12n)
-    .op('i64.shr_u')
-    .op('i32.wrap_i64')
-    .op('i32.xor')
-    .i32(JUMP_ENTRIES - 1)
-    .op('i32.and')
-    .i32(4)
-    .op('i32.shl')
-    .op('i32.add')
-    .tee(entry);
+  pushJumpEntry(f, 2);
+  f.tee(entry);
   f.memory('i64.load', JUMP_ENTRY.rip).get(2).op('i64.eq').if(true);
   f.get(entry)
     .memory('i32.load', JUMP_ENTRY.record)

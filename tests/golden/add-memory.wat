@@ -1,4 +1,4 @@
-;; add [rbx+4],eax: 85 instructions
+;; add [rbx+4],eax: 79 instructions
 local.get 1
 i32.wrap_i64
 local.set 24
@@ -31,20 +31,14 @@ if
   local.set 26
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 196608
-  i32.const 3
-  call $note_position
   local.get 25
   i32.const 4
-  call $mem_rmw_slow
+  i32.const 196611
+  local.get 19
+  call $slow_rmw
   local.tee 26
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 26
 i32.load

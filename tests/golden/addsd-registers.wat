@@ -1,13 +1,10 @@
-;; addsd xmm0,xmm1; addsd xmm0,xmm2: 224 instructions
+;; addsd xmm0,xmm1; addsd xmm0,xmm2: 215 instructions
 local.get 24
 i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   call $sse_check
   if
@@ -100,10 +97,7 @@ block
   end
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   local.get 0
   local.get 29
@@ -193,10 +187,7 @@ block
   end
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 524544
-  i32.const 4
+  i32.const 524548
   call $note_position
   local.get 0
   local.get 29

@@ -1,4 +1,4 @@
-;; call: 58 instructions
+;; call: 52 instructions
 local.get 17
 i64.const 5
 i64.add
@@ -35,22 +35,16 @@ if
   i64.store
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 327680
-  i32.const 5
-  call $note_position
-  local.get 0
   local.get 24
   i64.store offset=2528
+  local.get 0
   local.get 26
   i32.const 8
-  call $mem_write_slow
+  i32.const 327685
+  local.get 19
+  call $slow_write
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
   i32.const 0
   local.set 20
 end

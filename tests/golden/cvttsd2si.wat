@@ -1,13 +1,10 @@
-;; cvttsd2si eax,xmm0: 77 instructions
+;; cvttsd2si eax,xmm0: 71 instructions
 local.get 24
 i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   call $sse_check
   if
@@ -47,10 +44,7 @@ block
   end
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   local.get 0
   local.get 27

@@ -1,4 +1,4 @@
-;; fmul st0,st1: 146 instructions
+;; fmul st0,st1: 140 instructions
 local.get 24
 local.get 0
 i32.load offset=2388
@@ -10,10 +10,7 @@ i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 131072
-  i32.const 2
+  i32.const 131074
   call $note_position
   call $fpu_check
   if
@@ -125,10 +122,7 @@ block
   if
     local.get 0
     local.get 19
-    i32.const 1
-    i32.add
-    i32.const 131072
-    i32.const 2
+    i32.const 131074
     call $note_position
     call $x87_leave
     drop

@@ -1,10 +1,7 @@
-;; pushfq; pop rax; cli: 154 instructions
+;; pushfq; pop rax; cli: 136 instructions
 local.get 0
 local.get 19
-i32.const 3
-i32.add
-i32.const 65536
-i32.const 1
+i32.const 65537
 call $note_position
 i32.const 64
 call $pushf_check
@@ -54,22 +51,16 @@ if
   i64.store
 else
   local.get 0
-  local.get 19
-  i32.const 3
-  i32.add
-  i32.const 65536
-  i32.const 1
-  call $note_position
-  local.get 0
   local.get 24
   i64.store offset=2528
+  local.get 0
   local.get 26
   i32.const 8
-  call $mem_write_slow
+  i32.const 65537
+  local.get 19
+  call $slow_write
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
   i32.const 0
   local.set 20
 end
@@ -102,20 +93,14 @@ if
   local.set 29
 else
   local.get 0
-  local.get 19
-  i32.const 3
-  i32.add
-  i32.const 131328
-  i32.const 1
-  call $note_position
   local.get 28
   i32.const 8
-  call $mem_read_slow
+  i32.const 131329
+  local.get 19
+  call $slow_read
   local.tee 29
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 29
 i64.load
@@ -143,10 +128,7 @@ if
 else
   local.get 0
   local.get 19
-  i32.const 3
-  i32.add
-  i32.const 197120
-  i32.const 1
+  i32.const 197121
   call $note_position
   call $cli
   if

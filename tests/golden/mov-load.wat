@@ -1,4 +1,4 @@
-;; mov rax,[rbx+16]: 49 instructions
+;; mov rax,[rbx+16]: 43 instructions
 local.get 4
 i64.const 16
 i64.add
@@ -28,20 +28,14 @@ if
   local.set 25
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 262144
-  i32.const 4
-  call $note_position
   local.get 24
   i32.const 8
-  call $mem_read_slow
+  i32.const 262148
+  local.get 19
+  call $slow_read
   local.tee 25
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 25
 i64.load

@@ -1,4 +1,4 @@
-;; mov [rbx+16],rax: 51 instructions
+;; mov [rbx+16],rax: 45 instructions
 local.get 1
 local.set 24
 local.get 4
@@ -31,22 +31,16 @@ if
   i64.store
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 262144
-  i32.const 4
-  call $note_position
-  local.get 0
   local.get 24
   i64.store offset=2528
+  local.get 0
   local.get 25
   i32.const 8
-  call $mem_write_slow
+  i32.const 262148
+  local.get 19
+  call $slow_write
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
   i32.const 0
   local.set 20
 end

@@ -1,13 +1,10 @@
-;; mulsd xmm0,[rbx+8]: 184 instructions
+;; mulsd xmm0,[rbx+8]: 172 instructions
 local.get 24
 i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 327680
-  i32.const 5
+  i32.const 327685
   call $note_position
   call $sse_check
   if
@@ -43,20 +40,14 @@ if
   local.set 26
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 327680
-  i32.const 5
-  call $note_position
   local.get 25
   i32.const 8
-  call $mem_read_slow
+  i32.const 327685
+  local.get 19
+  call $slow_read
   local.tee 26
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 26
 i64.load
@@ -153,10 +144,7 @@ block
   end
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 327680
-  i32.const 5
+  i32.const 327685
   call $note_position
   local.get 0
   local.get 31

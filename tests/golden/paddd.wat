@@ -1,13 +1,10 @@
-;; paddd xmm0,xmm1; pshufd xmm0,xmm0,4eh: 33 instructions
+;; paddd xmm0,xmm1; pshufd xmm0,xmm0,4eh: 30 instructions
 local.get 24
 i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   call $sse_check
   if

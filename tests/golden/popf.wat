@@ -1,4 +1,4 @@
-;; popfq: 143 instructions
+;; popfq: 132 instructions
 local.get 5
 local.set 24
 local.get 18
@@ -26,20 +26,14 @@ if
   local.set 25
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 65536
-  i32.const 1
-  call $note_position
   local.get 24
   i32.const 8
-  call $mem_read_slow
+  i32.const 65537
+  local.get 19
+  call $slow_read
   local.tee 25
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 25
 i64.load
@@ -96,10 +90,7 @@ if
 else
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 65536
-  i32.const 1
+  i32.const 65537
   call $note_position
   local.get 0
   local.get 5
@@ -133,8 +124,6 @@ else
   local.set 23
   local.get 0
   i32.load offset=200
-  i32.const 1
-  i32.sub
   local.set 19
   local.get 0
   i32.load offset=192

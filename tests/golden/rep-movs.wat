@@ -1,10 +1,7 @@
-;; rep movsq: 43 instructions
+;; rep movsq: 38 instructions
 local.get 0
 local.get 19
-i32.const 1
-i32.add
-i32.const 196608
-i32.const 3
+i32.const 196611
 call $note_position
 local.get 0
 local.get 21
@@ -34,8 +31,6 @@ i64.load offset=176
 local.set 23
 local.get 0
 i32.load offset=200
-i32.const 1
-i32.sub
 local.set 19
 local.get 0
 i32.load offset=192

@@ -1,4 +1,4 @@
-;; ret: 77 instructions
+;; ret: 68 instructions
 local.get 5
 local.set 24
 local.get 18
@@ -26,20 +26,14 @@ if
   local.set 25
 else
   local.get 0
-  local.get 19
-  i32.const 1
-  i32.add
-  i32.const 65536
-  i32.const 1
-  call $note_position
   local.get 24
   i32.const 8
-  call $mem_read_slow
+  i32.const 65537
+  local.get 19
+  call $slow_read
   local.tee 25
   i32.eqz
-  if
-    br 2
-  end
+  br_if 1
 end
 local.get 25
 i64.load
@@ -56,10 +50,7 @@ local.get 28
 if
   local.get 0
   local.get 19
-  i32.const 1
-  i32.add
-  i32.const 65536
-  i32.const 1
+  i32.const 65537
   call $note_position
   i32.const 13
   i32.const 0

@@ -1,13 +1,10 @@
-;; ucomisd xmm0,xmm1; ja: 217 instructions
+;; ucomisd xmm0,xmm1; ja: 211 instructions
 local.get 24
 i32.eqz
 if
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   call $sse_check
   if
@@ -82,10 +79,7 @@ block
   end
   local.get 0
   local.get 19
-  i32.const 2
-  i32.add
-  i32.const 262144
-  i32.const 4
+  i32.const 262148
   call $note_position
   local.get 0
   local.get 32

@@ -1,6 +1,7 @@
 // The engines that this package has, made on demand in whichever thread needs one.
 
 import { readFile } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
 import { HostError } from '../../base/index.js';
 import type { EngineFactories } from '../../domains/index.js';
 import { KvmEngine } from '../../kvm/index.js';
@@ -19,8 +20,17 @@ async function wasm(name: string): Promise<Uint8Array> {
   }
 }
 
+/** From this version on V8 looks at branch hints without being told. */
+const HINTS_BY_DEFAULT = 26;
+/** Emitted code says which ways are rare (WebAssembly branch hinting proposal): those leave the frequent way's registers alone. */
+function lookAtBranchHints(): void {
+  if (Number.parseInt(process.versions.node, 10) < HINTS_BY_DEFAULT)
+    setFlagsFromString('--experimental-wasm-branch-hinting');
+}
+
 /** The software VT-x processor. */
 export async function createSoftwareEngine(jit: JitMode = jitMode(process.env.PCANEL_JIT)): Promise<Engine> {
+  lookAtBranchHints();
   const [procedures, interpreter] = await Promise.all([wasm('procedures.wasm'), wasm('interpreter.wasm')]);
   return new SoftwareEngine(await compileModules({ procedures, interpreter }), JIT_MODES[jit]);
 }

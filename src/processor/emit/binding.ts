@@ -1,6 +1,6 @@
 // What the emitter works with: values, the static facts of a specialisation, and the Binding, which is the difference
 // between the interpreter (operands from a decoded record) and translated code (operands known).
-import type { Bits, FlagsKind, Operand } from '../../isa/index.js';
+import type { Bits, Condition, FlagsKind, Operand } from '../../isa/index.js';
 import type { WasmType } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
 
@@ -16,8 +16,8 @@ export interface Value {
 }
 /** A value as a register's content at some time plus a constant: two with the same origin differ by their deltas. */
 export interface AddressSymbol {
-  readonly origin: string;
-  readonly delta: bigint;
+  readonly origin: number;
+  readonly delta: number;
 }
 
 /** Pointer to an XMM register that lives in a local, or to a memory operand's bytes: stored when a procedure is called. */
@@ -66,6 +66,8 @@ export interface Binding {
   notePosition(s: WasmSem): void;
   /** Leaves the instruction because a procedure said so. */
   unwind(s: WasmSem): void;
+  /** The same if the i32 on the wasm stack is zero. */
+  unwindUnless(s: WasmSem): void;
   /** RIP that the direct branch goes to when it is taken; outside 64-bit mode only. */
   directTarget(s: WasmSem): Value;
   jumpDirect(s: WasmSem, taken: boolean): void;
@@ -82,6 +84,8 @@ export interface TranslationHooks {
   pushTlb(s: WasmSem): void;
   /** Replaces the lazy flags: `code` as in the state field flagsKind. */
   storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
+  /** A condition on flags of unknown kind, in place for a frequent kind, else as `compute` leaves it on the stack; null: not in place. */
+  inlineCondition(s: WasmSem, condition: Condition, compute: () => void): Value | null;
   /** Brings the lazy flags into the state area. */
   flagsToState(s: WasmSem): void;
   /**
@@ -113,6 +117,8 @@ export interface TranslationHooks {
   inline(s: WasmSem, name: string, args: readonly Value[]): Value | null;
   /** A write took the slow path: it may have hit translated code. */
   afterSlowWrite(s: WasmSem): void;
+  /** Calls a helper that notes the position, then looks `linear` up slowly; its answer is on the wasm stack. */
+  slowAccess(s: WasmSem, access: 'read' | 'rmw' | 'write', linear: Value, sizeBytes: number): void;
 }
 
 /** Functions that emitted code may call, by name. */

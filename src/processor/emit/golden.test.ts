@@ -6,8 +6,9 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ALL_INSTRUCTIONS, Decoded, Decoder } from '../../isa/index.js';
-import { effectsOf, STATUS_FLAGS } from '../jit/effects.js';
-import { modeOfKey, RegionInstruction } from '../jit/instruction.js';
+import { type Effects, effectsOf, STATUS_FLAGS } from '../jit/effects.js';
+import { InstructionCode, modeOfKey, RegionInstruction } from '../jit/instruction.js';
+import { sharing } from '../jit/sharing.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { LATE_IMPORTS, lateImport } from './imports.js';
 import { listing } from './listing.js';
@@ -56,12 +57,14 @@ function translated(code: string): string[] {
   for (let at = 0; at < bytes.length; ) {
     const decoded = new Decoded();
     assert.ok(decoder.decode(bytes, at, bytes.length - at, LONG, decoded) > 0, `cannot decode ${code} at ${at}`);
-    instructions.push(new RegionInstruction(at, decoded, LONG));
+    instructions.push(new RegionInstruction(at, new InstructionCode(decoded, LONG)));
     at += decoded.length;
   }
+  const effects = instructions.map((i) => effectsOf(i.code));
+  const shares = sharing({ instructions, effects });
   const live = new Array<number>(instructions.length).fill(STATUS_FLAGS);
   for (let n = instructions.length - 1, flags = STATUS_FLAGS; n >= 0; n--) {
-    const e = effectsOf(instructions[n] as RegionInstruction);
+    const e = effects[n] as Effects;
     live[n] = flags;
     flags = e.mayFault ? STATUS_FLAGS : (flags & ~e.flagsReplaced) | e.flagsRead;
   }
@@ -83,6 +86,7 @@ function translated(code: string): string[] {
     const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));
     const exit = f.block();
     const control = {
+      shares: false,
       blockLength: instructions.length,
       order: 0,
       faultLabel: exit,
@@ -91,15 +95,17 @@ function translated(code: string): string[] {
       branchIndirect: () => f.br(exit),
       checkStale: () => f.i32(0).set(locals.stale),
     };
-    binding.startBlock();
+    binding.startBlock(f);
     const start = f.code.length;
     instructions.forEach((instruction, n) => {
       control.order = n;
+      control.shares = shares[n] as boolean;
       binding.start(instruction, control as RegionControl, live[n] as number);
       s.begin(binding, true);
       instruction.form.instruction.execute(s, ...instruction.form.operands);
     });
     const names = new Map([...LATE_IMPORTS].map(([name, index]) => [index, name]));
+    binding.finish(f);
     f.resolveCalls((late) => late);
     return listing(f.code.finish().subarray(start), (index) => `$${names.get(index) ?? index}`);
   };

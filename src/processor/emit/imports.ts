@@ -62,7 +62,10 @@ const PROCEDURE_IMPORTS: readonly FunctionImport[] = [
 ];
 /** Helpers of regions that interpreter.wasm exports. */
 const HELPER_IMPORTS: readonly FunctionImport[] = [
-  fn('note_position', ['i32', 'i32', 'i32', 'i32']),
+  fn('note_position', ['i32', 'i32', 'i32']),
+  fn('slow_read', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
+  fn('slow_rmw', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
+  fn('slow_write', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('check_page', ['i32', 'i32', 'i64', 'i32'], 'i32'),
   fn('note_jump', ['i64', 'i32']),
   ...CONDITION_FUNCTIONS.map((name) => fn(name, ['i32'], 'i32')),
@@ -103,7 +106,14 @@ export function importProcedures(module: ModuleBuilder): Map<string, number> {
 const STATE = 0;
 /** Adds the helpers that regions import from interpreter.wasm; the condition functions are exported by their own module. */
 export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<string, number>): void {
-  emitNote(module.function(['i32', 'i32', 'i32', 'i32'], [], 'note_position'));
+  const note = module.function(['i32', 'i32', 'i32'], [], 'note_position');
+  emitNote(note);
+  for (const access of ['read', 'rmw', 'write'])
+    emitSlow(
+      module.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], `slow_${access}`),
+      note.index,
+      procedures.get(`mem_${access}_slow`) as number,
+    );
   emitCheckPage(
     module.function(['i32', 'i32', 'i64', 'i32'], ['i32'], 'check_page'),
     procedures.get('translate_exec') as number,
@@ -149,7 +159,11 @@ function emitNoteJump(f: FunctionBuilder): void {
   place(2);
   f.get(state).memory('i32.load', at('region')).memory('i32.store', at('jumpSources'));
 }
-/** (state, budget, word at 12, word at 20): fills the position record of translated code. */
+/** (state, linear, size, position, budget): the slow path of a memory access of translated code. */
+function emitSlow(f: FunctionBuilder, note: number, slow: number): void {
+  f.get(STATE).get(4).get(3).call(note).get(1).get(2).call(slow);
+}
+/** (state, budget, position: length | order << 8 | next << 16): fills the position record of translated code. */
 function emitNote(f: FunctionBuilder): void {
   const position = at('position');
   f.get(STATE).get(1).memory('i32.store', at('budget'));
@@ -157,7 +171,9 @@ function emitNote(f: FunctionBuilder): void {
     .get(2)
     .memory('i32.store', position + RECORD.scale);
   f.get(STATE)
-    .get(3)
+    .get(2)
+    .i32(15)
+    .op('i32.and')
     .memory('i32.store', position + RECORD.length);
   f.get(STATE).get(STATE).i32(position).op('i32.add').memory('i32.store', at('record'));
 }

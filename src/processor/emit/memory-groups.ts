@@ -1,78 +1,63 @@
-// Accesses of one block off the same unchanged address share one TLB check: a first pass of the emitter learns which bytes
-// around an address a block touches, the second looks the whole range up at once and keeps its host address.
+// Accesses of one block off the same unchanged address share one TLB check. The first of them checks a range whose bounds
+// are filled in at the end of the block, when all accesses are known.
 import type { AddressSymbol } from './binding.js';
+import type { FunctionBuilder } from './wasm.js';
 
 /** Bytes that one check may span: wider ranges would often cross a page. */
 const SPAN = 512;
 
-export interface Cluster {
-  min: number;
-  max: number;
-  accesses: number;
-}
-/** Per block and address: the ranges touched. */
-export type GroupPlan = Map<string, Cluster[]>;
-
-/** What a region has of one range in the current block: the host address of its first byte, 0 where the check failed. */
+/** What a region has of one range in the current block: the host address of its first access, 0 where the check failed. */
 export interface Group {
   readonly local: number;
-  readonly cluster: Cluster;
+  readonly origin: number;
+  readonly isWrite: boolean;
+  /** Distance of the first access from the origin. */
+  readonly first: number;
+  /** Bytes touched, from `first`. */
+  min: number;
+  max: number;
+  /** Places in the code of `min` and of the range's length less 1; two bytes each. */
+  readonly minAt: number;
+  readonly lengthAt: number;
 }
 
 export class MemoryGroups {
-  private block = 0;
-  private readonly found = new Map<string, { delta: number; size: number }[]>();
-  private readonly established = new Map<Cluster, Group>();
+  private readonly open: Group[] = [];
+  private readonly closed: Group[] = [];
 
-  constructor(private readonly planned: GroupPlan | null) {}
-
-  startBlock(): void {
-    this.block++;
-    this.established.clear();
+  /** A block begins. */
+  startBlock(f: FunctionBuilder): void {
+    this.finish(f);
   }
   /** The address space or a segment may have changed. */
   forget(): void {
-    this.established.clear();
+    this.closed.push(...this.open);
+    this.open.length = 0;
   }
-  private key(symbol: AddressSymbol, isWrite: boolean): string {
-    return `${this.block}:${symbol.origin}:${isWrite ? 'w' : 'r'}`;
-  }
-  /** The range that an access belongs to, if others of its block do, too. */
-  cluster(symbol: AddressSymbol, size: number, isWrite: boolean): Cluster | null {
-    const key = this.key(symbol, isWrite);
-    const delta = Number(symbol.delta);
-    if (!Number.isSafeInteger(delta)) return null;
-    if (this.planned === null) {
-      const list = this.found.get(key) ?? [];
-      list.push({ delta, size });
-      this.found.set(key, list);
-      return null;
+  /** Fills in the bounds of all ranges. */
+  finish(f: FunctionBuilder): void {
+    this.forget();
+    for (const { min, max, minAt, lengthAt } of this.closed) {
+      f.code.patchSleb2(minAt, min);
+      f.code.patchSleb2(lengthAt, max - min - 1);
     }
-    const cluster = this.planned.get(key)?.find((c) => delta >= c.min && delta + size <= c.max);
-    return cluster !== undefined && cluster.accesses > 1 ? cluster : null;
+    this.closed.length = 0;
   }
-  group(cluster: Cluster): Group | null {
-    return this.established.get(cluster) ?? null;
-  }
-  establish(cluster: Cluster, local: number): Group {
-    const group = { local, cluster };
-    this.established.set(cluster, group);
-    return group;
-  }
-  /** What the first pass found, for the second. */
-  plan(): GroupPlan {
-    const plan: GroupPlan = new Map();
-    for (const [key, list] of this.found) {
-      const clusters: Cluster[] = [];
-      for (const { delta, size } of [...list].sort((a, b) => a.delta - b.delta)) {
-        const last = clusters[clusters.length - 1];
-        if (last !== undefined && delta + size - last.min <= SPAN) {
-          last.max = Math.max(last.max, delta + size);
-          last.accesses++;
-        } else clusters.push({ min: delta, max: delta + size, accesses: 1 });
-      }
-      plan.set(key, clusters);
+  /** The group whose range can hold the access; a page that can be written can be read, too. */
+  find({ origin, delta }: AddressSymbol, size: number, isWrite: boolean): Group | null {
+    for (const group of this.open) {
+      if (group.origin !== origin || (isWrite && !group.isWrite)) continue;
+      const from = delta - group.first;
+      const min = Math.min(group.min, from);
+      const max = Math.max(group.max, from + size);
+      if (max - min > SPAN) continue;
+      group.min = min;
+      group.max = max;
+      return group;
     }
-    return plan;
+    return null;
+  }
+  add(group: Group): void {
+    this.open.push(group);
   }
 }

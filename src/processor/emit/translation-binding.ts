@@ -6,11 +6,12 @@ import type { RegionInstruction } from '../jit/instruction.js';
 import { at, FLAGS_KIND, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
 import { lateImport } from './imports.js';
-import { type GroupPlan, MemoryGroups } from './memory-groups.js';
+import { MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
+import { movedSymbol } from './wasm-values.js';
 import { X87Inline } from './x87-inline.js';
 
 /** Locals of a region function; its one parameter (local 0) is the host address of the state area. */
@@ -32,8 +33,6 @@ export interface RegionLocals {
 export interface RegisterUse {
   readonly read: Set<number>;
   readonly written: Set<number>;
-  /** Set by the first pass: takes what it found of memory accesses. */
-  plan?: () => GroupPlan;
 }
 
 /** What the region translator does for the current instruction. */
@@ -41,6 +40,8 @@ export interface RegionControl {
   /** Instructions of the block, and of those before this one. */
   readonly blockLength: number;
   readonly order: number;
+  /** Another access of the block may share the TLB check of this instruction's. */
+  readonly shares: boolean;
   /** Registers and flags have to be written back before the fault is resolved. */
   readonly faultLabel: Label;
   /** They have been written back already. */
@@ -52,6 +53,12 @@ export interface RegionControl {
 }
 
 const STATE = 0;
+/** Origins of addresses: of sums of RIP, of contents of registers and other sums; their number is bounded by a block's length. */
+const PAGE_ORIGIN = 1;
+const FIRST_ORIGIN = 2;
+const ORIGINS = 4096;
+const NOTE_POSITION = lateImport('note_position');
+const SLOW_ACCESS = { read: lateImport('slow_read'), rmw: lateImport('slow_rmw'), write: lateImport('slow_write') };
 /** In the set of registers read: the region looks at whether SSE, x87 and MMX instructions may run. */
 const SSE_READY = 64;
 const FPU_READY = 65;
@@ -81,10 +88,12 @@ export class TranslationBinding implements Binding {
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
   private readonly x87: X87Inline;
-  private readonly groups: MemoryGroups;
+  private readonly groups = new MemoryGroups();
   /** What each general register holds, in terms of contents of unknown origin. */
   private readonly symbols: AddressSymbol[] = [];
   private origins = 0;
+  /** Origins of sums, by what they are made of. */
+  private readonly sums = new Map<number, number>();
   /** i32 locals, by SSE_READY and FPU_READY: such instructions raise no #UD and #NM. */
   private readonly ready = new Map<number, number>();
 
@@ -108,21 +117,24 @@ export class TranslationBinding implements Binding {
       afterSlowWrite: (s) => this.translation.afterSlowWrite(s),
       setStatusFlags: (s, word) => this.translation.storeFlags(s, FLAGS_KIND.word * 4, word, null),
     });
-    this.groups = new MemoryGroups(use.plan?.() ?? null);
-    use.plan = () => this.groups.plan();
   }
 
   /** A block begins: nothing is known about earlier checks. */
-  startBlock(): void {
+  startBlock(f: FunctionBuilder): void {
     this.checked.clear();
     this.vectors.startBlock();
     this.x87.startBlock();
-    this.groups.startBlock();
-    this.origins = 0;
+    this.groups.startBlock(f);
+    this.origins = FIRST_ORIGIN;
+    this.sums.clear();
     for (let n = 0; n < 16; n++) this.newOrigin(n);
   }
+  /** The last block has ended. */
+  finish(f: FunctionBuilder): void {
+    this.groups.finish(f);
+  }
   private newOrigin(register: number): void {
-    this.symbols[register] = { origin: `${this.origins++}`, delta: 0n };
+    this.symbols[register] = { origin: this.origins++, delta: 0 };
   }
   start(instruction: RegionInstruction, control: RegionControl, liveFlags: number): void {
     this.instruction = instruction;
@@ -131,7 +143,7 @@ export class TranslationBinding implements Binding {
     this.synced = false;
     this.writes = false;
     this.vectors.startInstruction();
-    this.x87.startInstruction(() => effectsOf(instruction).calls);
+    this.x87.startInstruction(() => effectsOf(instruction.code).calls);
   }
   get facts(): StaticFacts {
     return this.instruction.facts;
@@ -147,8 +159,7 @@ export class TranslationBinding implements Binding {
     if (bits < 64) s.f.op('i32.wrap_i64');
     if (high) s.f.i32(8).op('i32.shr_u');
     if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
-    const v = s.take(bits);
-    return bits === (this.facts.long ? 64 : 32) ? { ...v, symbol: this.symbols[register] } : v;
+    return s.take(bits, bits === (this.facts.long ? 64 : 32) ? this.symbols[register] : undefined);
   }
   private writeRegister(s: WasmSem, register: number, v: Value, high: boolean): void {
     this.use.written.add(register);
@@ -230,8 +241,7 @@ export class TranslationBinding implements Binding {
     }
     const narrow = i.addrBits === 16 ? 0xffffn : i.addrBits === 32 ? 0xffffffffn : -1n;
     const withBase = withSegment && this.facts.long && i.segment >= 4;
-    if (terms === 0 && !withBase)
-      return { ...s.const(displacement & narrow, 64), symbol: { origin: 'absolute', delta: displacement & narrow } };
+    if (terms === 0 && !withBase) return s.const(displacement & narrow, 64);
     const symbol = this.addressSymbol(displacement, withBase);
     if (displacement !== 0n || terms === 0) {
       f.i64(displacement);
@@ -242,26 +252,27 @@ export class TranslationBinding implements Binding {
       s.state()
         .memory('i64.load', segmentOffset(i.segment) + SEGMENT_ENTRY.base)
         .op('i64.add');
-    return { ...s.take(64), symbol };
+    return s.take(64, symbol);
   }
   /** The operand's address in terms of what its registers hold. */
   private addressSymbol(displacement: bigint, withBase: boolean): AddressSymbol | undefined {
     const i = this.instruction;
     if (i.addrBits !== (this.facts.long ? 64 : 32)) return undefined;
-    let origin = withBase ? `segment ${i.segment}` : '';
-    let delta = displacement;
-    if (i.ripRelative) origin += 'page';
+    let origin = i.ripRelative ? PAGE_ORIGIN : 0;
+    let delta = Number(displacement);
     if (i.base >= 0) {
       const base = this.symbols[i.base] as AddressSymbol;
-      origin += base.origin;
+      origin = base.origin;
       delta += base.delta;
     }
-    if (i.index >= 0) {
-      const index = this.symbols[i.index] as AddressSymbol;
-      origin += `+${index.origin}<<${i.scale}`;
-      delta += index.delta << BigInt(i.scale);
+    if (i.index >= 0 || withBase) {
+      const index = i.index >= 0 ? (this.symbols[i.index] as AddressSymbol) : null;
+      if (index !== null) delta += index.delta * (1 << i.scale);
+      const key = ((origin * ORIGINS + (index?.origin ?? 0)) * 4 + i.scale) * 8 + (withBase ? i.segment : 0);
+      origin = this.sums.get(key) ?? this.origins++;
+      this.sums.set(key, origin);
     }
-    return { origin, delta: BigInt.asIntN(i.addrBits, delta) };
+    return movedSymbol({ origin, delta: 0 }, delta, i.addrBits);
   }
   private sharedAddress(
     s: WasmSem,
@@ -270,26 +281,24 @@ export class TranslationBinding implements Binding {
     isWrite: boolean,
   ): { readonly local: number; readonly offset: number } | null {
     const { symbol } = linear;
-    const cluster = symbol === undefined ? null : this.groups.cluster(symbol, size, isWrite);
-    if (cluster === null || symbol === undefined) return null;
-    const offset = Number(symbol.delta) - cluster.min;
-    let group = this.groups.group(cluster);
-    if (group === null) {
-      if (s.depth > 0) return null;
-      group = this.groups.establish(cluster, s.f.newLocal('i32'));
-      let first = linear;
-      if (offset !== 0) {
-        s.push_(linear);
-        s.f.i64(BigInt(offset)).op('i64.sub');
-        if (!this.facts.long) s.f.i64(0xffffffffn).op('i64.and');
-        first = s.take(64);
-      }
-      const entry = s.pushMatch(first, cluster.max - cluster.min, isWrite ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag);
-      s.f.if(true);
-      s.pushHost(entry, first);
-      s.f.set(group.local).else().i32(0).set(group.local).end();
-    }
-    return { local: group.local, offset };
+    if (symbol === undefined) return null;
+    const known = this.groups.find(symbol, size, isWrite);
+    if (known !== null) return { local: known.local, offset: symbol.delta - known.first };
+    if (s.depth > 0 || !this.control.shares) return null;
+    const { f } = s;
+    const local = f.newLocal('i32');
+    s.push_(linear);
+    const minAt = f.i64Later();
+    f.op('i64.add');
+    if (!this.facts.long) f.i64Number(0xffff_ffff).op('i64.and');
+    const from = s.take(64);
+    const { entry, lengthAt } = s.pushRangeMatch(from, isWrite ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag);
+    f.if(true);
+    s.pushHost(entry, linear);
+    f.set(local).else().i32(0).set(local).end();
+    const { origin, delta: first } = symbol;
+    this.groups.add({ local, origin, isWrite, first, min: 0, max: size, minAt, lengthAt });
+    return { local, offset: 0 };
   }
   nextRip(s: WasmSem): Value {
     return this.rip(s, this.instruction.next);
@@ -304,17 +313,18 @@ export class TranslationBinding implements Binding {
   // --- leaving ---
   notePosition(s: WasmSem): void {
     this.x87.flush(s);
-    const { blockLength, order } = this.control;
+    s.state().get(this.locals.budget).i32(this.position).call(NOTE_POSITION);
+  }
+  /** Order in the block, length and end of the current instruction, as the helpers take it. */
+  private get position(): number {
     const i = this.instruction;
-    s.state().get(this.locals.budget);
-    if (blockLength > 0) s.f.i32(blockLength).op('i32.add');
-    s.f
-      .i32((order << 8) | ((i.next - i.pageStart) << 16))
-      .i32(i.length)
-      .call(lateImport('note_position'));
+    return (this.control.order << 8) | ((i.next - i.pageStart) << 16) | i.length;
   }
   unwind(s: WasmSem): void {
     s.f.br(this.synced ? this.control.syncedFaultLabel : this.control.faultLabel);
+  }
+  unwindUnless(s: WasmSem): void {
+    s.f.op('i32.eqz').brIf(this.synced ? this.control.syncedFaultLabel : this.control.faultLabel, false);
   }
   directTarget(s: WasmSem): Value {
     const rip = this.rip(s, this.instruction.target);
@@ -434,6 +444,16 @@ export class TranslationBinding implements Binding {
         s.push_(s.zext(b, 64));
         s.f.set(this.locals.flagsB);
       },
+      inlineCondition: (s, condition, compute) => {
+        // INC and DEC keep CF: in a loop of them it lies in the second operand
+        if (condition !== 'b') return null;
+        const carry = s.temp('i32');
+        s.f.get(this.locals.flagsKind).i32(2).op('i32.shr_u').i32(FLAGS_KIND.result).op('i32.eq').if(true);
+        s.f.get(this.locals.flagsB).op('i32.wrap_i64').i32(1).op('i32.and').set(carry).else();
+        compute();
+        s.f.set(carry).end().get(carry);
+        return s.take(1);
+      },
       flagsToState: (s) => this.writeBackFlags(s.f),
       readXmm: (s, register) => this.vectors.read(s, register),
       writeXmm: (s, register, v) => this.vectors.write(s, register, v),
@@ -486,10 +506,16 @@ export class TranslationBinding implements Binding {
         this.loadGeneral(s.f);
         if (/^(fxrstor|xrstor)/.test(name)) this.vectors.load(s.f);
         this.loadFlags(s.f);
-        s.state().memory('i32.load', at('budget')).i32(this.control.blockLength).op('i32.sub').set(this.locals.budget);
+        s.state().memory('i32.load', at('budget')).set(this.locals.budget);
         s.state().memory('i32.load', at('tlb')).set(this.locals.tlb);
         this.control.checkStale(s);
         this.writes = true;
+      },
+      slowAccess: (s, access, linear, size) => {
+        this.x87.flush(s);
+        s.state();
+        s.push_(linear);
+        s.f.i32(size).i32(this.position).get(this.locals.budget).call(SLOW_ACCESS[access]);
       },
       afterSlowWrite: (s) => {
         this.control.checkStale(s);

@@ -159,15 +159,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     const size = bits / 8;
     const linear = this.operandLinear(operand, true);
     const host = this.temp('i32');
-    this.probe(linear, size, TLB_ENTRY.writeTag, host, () => {
-      this.binding.notePosition(this);
-      this.push_(linear);
-      this.f.i32(size);
-      this.call_('mem_rmw_slow');
-      this.f.tee(host).op('i32.eqz').if(false);
-      this.binding.unwind(this);
-      this.f.end();
-    });
+    this.probe(linear, size, TLB_ENTRY.writeTag, host, 'rmw');
     this.f.get(host);
     if (this.binding.facts.lock === true) {
       this.updateLocked(linear, host, bits, f);
@@ -272,7 +264,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       const { symbol } = linear;
       this.push_(linear);
       this.f.i64(0xffffffffn).op('i64.and');
-      linear = { ...this.take(64), symbol };
+      linear = this.take(64, symbol);
     }
     if (this.binding.facts.aligned && operand.bits === 128) {
       this.push_(linear);
@@ -490,12 +482,17 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     const positive = CONDITIONS[index & ~1] as Condition;
     const direct = this.known === null ? null : this.knownCondition(positive, this.known);
     let v = direct;
+    v ??= this.binding.translation?.inlineCondition(this, positive, () => this.computedCondition(index)) ?? null;
     if (v === null) {
-      this.binding.translation?.flagsToState(this);
-      this.state().call(this.conditionFunctions[index >> 1] as number);
+      this.computedCondition(index);
       v = this.take(1);
     }
     return (index & 1) === 1 ? this.isZero(v) : v;
+  }
+  /** Pushes a condition (even index) that a function finds out from the flags in the state area. */
+  private computedCondition(index: number): void {
+    this.binding.translation?.flagsToState(this);
+    this.state().call(this.conditionFunctions[index >> 1] as number);
   }
   /** Condition straight from the operands of the operation that made the flags, or null where that is no cheaper. */
   private knownCondition(condition: Condition, k: KnownFlags): Value | null {
@@ -604,7 +601,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     else this.f.memory(STORE[bits as 8], offset);
   }
   /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else runs `miss`. */
-  private probe(linear: Value, size: number, tagOffset: number, host: number, miss: () => void): void {
+  private probe(linear: Value, size: number, tagOffset: number, host: number, access: 'read' | 'rmw'): void {
     const { f } = this;
     const shared = this.binding.translation?.sharedAddress(this, linear, size, tagOffset === TLB_ENTRY.writeTag);
     if (shared) {
@@ -618,27 +615,57 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.pushHost(entry, linear);
       f.set(host).else();
     }
-    miss();
+    this.pushSlow(access, linear, size);
+    f.tee(host);
+    this.binding.unwindUnless(this);
     f.end();
   }
-  /** Pushes whether the TLB has `size` bytes at `linear` in one page; returns the local that holds the entry's address. */
-  pushMatch(linear: Value, size: number, tagOffset: number): number {
-    const { f } = this;
+  /** Pushes what the slow path says: a host address, or for writes (from the bounce buffer) a status; 0: unwind. */
+  private pushSlow(access: 'read' | 'rmw' | 'write', linear: Value, size: number): void {
+    const { translation } = this.binding;
+    if (translation !== undefined) {
+      translation.slowAccess(this, access, linear, size);
+      return;
+    }
+    this.binding.notePosition(this);
+    this.push_(linear);
+    this.f.i32(size);
+    this.call_(`mem_${access}_slow`);
+  }
+  /** Pushes the address of the TLB entry of `linear`; it is in the local that is returned, too. */
+  private pushEntry(linear: Value): number {
     const entry = this.temp('i32');
     this.pushTlb();
     this.push_(linear);
-    f.op('i32.wrap_i64')
+    this.f
+      .op('i32.wrap_i64')
       .i32(7)
       .op('i32.shr_u')
       .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
       .op('i32.and')
       .op('i32.add')
       .tee(entry);
+    return entry;
+  }
+  /** Pushes whether the TLB has `size` bytes at `linear` in one page; returns the local that holds the entry's address. */
+  pushMatch(linear: Value, size: number, tagOffset: number): number {
+    const { f } = this;
+    const entry = this.pushEntry(linear);
     f.memory('i64.load', tagOffset);
     this.push_(linear);
-    if (size > 1) f.i64(BigInt(size - 1)).op('i64.add');
-    f.i64(-4096n).op('i64.and').op('i64.eq');
+    if (size > 1) f.i64Number(size - 1).op('i64.add');
+    f.i64Number(-4096).op('i64.and').op('i64.eq');
     return entry;
+  }
+  /** Like pushMatch() for a range that gets its length later; returns where the length less 1 lies in the code, too. */
+  pushRangeMatch(linear: Value, tagOffset: number): { entry: number; lengthAt: number } {
+    const { f } = this;
+    const entry = this.pushEntry(linear);
+    f.memory('i64.load', tagOffset);
+    this.push_(linear);
+    const lengthAt = f.i64Later();
+    f.op('i64.add').i64Number(-4096).op('i64.and').op('i64.eq');
+    return { entry, lengthAt };
   }
   /** Pushes the host address of `linear` by the entry that matches. */
   pushHost(entry: number, linear: Value): void {
@@ -654,15 +681,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   loadLinear(linear: Value, bits: Bits): Value {
     const host = this.temp('i32');
     const size = bits / 8;
-    this.probe(linear, size, TLB_ENTRY.readTag, host, () => {
-      this.binding.notePosition(this);
-      this.push_(linear);
-      this.f.i32(size);
-      this.call_('mem_read_slow');
-      this.f.tee(host).op('i32.eqz').if(false);
-      this.binding.unwind(this);
-      this.f.end();
-    });
+    this.probe(linear, size, TLB_ENTRY.readTag, host, 'read');
     this.f.get(host);
     return this.loadHost(bits);
   }
@@ -673,8 +692,9 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     if (shared) {
       f.get(shared.local).if(true);
       f.get(shared.local);
+      if (shared.offset < 0) f.i32(shared.offset).op('i32.add');
       this.push_(v);
-      this.storeHost(v.bits, shared.offset);
+      this.storeHost(v.bits, Math.max(0, shared.offset));
     } else {
       const entry = this.pushMatch(linear, size, TLB_ENTRY.writeTag);
       f.if(true);
@@ -683,16 +703,11 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.storeHost(v.bits);
     }
     f.else();
-    this.binding.notePosition(this);
     this.state();
     this.push_(v);
     this.storeHost(v.bits, at('bounce'));
-    this.push_(linear);
-    f.i32(size);
-    this.call_('mem_write_slow');
-    f.op('i32.eqz').if(false);
-    this.binding.unwind(this);
-    f.end();
+    this.pushSlow('write', linear, size);
+    this.binding.unwindUnless(this);
     this.binding.translation?.afterSlowWrite(this);
     f.end();
   }
@@ -715,7 +730,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     }
     if (flat && !useOverride && segment < 4) {
       const linear = this.zext(address, 64);
-      return address.bits === 32 ? { ...linear, symbol: address.symbol } : linear;
+      return address.bits === 32 && linear.local >= 0 ? { ...linear, symbol: address.symbol } : linear;
     }
     const number = useOverride ? this.binding.segmentNumber(this) : this.const(segment, 32);
     return this.checkedLinear(number, address, sizeBytes, isWrite);

@@ -2,11 +2,20 @@
 // nothing of operands, memory or control.
 import type { BinaryOp, Bits, CompareOp } from '../../isa/index.js';
 import { simdOp, simdShiftOp } from '../reference/lanes.js';
-import { type ImportTable, isPointer, type PointerValue, type Value } from './binding.js';
+import { type AddressSymbol, type ImportTable, isPointer, type PointerValue, type Value } from './binding.js';
 import type { FunctionBuilder, OpName, WasmType } from './wasm.js';
 
 const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
 const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
+
+/** Farther from its origin an address is of unknown origin. */
+const MAX_DELTA = 2 ** 31;
+/** The symbol of an address `by` further on; outside 64-bit mode it wraps at 4 GiB. */
+export function movedSymbol(symbol: AddressSymbol, by: number, bits: number): AddressSymbol | undefined {
+  const sum = symbol.delta + by;
+  const delta = bits === 32 ? sum | 0 : sum;
+  return delta >= -MAX_DELTA && delta < MAX_DELTA ? { origin: symbol.origin, delta } : undefined;
+}
 
 /** The operation on constants. */
 function foldBinary(op: BinaryOp, a: bigint, b: bigint, bits: Bits): bigint {
@@ -69,7 +78,8 @@ export class WasmValues {
 
   /** Temporaries are free again. */
   protected releaseTemporaries(): void {
-    for (const type of Object.keys(this.used) as WasmType[]) this.used[type] = 0;
+    const { used } = this;
+    used.i32 = used.i64 = used.f32 = used.f64 = used.v128 = 0;
   }
 
   // --- plumbing ---
@@ -84,11 +94,11 @@ export class WasmValues {
     return local;
   }
   /** Takes the value on the wasm stack into a fresh local. */
-  take(bits: Bits): Value {
+  take(bits: Bits, symbol?: AddressSymbol): Value {
     const type = typeOf(bits);
     const local = this.temp(type);
     this.f.set(local);
-    return { bits, type, local, constant: 0n };
+    return { bits, type, local, constant: 0n, symbol };
   }
   push_(v: Value): void {
     if (isPointer(v)) this.pushPointer(v);
@@ -121,7 +131,7 @@ export class WasmValues {
 
   // --- values ---
   const(value: bigint | number, bits: Bits): Value {
-    return { bits, type: typeOf(bits), local: -1, constant: BigInt(value) & maskOf(bits) };
+    return { bits, type: typeOf(bits), local: -1, constant: BigInt.asUintN(bits, BigInt(value)), symbol: undefined };
   }
   widthOf(v: Value): Bits {
     return v.bits;
@@ -141,9 +151,8 @@ export class WasmValues {
         this.push_(b);
         this.f.op(`${w}.${op}`);
         if (a.symbol !== undefined && b.local < 0 && bits >= 32 && (op === 'add' || op === 'sub')) {
-          const by = BigInt.asIntN(bits, b.constant);
-          const delta = BigInt.asIntN(bits, a.symbol.delta + (op === 'add' ? by : -by));
-          return { ...this.take(bits), symbol: { origin: a.symbol.origin, delta } };
+          const by = Number(BigInt.asIntN(bits, b.constant));
+          return this.take(bits, movedSymbol(a.symbol, op === 'add' ? by : -by, bits));
         }
         return this.masked(bits);
       case 'and':
@@ -248,7 +257,7 @@ export class WasmValues {
       this.f.op('i64.extend_i32_u');
       return this.take(64);
     }
-    return { ...v, bits };
+    return { bits, type: v.type, local: v.local, constant: 0n, symbol: undefined };
   }
   sext(v: Value, bits: Bits): Value {
     if (v.bits === bits) return v;

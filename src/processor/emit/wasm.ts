@@ -24,6 +24,7 @@ export class ByteWriter {
   }
   /** Unsigned LEB128 of 0 .. 2^32 - 1. */
   uleb(v: number): this {
+    if (v < 0x80) return this.u8(v);
     let rest = v;
     do {
       const low = rest % 128;
@@ -44,6 +45,7 @@ export class ByteWriter {
   }
   /** Signed LEB128 of a 64-bit integer (taken modulo 2^64). */
   sleb64(v: bigint): this {
+    if (v >= -0x8000_0000n && v < 0x8000_0000n) return this.sleb32(Number(v));
     let rest = BigInt.asIntN(64, v);
     for (;;) {
       const low = Number(rest & 0x7fn);
@@ -64,9 +66,25 @@ export class ByteWriter {
     for (let i = 0; i < s.length; i++) this.u8(s.charCodeAt(i));
     return this;
   }
-  /** Overwrites five bytes with an unsigned LEB128 of that length. */
-  patchUleb5(at: number, v: number): void {
-    for (let i = 0; i < 5; i++) this.buffer[at + i] = ((v >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
+  /** Signed LEB128 of a whole number of at most 53 bits. */
+  sleb53(v: number): this {
+    let rest = v;
+    while (rest < -0x4000_0000 || rest >= 0x4000_0000) {
+      const next = Math.floor(rest / 128);
+      this.u8((rest - next * 128) | 0x80);
+      rest = next;
+    }
+    return this.sleb32(rest);
+  }
+  /** Overwrites two bytes with a signed LEB128 of that length: -8192 .. 8191. */
+  patchSleb2(at: number, v: number): void {
+    this.buffer[at] = (v & 0x7f) | 0x80;
+    this.buffer[at + 1] = (v >> 7) & 0x7f;
+  }
+  /** Overwrites two bytes with an unsigned LEB128 of that length: 0 .. 16383. */
+  patchUleb2(at: number, v: number): void {
+    this.buffer[at] = (v & 0x7f) | 0x80;
+    this.buffer[at + 1] = v >> 7;
   }
   /** What was written, as a view. */
   view(): Uint8Array {
@@ -404,7 +422,7 @@ export const SIMD: Readonly<Record<string, number>> = {
 };
 
 /** Function indexes from here on stand for imports that get their index when the module is put together. */
-export const LATE_INDEX = 1 << 20;
+export const LATE_INDEX = 1 << 13;
 
 /** A label: the nesting depth at which its block was opened. */
 export type Label = number;
@@ -451,10 +469,21 @@ export class FunctionBuilder {
     this.code.u8(0x42).sleb64(v);
     return this;
   }
+  /** i64.const of a whole number of at most 53 bits. */
+  i64Number(v: number): this {
+    this.code.u8(0x42).sleb53(v);
+    return this;
+  }
+  /** i64.const of two bytes that get their value later; returns where they lie. */
+  i64Later(): number {
+    const at = this.code.u8(0x42).length;
+    this.code.u8(0).u8(0);
+    return at;
+  }
   memory(name: MemoryOpName, offset = 0): this {
-    const [code, align] = MEMORY_OP[name];
+    const op = MEMORY_OP[name];
     // Guest data has no alignment: claim none for data, keep natural alignment as a hint only.
-    this.code.u8(code).uleb(align).uleb(offset);
+    this.code.u8(op[0]).u8(op[1]).uleb(offset);
     return this;
   }
   /** Atomic compare-and-exchange of `bits`: address, expected, replacement -> old value, zero-extended. */
@@ -532,7 +561,7 @@ export class FunctionBuilder {
     if (functionIndex < LATE_INDEX) this.code.uleb(functionIndex);
     else {
       this.lateCalls.push([this.code.length, functionIndex]);
-      this.code.uleb(0xffff_ffff);
+      this.code.u8(0).u8(0);
     }
     return this;
   }
@@ -542,7 +571,7 @@ export class FunctionBuilder {
   }
   /** Gives the late imports their indexes. */
   resolveCalls(indexOf: (late: number) => number): void {
-    for (const [at, index] of this.lateCalls) this.code.patchUleb5(at, indexOf(index));
+    for (const [at, index] of this.lateCalls) this.code.patchUleb2(at, indexOf(index));
   }
   callIndirect(typeIndex: number): this {
     this.code.u8(0x11).uleb(typeIndex).uleb(0);

@@ -1,8 +1,8 @@
 // Which instructions a region consists of: from its entry along branches, calls and returns to code that was executed often.
 // A call is followed with a context of its own for the callee, so that its return goes to one place.
 import { Decoded, type Decoder } from '../../isa/index.js';
-import { type Effects, effectsOf, endsRegion } from './effects.js';
-import { RegionInstruction, type RegionMode } from './instruction.js';
+import { type Effects, EffectsCache, endsRegion } from './effects.js';
+import { InstructionCode, RegionInstruction, type RegionMode } from './instruction.js';
 
 export const PAGE = 4096;
 /** Code by region page: 0 holds the entry, others are pages before and behind it in linear addresses. */
@@ -26,6 +26,8 @@ export interface RegionRequest {
   readonly maxDepth: number;
   /** Times the block at a host address was entered; -1: never seen. */
   executions(host: number): number;
+  /** Instructions of the region that the block at a host address is the entry of; 0: of none. */
+  installed(host: number): number;
   /** Blocks entered less often are left out. */
   readonly cold: number;
   /** Where indirect jumps were seen to go: offsets from the entry's page. */
@@ -70,10 +72,27 @@ interface Work {
   readonly key: number;
   readonly weight: number;
 }
+/** Instructions of a function that is translated at each of its calls, and of another region that is translated again. */
+const MAX_INLINED = 32;
+const MAX_REPEATED = 24;
 /** Weight of code that is reached without a block of its own. */
 const SURE = Number.MAX_SAFE_INTEGER;
 
+/** An instruction that was decoded, with its bytes. */
+interface KnownCode {
+  readonly code: InstructionCode;
+  readonly effects: Effects;
+  readonly bytes: readonly number[];
+}
+/** Decoded instructions that are kept for other regions. */
+const MAX_KNOWN = 50_000;
+/** What of a mode decoding depends on, below 8. */
+const modeNumber = ({ codeBits, stackBits }: RegionMode): number =>
+  (codeBits >> 5) * 2 + (stackBits >> 5 === 1 ? 1 : 0);
+
 export class Discoverer {
+  private readonly decodedBefore = new Map<number, KnownCode>();
+  private readonly effects = new EffectsCache();
   private readonly decoded = new Decoded();
   private readonly crossing = new Uint8Array(32);
   private request!: RegionRequest;
@@ -84,6 +103,7 @@ export class Discoverer {
   private pages: number[] = [];
   private sites: Edge[] = [];
   private work: Work[] = [];
+  private small = new Map<number, boolean>();
 
   constructor(private readonly decoder: Decoder) {}
 
@@ -95,6 +115,7 @@ export class Discoverer {
     this.contexts = [{ parent: -1, site: -1, callee: request.entry, depth: 0 }];
     this.pages = [0];
     this.sites = [];
+    this.small = new Map();
     const entry = keyOf(0, request.entry);
     this.leaders = new Set([entry]);
     this.work = [{ key: entry, weight: SURE }];
@@ -121,6 +142,12 @@ export class Discoverer {
     const host = this.request.code.host(pageOf(offset));
     return host === 0 ? -1 : this.request.executions(host + offset - pageOf(offset) * PAGE);
   }
+  /** The code there has a region of its own that is too large to be translated once more. */
+  private isElsewhere(offset: number): boolean {
+    if (offset === this.request.entry) return false;
+    const host = this.request.code.host(pageOf(offset));
+    return host !== 0 && this.request.installed(host + offset - pageOf(offset) * PAGE) > MAX_REPEATED;
+  }
   private enqueue(key: number, weight: number): void {
     this.leaders.add(key);
     if (!this.steps.has(key)) this.work.push({ key, weight });
@@ -135,11 +162,30 @@ export class Discoverer {
   private instructionAt(offset: number): { instruction: RegionInstruction; effects: Effects } | null {
     const known = this.instructions.get(offset);
     if (known !== undefined) return known;
-    const found = this.decode(offset);
+    const decoded = this.decodeAt(offset);
+    const found =
+      decoded === null ? null : { instruction: new RegionInstruction(offset, decoded.code), effects: decoded.effects };
     this.instructions.set(offset, found);
     return found;
   }
-  private decode(offset: number): { instruction: RegionInstruction; effects: Effects } | null {
+  /** Decodes, or finds what was decoded for another region from the same bytes. */
+  private decodeAt(offset: number): KnownCode | null {
+    const { code, mode } = this.request;
+    const page = pageOf(offset);
+    const key = (code.host(page) + offset - page * PAGE) * 8 + modeNumber(mode);
+    const from = code.offset(page) + offset - page * PAGE;
+    const known = this.decodedBefore.get(key);
+    if (known !== undefined && known.bytes.every((byte, n) => code.bytes[from + n] === byte)) return known;
+    const decoded = this.decode(offset);
+    if (decoded === null) return null;
+    if (this.decodedBefore.size >= MAX_KNOWN) this.decodedBefore.clear();
+    const { length } = decoded.code;
+    // one that crosses the page border is decoded anew: its second part may lie anywhere
+    if (from + length <= code.offset(page) + PAGE)
+      this.decodedBefore.set(key, { ...decoded, bytes: Array.from(code.bytes.subarray(from, from + length)) });
+    return { ...decoded, bytes: [] };
+  }
+  private decode(offset: number): { code: InstructionCode; effects: Effects } | null {
     const { code, mode } = this.request;
     const page = pageOf(offset);
     const inPage = offset - page * PAGE;
@@ -155,11 +201,11 @@ export class Discoverer {
       length = decoder.decode(this.crossing, 0, 32, mode, decoded);
     }
     if (length === 0 || decoded.invalid || decoded.tooLong) return null;
-    const instruction = new RegionInstruction(offset, decoded, mode, this.request.parallel);
+    const instruction = new InstructionCode(decoded, mode, this.request.parallel);
     if (!translatable(instruction)) return null;
-    const effects = effectsOf(instruction);
+    const effects = this.effects.of(instruction);
     if (effects.leaves || ((effects.direct || effects.indirect) && instruction.facts.opBits === 16)) return null;
-    return { instruction, effects };
+    return { code: instruction, effects };
   }
 
   private follow(from: Work): void {
@@ -218,9 +264,35 @@ export class Discoverer {
     if (depth >= maxDepth || this.executions(target) < cold) return -1;
     for (let n = context; n >= 0; n = (this.contexts[n] as Context).parent)
       if ((this.contexts[n] as Context).callee === target) return -1;
-    if (!this.takePage(target) || this.instructionAt(target) === null) return -1;
+    if (this.isElsewhere(target) || !this.isSmall(target) || !this.takePage(target)) return -1;
     this.contexts.push({ parent: context, site: next, callee: target, depth: depth + 1 });
     return this.contexts.length - 1;
+  }
+  /** The executed part of a function is short enough to be translated at each of its calls. */
+  private isSmall(target: number): boolean {
+    const known = this.small.get(target);
+    if (known !== undefined) return known;
+    const page = pageOf(target);
+    const room = this.pages.includes(page) || this.pages.length < this.request.maxPages;
+    if (!room || this.request.code.host(page) === 0 || this.instructionAt(target) === null) return false;
+    const seen = new Set<number>();
+    const starts = [target];
+    for (let start = starts.pop(); start !== undefined && seen.size <= MAX_INLINED; start = starts.pop()) {
+      for (let offset = start; !seen.has(offset) && seen.size <= MAX_INLINED; ) {
+        const found = pageOf(offset) === page ? this.instructionAt(offset) : null;
+        if (found === null) break;
+        seen.add(offset);
+        const { instruction, effects } = found;
+        offset = instruction.next;
+        if (effects.indirect && instruction.form.instruction.name !== 'call') break;
+        if (!effects.direct || instruction.form.instruction.name === 'call') continue;
+        if (this.executions(instruction.target) >= this.request.cold) starts.push(instruction.target);
+        if (!effects.conditional || this.executions(offset) < this.request.cold) break;
+      }
+    }
+    const small = seen.size <= MAX_INLINED;
+    this.small.set(target, small);
+    return small;
   }
   private indirect(key: number, context: number, instruction: RegionInstruction, effects: Effects): void {
     const { name } = instruction.form.instruction;
@@ -240,7 +312,7 @@ export class Discoverer {
 /** Their procedures look for the number of a general register in the decoded record. */
 const READS_RECORD = new Set(['mov_from_cr', 'mov_to_cr', 'mov_from_dr', 'mov_to_dr']);
 /** Instructions that may change the mode and, outside 64-bit mode, operands in CS (never writable), FS and GS end a region. */
-function translatable(i: RegionInstruction): boolean {
+function translatable(i: InstructionCode): boolean {
   if (endsRegion(i.form.instruction) || READS_RECORD.has(i.form.instruction.name)) return false;
   const segment = i.hasMem ? i.segment : i.segmentOverride;
   return i.facts.long || (segment !== 1 && segment < 4);

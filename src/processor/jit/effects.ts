@@ -4,12 +4,13 @@ import {
   CONDITIONS,
   type Condition,
   type GprName,
+  OPERAND_KIND,
   type Operand,
   PROCEDURES,
   type Sem,
   type StatusFlag,
 } from '../../isa/index.js';
-import type { RegionInstruction } from './instruction.js';
+import type { InstructionCode } from './instruction.js';
 
 type Known = bigint | null;
 
@@ -41,7 +42,7 @@ export const FLAG: Record<StatusFlag, number> = { c: 1, p: 4, a: 0x10, z: 0x40, 
 const READ_BY = [FLAG.o, FLAG.c, FLAG.z, FLAG.c | FLAG.z, FLAG.s, FLAG.p, FLAG.s | FLAG.o, FLAG.z | FLAG.s | FLAG.o];
 const flagsOf = (condition: Condition): number => READ_BY[CONDITIONS.indexOf(condition) >> 1] as number;
 
-export function effectsOf(instruction: RegionInstruction): Effects {
+export function effectsOf(instruction: InstructionCode): Effects {
   const { form, facts } = instruction;
   let flagsRead = 0;
   let flagsReplaced = 0;
@@ -258,3 +259,33 @@ const STATE_ONLY = new Set(
 export const keepsRegisters = (name: string): boolean => STATE_ONLY.has(name) || SAFE.test(name);
 /** Likewise for the status flags alone. */
 export const keepsFlags = keepsRegisters;
+
+const REP = ['none', 'rep', 'repne'];
+/** Effects by form and operands: instructions that differ only in displacement share them. */
+export class EffectsCache {
+  private readonly known = new Map<number, Effects>();
+
+  of(instruction: InstructionCode): Effects {
+    const key = keyOf(instruction);
+    const before = this.known.get(key);
+    if (before !== undefined) return before;
+    const effects = effectsOf(instruction);
+    if (key >= 0) this.known.set(key, effects);
+    return effects;
+  }
+}
+/** A number for all that effects depend on, below 2^53; -1: a large immediate, which may matter. */
+function keyOf(i: InstructionCode): number {
+  const { facts } = i;
+  let key = i.form.number * 1024 + (i.base + 1) * 32 + i.index + 1;
+  key = key * 32 + REP.indexOf(facts.rep) * 8 + (facts.addrBits >> 5) * 2 + (facts.stackBits === 32 ? 1 : 0);
+  let immediate = 0;
+  for (const o of i.operands) {
+    if (o.kind === OPERAND_KIND.imm) {
+      if (o.bits > 8 || immediate !== 0) return -1;
+      immediate = o.immLo & 0xff;
+    }
+    key = key * 16 + (o.kind === OPERAND_KIND.gpr || o.kind === OPERAND_KIND.xmm ? o.register & 15 : 0);
+  }
+  return (key * 256 + immediate) * 2 + (facts.lock === true ? 1 : 0);
+}

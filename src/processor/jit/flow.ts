@@ -136,7 +136,6 @@ export function buildFlow(d: Discovery): Flow {
   for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
   return { blocks, byKey, children, loopHeaders, reducible };
 }
-
 function reversePostorder(entry: RegionBlock): RegionBlock[] {
   const postorder: RegionBlock[] = [];
   const seen = new Set<RegionBlock>();

@@ -17,7 +17,8 @@ export const modeOfKey = (key: number): RegionMode => {
   };
 };
 
-export class RegionInstruction {
+/** What a decoded instruction is, wherever it stands. */
+export class InstructionCode {
   readonly form: Form;
   readonly facts: StaticFacts;
   readonly length: number;
@@ -31,14 +32,9 @@ export class RegionInstruction {
   readonly segment: number;
   readonly segmentOverride: number;
   readonly addrBits: 16 | 32 | 64;
-  private readonly operands: readonly DecodedOperand[];
-  /** `offset`: of the first byte, from the first byte of the region's entry page; `parallel`: LOCK is for other threads. */
-  constructor(
-    readonly offset: number,
-    d: Decoded,
-    mode: RegionMode,
-    parallel = false,
-  ) {
+  readonly operands: readonly DecodedOperand[];
+  /** `parallel`: LOCK is for other threads. */
+  constructor(d: Decoded, mode: RegionMode, parallel = false) {
     const form = d.form as Form;
     this.form = form;
     this.length = d.length;
@@ -51,7 +47,9 @@ export class RegionInstruction {
     this.segment = d.segment;
     this.segmentOverride = d.segmentOverride;
     this.addrBits = d.addrBits;
-    this.operands = d.operands.slice(0, d.operandCount).map((o) => ({ ...o }));
+    const operands: DecodedOperand[] = [];
+    for (let n = 0; n < d.operandCount; n++) operands.push({ ...(d.operands[n] as DecodedOperand) });
+    this.operands = operands;
     this.facts = {
       opBits: form.opBits,
       addrBits: d.addrBits,
@@ -63,9 +61,6 @@ export class RegionInstruction {
       ...(parallel && d.lock && { lock: true }),
     };
   }
-  get next(): number {
-    return this.offset + this.length;
-  }
   operand(index: number): DecodedOperand {
     return this.operands[index] as DecodedOperand;
   }
@@ -73,13 +68,69 @@ export class RegionInstruction {
     const o = this.operand(index);
     return BigInt.asUintN(o.bits, (BigInt(o.immHi) << 32n) | BigInt(o.immLo >>> 0));
   }
+  /** What a direct branch adds to the address of the next instruction. */
+  get relative(): number {
+    return (this.operands.find((o) => o.kind === OPERAND_KIND.rel) as DecodedOperand).immLo;
+  }
+}
+
+export class RegionInstruction {
+  /** `offset`: of the first byte, from the first byte of the region's entry page. */
+  constructor(
+    readonly offset: number,
+    readonly code: InstructionCode,
+  ) {}
+  get form(): Form {
+    return this.code.form;
+  }
+  get facts(): StaticFacts {
+    return this.code.facts;
+  }
+  get length(): number {
+    return this.code.length;
+  }
+  get next(): number {
+    return this.offset + this.code.length;
+  }
+  get hasMem(): boolean {
+    return this.code.hasMem;
+  }
+  get base(): number {
+    return this.code.base;
+  }
+  get index(): number {
+    return this.code.index;
+  }
+  get scale(): number {
+    return this.code.scale;
+  }
+  get displacement(): bigint {
+    return this.code.displacement;
+  }
+  get ripRelative(): boolean {
+    return this.code.ripRelative;
+  }
+  get segment(): number {
+    return this.code.segment;
+  }
+  get segmentOverride(): number {
+    return this.code.segmentOverride;
+  }
+  get addrBits(): 16 | 32 | 64 {
+    return this.code.addrBits;
+  }
+  operand(index: number): DecodedOperand {
+    return this.code.operand(index);
+  }
+  immediate(index: number): bigint {
+    return this.code.immediate(index);
+  }
   /** Offset of the first byte of the page it begins in. */
   get pageStart(): number {
     return Math.floor(this.offset / 4096) * 4096;
   }
   /** Offset that a direct branch goes to. */
   get target(): number {
-    const rel = this.operands.find((o) => o.kind === OPERAND_KIND.rel) as DecodedOperand;
-    return this.next + rel.immLo;
+    return this.next + this.code.relative;
   }
 }

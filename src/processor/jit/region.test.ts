@@ -625,6 +625,7 @@ describe('region translator', () => {
       maxInstructions,
       maxPages: 1,
       maxDepth: 2,
+      installed: () => 0,
       executions: () => 1,
       cold: 0,
       jumpTargets: [],

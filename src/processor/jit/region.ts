@@ -22,6 +22,7 @@ import { Discoverer, type Discovery, type Edge, PAGE, type RegionRequest } from 
 import { type Effects, STATUS_FLAGS } from './effects.js';
 import { buildFlow, type Flow, isBackEdge, type RegionBlock } from './flow.js';
 import type { RegionInstruction } from './instruction.js';
+import { sharing } from './sharing.js';
 
 const STATE = 0;
 const MAX_RETURN_SPAN = 2048;
@@ -62,20 +63,24 @@ export class RegionTranslator {
     const flow = buildFlow(discovery);
     const live = liveness(flow);
     const guess: Guess = { use: { read: new Set(), written: new Set() }, transfers: new Map() };
+    let read = 0;
+    let written = 0;
     for (const block of flow.blocks) {
       let transfer: Transfer = 'same';
       block.effects.forEach((e, n) => {
-        for (let r = 0; r < 32; r++) {
-          if ((e.registersRead >> r) & 1) guess.use.read.add(r);
-          if ((e.registersWritten >> r) & 1) guess.use.written.add(r);
-        }
+        read |= e.registersRead;
+        written |= e.registersWritten;
         if (e.flagsTouched) transfer = this.learned.get((block.instructions[n] as RegionInstruction).form) ?? null;
       });
       guess.transfers.set(block.order, transfer);
     }
+    for (let r = 0; r < 32; r++) {
+      if ((read >> r) & 1) guess.use.read.add(r);
+      if ((written >> r) & 1) guess.use.written.add(r);
+    }
     let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned);
-    if (!emitter.emit() || sharesChecks(emitter.found.use)) {
-      // the guess was wrong, or accesses can share checks: the first emission found out what the second one needs
+    if (!emitter.emit()) {
+      // the guess was wrong: the first emission found out what the second one needs
       emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned);
       if (!emitter.emit()) return null;
     }
@@ -104,11 +109,6 @@ export class RegionTranslator {
   }
 }
 
-/** Some accesses of a block lie together. */
-function sharesChecks(use: RegisterUse): boolean {
-  for (const clusters of use.plan?.().values() ?? []) if (clusters.some((c) => c.accesses > 1)) return true;
-  return false;
-}
 /** What an emission has to know before it begins. */
 interface Guess {
   readonly use: RegisterUse;
@@ -188,6 +188,37 @@ function flagsAtStart(flow: Flow, transfers: ReadonlyMap<number, Transfer>): Fla
   return start.map((code) => code ?? null);
 }
 
+type Width = 8 | 16 | 32 | 64;
+const KINDS = ['result', 'add', 'sub', 'logic', 'result'] as const;
+/** Lazy flags of a known kind: operands are taken from the locals where they are needed. */
+class FlagsInLocals implements KnownFlags {
+  readonly kind: KnownFlags['kind'];
+  private readonly bits: Width;
+  constructor(
+    private readonly s: WasmSem,
+    private readonly locals: RegionLocals,
+    code: number,
+  ) {
+    this.kind = KINDS[code >> 2] as KnownFlags['kind'];
+    this.bits = (8 << (code & 3)) as Width;
+  }
+  private take(local: number, width: Width): Value {
+    this.s.f.get(local);
+    if (width < 64) this.s.f.op('i32.wrap_i64');
+    return this.s.take(width);
+  }
+  get a(): Value {
+    return this.take(this.locals.flagsA, this.bits);
+  }
+  get b(): Value {
+    return this.take(this.locals.flagsB, this.kind === 'result' ? 32 : this.bits);
+  }
+  get r(): Value {
+    if (this.kind === 'add') return this.s.add(this.a, this.b);
+    return this.kind === 'sub' ? this.s.sub(this.a, this.b) : this.a;
+  }
+}
+
 /** Emits a region. */
 class RegionEmitter {
   readonly f = new FunctionBuilder(0, 0, ['i32']);
@@ -236,6 +267,7 @@ class RegionEmitter {
     this.control = {
       blockLength: 0,
       order: 0,
+      shares: false,
       faultLabel: 0,
       syncedFaultLabel: 0,
       branchDirect: (_s, taken) => this.branch((taken ? this.block.taken : this.block.fall) as Edge, taken),
@@ -277,6 +309,7 @@ class RegionEmitter {
     if (this.flow.reducible) this.emitTree(0);
     else this.emitDispatch();
     f.op('unreachable').end();
+    binding.finish(f);
     binding.writeBackRegisters(f);
     binding.writeBackFlags(f);
     f.end();
@@ -319,26 +352,7 @@ class RegionEmitter {
   private knownFlags(code: FlagsCode): KnownFlags | null {
     if (code === null || code >> 2 === FLAGS_KIND.word) return null;
     const { s, locals } = this;
-    const bits = (8 << (code & 3)) as 8 | 16 | 32 | 64;
-    const take = (local: number, width: 8 | 16 | 32 | 64): Value => {
-      s.f.get(local);
-      if (width < 64) s.f.op('i32.wrap_i64');
-      return s.take(width);
-    };
-    const kind = (['result', 'add', 'sub', 'logic', 'result'] as const)[code >> 2] as KnownFlags['kind'];
-    return {
-      kind,
-      get a() {
-        return take(locals.flagsA, bits);
-      },
-      get b() {
-        return take(locals.flagsB, kind === 'result' ? 32 : bits);
-      },
-      get r() {
-        if (kind === 'add') return s.add(this.a, this.b);
-        return kind === 'sub' ? s.sub(this.a, this.b) : this.a;
-      },
-    };
+    return new FlagsInLocals(s, locals, code);
   }
   private emitBlock(block: RegionBlock): void {
     const { f, s, binding, control, locals } = this;
@@ -350,15 +364,16 @@ class RegionEmitter {
       this.exitAt(block.start);
       f.end();
     }
-    f.get(locals.budget).i32(length).op('i32.sub').set(locals.budget);
     control.blockLength = length;
-    binding.startBlock();
+    binding.startBlock(f);
+    const shares = sharing(block);
     let code = this.startFlags[block.order] as FlagsCode;
     let transfer: Transfer = 'same';
     for (let n = 0; n < length; n++) {
       const instruction = block.instructions[n] as RegionInstruction;
       const effects = block.effects[n] as Effects;
       control.order = n;
+      control.shares = shares[n] as boolean;
       binding.start(instruction, control, this.live.get(instruction) as number);
       s.begin(binding);
       const known = this.knownFlags(code);
@@ -379,10 +394,7 @@ class RegionEmitter {
       }
       if (binding.writes) {
         f.get(locals.stale).if(false);
-        f.get(locals.budget)
-          .i32(length - n - 1)
-          .op('i32.add')
-          .set(locals.budget);
+        this.retire(n + 1);
         this.exitAt(instruction.next);
         f.end();
       }
@@ -392,6 +404,11 @@ class RegionEmitter {
   }
 
   // --- leaving a block ---
+  /** Counts the instructions of the block up to here. */
+  private retire(count: number): void {
+    const { budget } = this.locals;
+    if (count !== 0) this.f.get(budget).i32(count).op('i32.sub').set(budget);
+  }
   private exitAt(offset: number): void {
     this.s.push_(this.binding.rip(this.s, offset));
     this.f.set(this.exitRip).br(this.exitLabel);
@@ -413,9 +430,11 @@ class RegionEmitter {
     const target = this.flow.byKey.get(edge.key);
     if (target === undefined || target.order < 0) {
       if (taken && (edge.offset < 0 || edge.offset >= PAGE)) s.checkTarget(this.binding.rip(s, edge.offset));
+      this.retire(this.block.instructions.length);
       this.exitAt(edge.offset);
       return;
     }
+    this.retire(this.block.instructions.length);
     if (this.binding.writes) {
       f.get(this.locals.stale).if(false);
       this.exitAt(edge.offset);
@@ -453,25 +472,30 @@ class RegionEmitter {
     const { f, s, locals, block } = this;
     const { targets } = block;
     // what is no target of the region must be checked here, as the branch's own fault
-    const leave = (): void => {
+    const length = block.instructions.length;
+    const leave = (retired = false): void => {
+      if (retired) this.retire(-length);
       if (block.instructions.at(-1)?.form.instruction.name === 'jmp') {
         s.checkTarget(rip);
         s.push_(rip);
         f.get(STATE).call(lateImport('note_jump'));
       }
       s.push_(rip);
-      f.set(this.exitRip).br(this.exitLabel);
+      f.set(this.exitRip);
+      this.retire(length);
+      f.br(this.exitLabel);
     };
-    s.push_(rip);
-    f.set(this.exitRip);
     const first = targets[0]?.start ?? 0;
     const span = (targets.at(-1)?.start ?? 0) - first + 1;
     if (targets.length === 0) {
       leave();
       return;
     }
-    if (this.binding.writes) f.get(locals.stale).brIf(this.exitLabel, false);
-    f.get(locals.budget).i32(this.total).op('i32.lt_s').if(false);
+    f.get(locals.budget)
+      .i32(this.total + length)
+      .op('i32.lt_s');
+    if (this.binding.writes) f.get(locals.stale).op('i32.or');
+    f.if(false);
     leave();
     f.end();
     s.push_(rip);
@@ -483,6 +507,7 @@ class RegionEmitter {
       f.i64(BigInt(span)).op('i64.ge_u').if(false);
       leave();
       f.end();
+      this.retire(length);
       const out = f.block();
       const labels = Array.from({ length: span }, () => out);
       for (const t of targets)
@@ -490,7 +515,7 @@ class RegionEmitter {
       s.push_(offset);
       f.op('i32.wrap_i64').brTable(labels, out);
       f.end();
-      leave();
+      leave(true);
       return;
     }
     for (const t of targets) {
@@ -499,6 +524,7 @@ class RegionEmitter {
         .op('i64.eq')
         .if();
       this.enterPage(t, leave);
+      this.retire(length);
       this.jumpInside(t, isBackEdge(block, t));
       f.end();
     }

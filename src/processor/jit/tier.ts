@@ -3,7 +3,7 @@
 import { ConfigError } from '../../base/index.js';
 import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
-import { at, BLOCK, BLOCK_HASH_ENTRIES, JUMP_TARGETS, RECORD, REGION_PAGES } from '../state-layout.js';
+import { at, BLOCK, BLOCK_HASH_ENTRIES, JUMP_TARGETS, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 import { CodeCache, type CompiledRegion, linesOf } from './code-cache.js';
 import { CodePages, type PagingRegisters, pagingOf } from './code-pages.js';
@@ -85,9 +85,12 @@ interface Ready {
 const BATCH = 32;
 /** Instructions that a hot block waits at most for others. */
 const MAX_WAIT = 500_000;
-/** Jumps to unknown places, of those looked at, before a region is translated again; times that happens. */
+/**
+ * Jumps to unknown places, of those looked at, before a region is translated again, four times as many for the next time;
+ * times that happens.
+ */
 const MISSES = 24;
-const RETRANSLATIONS = 4;
+const RETRANSLATIONS = 8;
 /** All code is dropped when more than this is alive. */
 const MAX_CODE_BYTES = 48 << 20;
 const MAX_DEPTH = 3;
@@ -110,7 +113,7 @@ export class Tier {
   /** Instruction count when the first block of the queue was found waiting; -1: none. */
   private waitingSince = -1;
   /** Copies of the code pages that are being translated: what another vCPU writes meanwhile is not seen half. */
-  private readonly copies = new Uint8Array(REGION_PAGES * COPY_BYTES);
+  private readonly copies = new Uint8Array(4 * REGION_PAGES * COPY_BYTES);
   /** Blocks inside regions, by host address: they become entries of regions of their own only when reached from outside. */
   private readonly covered = new Set<number>();
   /** Targets of indirect jumps by linear page of the jump's region. */
@@ -302,6 +305,7 @@ export class Tier {
       maxPages: REGION_PAGES,
       maxDepth: MAX_DEPTH,
       executions: (where) => this.executions(where, mode),
+      installed: (where) => this.installedAt(where, mode),
       cold: Math.max(1, this.options.threshold >> 5),
       jumpTargets: jumps,
     };
@@ -309,17 +313,27 @@ export class Tier {
   }
   /** Times the block at a host address was entered; -1: there is none. */
   private executions(host: number, mode: number): number {
+    const record = this.recordAt(host, mode);
+    if (record === 0) return -1;
+    const { memory, state } = this;
+    const { threshold } = this.options;
+    const handler = memory.u16(record + RECORD.handler);
+    if (handler === state.u32(at('regionHandler')) || handler === state.u32(at('skipHandler'))) return threshold;
+    return handler === state.u32(at('countHandler')) ? threshold - memory.u32(record + RECORD.imm) : -1;
+  }
+  private installedAt(host: number, mode: number): number {
+    const record = this.recordAt(host, mode);
+    if (record === 0 || this.memory.u16(record + RECORD.handler) !== this.state.u32(at('regionHandler'))) return 0;
+    return this.memory.u32(this.memory.u32(record + RECORD.imm + 4) + REGION.instructions);
+  }
+  /** First record of the block at a host address; 0: there is none. */
+  private recordAt(host: number, mode: number): number {
     const { memory, state } = this;
     const h = Math.imul(host, 0x9e3779b1) ^ mode;
     const key = (BigInt(host) << 8n) | BigInt(mode);
     let block = memory.u32(state.u32(at('blockHash')) + ((h >>> 14) & HASH_MASK) * 4);
     while (block !== 0 && memory.u64(block + BLOCK.key) !== key) block = memory.u32(block + BLOCK.nextInHash);
-    if (block === 0) return -1;
-    const record = block + BLOCK.sizeBytes;
-    const { threshold } = this.options;
-    const handler = memory.u16(record + RECORD.handler);
-    if (handler === state.u32(at('regionHandler')) || handler === state.u32(at('skipHandler'))) return threshold;
-    return handler === state.u32(at('countHandler')) ? threshold - memory.u32(record + RECORD.imm) : -1;
+    return block === 0 ? 0 : block + BLOCK.sizeBytes;
   }
 
   /** Learns where indirect jumps go; regions that often jump to places they do not know are translated again. */
@@ -338,7 +352,7 @@ export class Tier {
       if (rip < hot.linearPage - 0x10000n || rip > hot.linearPage + 0x10000n) continue;
       const known = this.targets.get(hot.linearPage) ?? new Set();
       this.targets.set(hot.linearPage, known.add(rip));
-      if (++from.misses !== MISSES || from.again >= RETRANSLATIONS) continue;
+      if (++from.misses !== MISSES << (2 * from.again) || from.again >= RETRANSLATIONS) continue;
       this.counters.retranslated++;
       this.table.remove(source);
       this.installed.delete(source);
