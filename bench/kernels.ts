@@ -148,7 +148,7 @@ async function regionRuns(
     runs,
     inRegions: jit.retired / vcpu.counters.instructions,
     translated: jit.compiled,
-    translateMs: jit.translateMs + jit.compileMs,
+    translateMs: jit.translateMs + jit.compileMs + jit.workerTranslateMs + jit.workerCompileMs,
   };
 }
 

@@ -141,13 +141,17 @@ await step(
     await build({ configFile: join(root, 'web/vite.config.mjs'), logLevel: 'warn' });
   },
 );
-// pcanel/browser: two bundles and the processor's modules, in one folder that any web server can serve.
-const browserEntries = ['src/apps/browser/index.ts', 'src/apps/browser/pcpu-worker.ts'];
+// pcanel/browser: three bundles and the processor's modules, in one folder that any web server can serve.
+const browserEntries = [
+  'src/apps/browser/index.ts',
+  'src/apps/browser/pcpu-worker.ts',
+  'src/apps/browser/translator-worker.ts',
+];
 const modules = ['procedures.wasm', 'interpreter.wasm'];
 await step(
   'browser',
   sources.filter((f) => f.startsWith('src/') && !f.includes('.test.')).concat(modules.map((m) => `${dist}/${m}`)),
-  ['index.js', 'pcpu-worker.js', ...modules].map((f) => `${dist}/browser/${f}`),
+  ['index.js', 'pcpu-worker.js', 'translator-worker.js', ...modules].map((f) => `${dist}/browser/${f}`),
   async () => {
     const { build } = await import('esbuild');
     rmSync(`${dist}/browser`, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // What the room publishes for end-to-end tests: its engines and its guest images.
-export { createSoftwareEngine, engines } from './cli/index.js';
+export { createSoftwareEngine, engines, spawnTranslator, translationService } from './cli/index.js';
 export {
   buildInitramfs,
   busyboxInitramfs,

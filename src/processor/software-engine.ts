@@ -4,8 +4,10 @@ import { GuestMemory } from '../memory/index.js';
 import type { Engine, EngineProbe, EngineVm, EngineVmOptions, TimeMode, Vcpu, VmShare } from '../vmx/index.js';
 import { emptyControls, resetState } from '../vmx/index.js';
 import { absentCr4, PROCESSOR_FEATURES, physicalBits } from './features.js';
+import type { TierOptions } from './jit/options.js';
 import { REGION_TABLE_BYTES } from './jit/region-table.js';
-import { Tier, type TierOptions } from './jit/tier.js';
+import { Tier } from './jit/tier.js';
+import type { TranslationService } from './jit/translation-service.js';
 import { type Interpreter, instantiate, type Procedures, type ProcessorModules, readDirectory } from './modules.js';
 import { RecordBuilder } from './records.js';
 import { SoftwareVcpu } from './software-vcpu.js';
@@ -36,6 +38,8 @@ export class SoftwareEngine implements Engine {
     private readonly modules: ProcessorModules,
     /** How code is translated; null: it is only interpreted. */
     private readonly jit: Partial<TierOptions> | null = {},
+    /** Translates off the vCPUs' threads; without it they translate themselves. */
+    private readonly service: TranslationService | null = null,
   ) {}
 
   async probe(): Promise<EngineProbe> {
@@ -124,11 +128,18 @@ export class SoftwareEngine implements Engine {
       ...(options.features && { features: [...options.features] }),
     };
     const all: Procedures[] = [];
+    const tiers: Tier[] = [];
     const vcpus: SoftwareVcpu[] = [];
     for (const [index, area] of areas.entries()) {
       const s = new StateView(memory.buffer, area);
-      const { builder, directory, tier, procedures, interpreter } = makeCode(common, index, options.nowNs);
+      const { builder, directory, tier, procedures, interpreter } = makeCode(
+        common,
+        index,
+        options.nowNs,
+        this.service,
+      );
       all.push(procedures);
+      if (tier !== null) tiers.push(tier);
       const cache = caches[index] as (typeof caches)[number];
       s.setU32(at('firstArea'), FIRST_AREA);
       s.setU32(at('vcpuCount'), options.vcpus);
@@ -177,14 +188,16 @@ export class SoftwareEngine implements Engine {
       vcpus,
       ...(parallel &&
         this.modules.shared && { share: { engine: this.name, kickWords, runningWords, locks, data: common } }),
-      close: () => undefined,
+      close: () => {
+        for (const tier of tiers) tier.close();
+      },
     };
   }
 
   async attachVcpus(share: VmShare, residents: readonly number[], nowNs: () => number): Promise<readonly Vcpu[]> {
     const common = share.data as VcpuMaking;
     return residents.map((index) => {
-      const vcpu = makeVcpu(common, index, nowNs, makeCode(common, index, nowNs));
+      const vcpu = makeVcpu(common, index, nowNs, makeCode(common, index, nowNs, this.service));
       vcpu.applyControls();
       return vcpu;
     });
@@ -208,7 +221,7 @@ interface VcpuMaking {
 }
 
 /** A vCPU's instances of the modules, with its record builder. */
-function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
+function makeCode(m: VcpuMaking, index: number, nowNs: () => number, service: TranslationService | null) {
   const area = m.areas[index];
   if (area === undefined) throw new BugError('VCPU_INDEX', `vCPU ${index} of ${m.areas.length}`);
   const directory = readDirectory(m.modules.interpreter);
@@ -224,8 +237,10 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number) {
   const { memory, parallel } = m;
   const { shared } = m.modules;
   const regions = m.regions[index] as number;
-  if (m.jit !== null)
-    tier = new Tier({ memory, area, regions, decoder: builder.decoder, parallel, shared, ...instances }, m.jit);
+  if (m.jit !== null) {
+    const code = { decoder: builder.decoder, ...(m.features && { features: m.features }) };
+    tier = new Tier({ memory, area, regions, parallel, shared, service, ...code, ...instances }, m.jit);
+  }
   return { ...instances, builder, directory, tier: tier as Tier | null };
 }
 

@@ -3,9 +3,11 @@ import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.j
 import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
 export { ExitDecoder } from './exit-decoder.js';
+export type { TranslationRequest } from './jit/translation-messages.js';
+export { Translator } from './jit/translator.js';
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';
 export { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
-export { at, EXIT_NONE, layoutFields } from './state-layout.js';
+export { at, BLOCK_HASH_ENTRIES, EXIT_NONE, layoutFields } from './state-layout.js';
 export { StateView } from './state-view.js';
 
 /** What a software vCPU was made of. */

@@ -150,7 +150,7 @@ export interface RunCounters {
 /**
  * What an engine counts about itself since its creation, by name. Names that end in Ns, Ms or Bytes say their unit, the others
  * count; those of several vCPUs can be added. An engine that translates code gives `retired` (instructions that ran
- * translated), `translateMs` and `compileMs`.
+ * translated), `translateMs` and `compileMs` (on the vCPU's thread). What other threads spend for it has names with `worker`.
  */
 export type EngineStatistics = Readonly<Record<string, number>>;
 

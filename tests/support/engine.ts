@@ -1,5 +1,6 @@
 // The software engine as the tests use it: built modules from the output folder, compiled once per test file.
 import { readFileSync } from 'node:fs';
+import { translationService } from '../../src/apps/testing.js';
 import {
   compileModules,
   JIT_MODES,
@@ -17,5 +18,5 @@ export async function softwareEngine(options: { readonly shared?: boolean } = {}
   const bytes = { procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') };
   const compiled = modules.get(shared) ?? compileModules(bytes, { shared });
   modules.set(shared, compiled);
-  return new SoftwareEngine(await compiled, JIT_MODES[jitMode(process.env.PCANEL_JIT)]);
+  return new SoftwareEngine(await compiled, JIT_MODES[jitMode(process.env.PCANEL_JIT)], translationService());
 }

@@ -3,11 +3,13 @@
 import { HostError } from '../../base/index.js';
 import type { EngineFactories } from '../../domains/index.js';
 import { compileModules, SoftwareEngine } from '../../processor/index.js';
+import { translationService } from './translator.js';
 
-/** Where the processor's modules are. */
+/** Where the processor's modules are, and the program that translates beside the guests; without it they wait for it. */
 export interface EngineUrls {
   readonly procedures: string;
   readonly interpreter: string;
+  readonly translator?: string;
 }
 
 /** Fetches a file; `what` says what it was to be. */
@@ -32,7 +34,13 @@ export function browserEngines(urls: EngineUrls, shared: boolean): EngineFactori
         fetchBytes(urls.procedures, "the processor's procedures"),
         fetchBytes(urls.interpreter, "the processor's interpreter"),
       ]);
-      return new SoftwareEngine(await compileModules({ procedures, interpreter }, { shared }));
+      const modules = await compileModules({ procedures, interpreter }, { shared });
+      const { translator } = urls;
+      return new SoftwareEngine(
+        modules,
+        {},
+        shared && translator !== undefined ? translationService(translator) : null,
+      );
     },
   };
 }

@@ -70,6 +70,7 @@ export function openPcanel(options: BrowserOptions = {}): BrowserHost {
   const setup: EngineUrls = options.modules ?? {
     procedures: new URL('./procedures.wasm', import.meta.url).href,
     interpreter: new URL('./interpreter.wasm', import.meta.url).href,
+    translator: new URL('./translator-worker.js', import.meta.url).href,
   };
   const worker =
     options.worker ??

@@ -7,6 +7,7 @@ import type { EngineFactories } from '../../domains/index.js';
 import { KvmEngine } from '../../kvm/index.js';
 import { compileModules, JIT_MODES, type JitMode, jitMode, SoftwareEngine } from '../../processor/index.js';
 import type { Engine } from '../../vmx/index.js';
+import { translationService } from './translator.js';
 
 /** Build output: dist/ above dist/src/apps/cli/. */
 const built = (name: string): URL => new URL(`../../../${name}`, import.meta.url);
@@ -32,7 +33,7 @@ function lookAtBranchHints(): void {
 export async function createSoftwareEngine(jit: JitMode = jitMode(process.env.PCANEL_JIT)): Promise<Engine> {
   lookAtBranchHints();
   const [procedures, interpreter] = await Promise.all([wasm('procedures.wasm'), wasm('interpreter.wasm')]);
-  return new SoftwareEngine(await compileModules({ procedures, interpreter }), JIT_MODES[jit]);
+  return new SoftwareEngine(await compileModules({ procedures, interpreter }), JIT_MODES[jit], translationService());
 }
 
 /** Hardware VT-x; whether it can be used here is for its probe to say. PCANEL_KVM_DEVICE names another device file. */

@@ -65,3 +65,10 @@ test('shares of instructions and host time add up, and counters without a place 
 test('an engine that translates nothing says so', () => {
   assert.match(jitReport(domain({}, null)), /all instructions are interpreted/);
 });
+
+test('time of the translator thread is shown beside the host time', () => {
+  const counters = { retired: 1, translateMs: 5, compileMs: 5, workerTranslateMs: 1500, workerCompileMs: 250 };
+  const lines = jitReport(domain(counters, null)).split('\n');
+  assert.match(lines[4] ?? '', /host time {5}translator 0\.010 s,/);
+  assert.equal(lines[5], "  beside it     translator's thread 1.750 s, not part of the host time");
+});

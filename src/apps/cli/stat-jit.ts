@@ -11,7 +11,9 @@ const size = (bytes: number): string =>
 
 /** Counters that have a place in the lines above; the rest is listed by name. */
 const SHOWN = new Set(
-  'retired entries regions compiled evicted modules codeBytes reused refused translateMs compileMs'.split(' '),
+  'retired entries regions compiled evicted modules codeBytes reused refused translateMs compileMs workerTranslateMs workerCompileMs'.split(
+    ' ',
+  ),
 );
 
 /** The counters of a domain's engine as text. */
@@ -45,6 +47,8 @@ export function jitReport(d: DomainStat): string {
       `  per instruction  translated ${each(time.translatedNs, retired)} ns, interpreted ${each(time.interpreterNs, instructions - retired)} ns`,
     );
   }
+  const beside = (of('workerTranslateMs') + of('workerCompileMs')) * 1e6;
+  if (beside > 0) lines.push(`  beside it     translator's thread ${seconds(beside)}, not part of the host time`);
   for (const [name, n] of Object.entries(c).sort())
     if (!SHOWN.has(name)) lines.push(`  ${name.padEnd(13)} ${Number.isInteger(n) ? count(n) : n.toFixed(2)}`);
   return lines.join('\n');

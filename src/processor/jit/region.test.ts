@@ -12,8 +12,8 @@ import { compileModules } from '../modules.js';
 import { SoftwareEngine } from '../software-engine.js';
 import type { SoftwareVcpu } from '../testing.js';
 import { modeOfKey } from './instruction.js';
+import type { TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
-import type { TierOptions } from './tier.js';
 
 /** dist folder: this file runs from <dist>/src/processor/jit. */
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');

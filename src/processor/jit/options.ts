@@ -1,0 +1,31 @@
+// How hot code is run: the options of tier 1 and its modes by name.
+import { ConfigError } from '../../base/index.js';
+
+export interface TierOptions {
+  /** Entries of a block before it is translated; by default as many as suit where regions are translated. */
+  readonly threshold: number;
+  readonly maxInstructions: number;
+  /** Translates a block as soon as it is hot, on the vCPU's thread, instead of between two runs of the interpreter. */
+  readonly eager: boolean;
+  /** Closes random regions for a while: code changes between translated and interpreted at any time. */
+  readonly mixed: boolean;
+}
+export const TIER_DEFAULTS: Omit<TierOptions, 'threshold'> = { maxInstructions: 500, eager: false, mixed: false };
+/** Default thresholds: regions made on the vCPU's own thread, and by a translation service. */
+export const THRESHOLD_OWN = 24_000;
+export const THRESHOLD_SERVED = 8_000;
+
+/** How hot code is run: translated, only interpreted; for tests: all of it translated at once, and that now and then not. */
+export type JitMode = 'on' | 'off' | 'forced' | 'mixed';
+export const JIT_MODES: Record<JitMode, Partial<TierOptions> | null> = {
+  on: {},
+  off: null,
+  forced: { threshold: 1, eager: true },
+  mixed: { threshold: 20, eager: true, mixed: true },
+};
+/** The mode of that name; on when there is none. Throws ConfigError. */
+export function jitMode(name: string | undefined): JitMode {
+  if (name === undefined || name === '') return 'on';
+  if (Object.hasOwn(JIT_MODES, name)) return name as JitMode;
+  throw new ConfigError('JIT_MODE', `JIT mode '${name}': expected ${Object.keys(JIT_MODES).join(', ')}`);
+}

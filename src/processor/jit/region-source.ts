@@ -1,0 +1,165 @@
+// Makes regions from a vCPU's memory: where code lies, how often it was entered, what it was when it was translated. Works on
+// the vCPU's thread or, while the guest runs, on another one: nothing here is written, every chain and address is bounded, and
+// who installs a region compares the code once more.
+import { at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
+import { StateView } from '../state-view.js';
+import { linesOf } from './code-cache.js';
+import { CodePages, type PagingRegisters } from './code-pages.js';
+import { PAGE, type RegionRequest } from './discover.js';
+import { modeOfKey } from './instruction.js';
+import type { RegionPlan, RegionTranslator } from './region.js';
+
+/** A block that was entered often. */
+export interface Hot {
+  /** Host address of its counting record. */
+  readonly record: number;
+  /** Its block's key: mode and host address. */
+  readonly key: bigint;
+  /** Linear address of the first byte of the page. */
+  readonly linearPage: bigint;
+  readonly paging: PagingRegisters;
+}
+export const hostOfKey = (key: bigint): number => Number(key >> 8n);
+export const modeOf = (key: bigint): number => Number(key & 0xffn);
+
+export interface SourceMaking {
+  readonly memory: WebAssembly.Memory;
+  /** Host address of the state area. */
+  readonly area: number;
+  /** Other threads run vCPUs of the same memory. */
+  readonly parallel: boolean;
+  readonly maxInstructions: number;
+}
+export interface Translated {
+  readonly plan: RegionPlan;
+  /** What was translated, by the plan's pages. */
+  readonly contents: readonly Uint8Array[];
+}
+
+const MAX_DEPTH = 3;
+const HASH_MASK = BLOCK_HASH_ENTRIES - 1;
+/** Blocks with the same hash that are looked at. */
+const MAX_CHAIN = 256;
+/** Blocks inside regions that are remembered. */
+const MAX_COVERED = 1 << 18;
+/** A page and the beginning of what follows: a decoder reads up to 15 bytes at once. */
+const COPY_BYTES = PAGE + 64;
+
+export class RegionSource {
+  private readonly state: StateView;
+  private readonly memory: StateView;
+  private readonly bytes: Uint8Array;
+  private readonly pages: CodePages;
+  /** Copies of the code pages that are being translated: what is written meanwhile is not seen half. */
+  private readonly copies = new Uint8Array(4 * REGION_PAGES * COPY_BYTES);
+  /** Blocks inside regions, by host address: they become entries of regions of their own only when reached from outside. */
+  private readonly covered = new Set<number>();
+
+  constructor(
+    private readonly making: SourceMaking,
+    private readonly translator: RegionTranslator,
+  ) {
+    const { buffer } = making.memory;
+    this.state = new StateView(buffer, making.area);
+    this.memory = new StateView(buffer, 0);
+    this.bytes = new Uint8Array(buffer);
+    this.pages = new CodePages(this.state, this.memory);
+  }
+
+  /** The record still belongs to the block that was hot. */
+  isCurrent(hot: Hot): boolean {
+    return this.memory.u64(hot.record - BLOCK.sizeBytes + BLOCK.key) === hot.key;
+  }
+  /**
+   * The region of a hot block; `jumps`: where indirect jumps of its page were seen to go (RIP). 'covered': another region has
+   * the block inside, it is translated when it becomes hot once more. null: not even its first instruction can be translated.
+   */
+  translate(hot: Hot, jumps: readonly bigint[]): Translated | 'covered' | null {
+    if (this.covered.delete(hostOfKey(hot.key))) return 'covered';
+    const { request, copyOf } = this.request(hot, jumps);
+    const plan = this.translator.plan(request);
+    if (plan === null) return null;
+    if (this.covered.size > MAX_COVERED) this.covered.clear();
+    for (const host of plan.covers.slice(1)) this.covered.add(host);
+    return { plan, contents: plan.pages.map(({ page, lines }) => linesOf(this.copies, copyOf(page), lines)) };
+  }
+
+  /** Finds host addresses of the region pages around a hot block; 0: none. */
+  pageFinder(hot: Hot): (page: number) => number {
+    const entryPage = hostOfKey(hot.key) & ~(PAGE - 1);
+    const known = new Map<number, number>([[0, entryPage]]);
+    const ram = this.state.u32(at('ramHost'));
+    const end = ram + this.state.u32(at('ramPages')) * PAGE;
+    return (page) => {
+      let host = known.get(page);
+      if (host === undefined) {
+        host = this.pages.host(hot.linearPage + BigInt(page) * BigInt(PAGE), hot.paging);
+        if (host < ram || host >= end) host = 0;
+        known.set(page, host);
+      }
+      return host;
+    };
+  }
+  /** The request, and where the copy of a region page lies. */
+  private request(hot: Hot, jumps: readonly bigint[]): { request: RegionRequest; copyOf(page: number): number } {
+    const mode = modeOf(hot.key);
+    const host = this.pageFinder(hot);
+    const copied: number[] = [];
+    const copyOf = (page: number): number => {
+      let n = copied.indexOf(page);
+      if (n < 0) {
+        n = copied.push(page) - 1;
+        const from = host(page);
+        this.copies.set(this.bytes.subarray(from, from + PAGE + 16), n * COPY_BYTES);
+      }
+      return n * COPY_BYTES;
+    };
+    const threshold = this.state.u32(at('jitThreshold'));
+    const request: RegionRequest = {
+      code: { bytes: this.copies, host, offset: copyOf },
+      entry: hostOfKey(hot.key) & (PAGE - 1),
+      mode: modeOfKey(mode),
+      parallel: this.making.parallel,
+      maxInstructions: this.making.maxInstructions,
+      maxPages: REGION_PAGES,
+      maxDepth: MAX_DEPTH,
+      executions: (where) => this.executions(where, mode, threshold),
+      installed: (where) => this.installedAt(where, mode),
+      cold: Math.max(1, threshold >> 5),
+      jumpTargets: jumps.map((rip) => Number(rip - hot.linearPage)),
+    };
+    return { request, copyOf };
+  }
+  /** Times the block at a host address was entered; -1: there is none. */
+  private executions(host: number, mode: number, threshold: number): number {
+    const record = this.recordAt(host, mode);
+    if (record === 0) return -1;
+    const { memory, state } = this;
+    const handler = memory.u16(record + RECORD.handler);
+    if (handler === state.u32(at('regionHandler')) || handler === state.u32(at('skipHandler'))) return threshold;
+    if (handler !== state.u32(at('countHandler'))) return -1;
+    const left = memory.u32(record + RECORD.imm);
+    // a longer count: the block was hot and waits for its region
+    return left > threshold ? threshold : threshold - left;
+  }
+  /** Instructions of the region that is entered at a host address; 0: there is none. */
+  private installedAt(host: number, mode: number): number {
+    const record = this.recordAt(host, mode);
+    if (record === 0 || this.memory.u16(record + RECORD.handler) !== this.state.u32(at('regionHandler'))) return 0;
+    return this.memory.u32(this.memory.u32(record + RECORD.imm + 4) + REGION.instructions);
+  }
+  /** First record of the block at a host address; 0: there is none. */
+  private recordAt(host: number, mode: number): number {
+    const { memory, state } = this;
+    const h = Math.imul(host, 0x9e3779b1) ^ mode;
+    const key = (BigInt(host) << 8n) | BigInt(mode);
+    const arena = state.u32(at('arena'));
+    const arenaEnd = state.u32(at('arenaEnd')) - BLOCK.sizeBytes - RECORD.sizeBytes;
+    let block = memory.u32(state.u32(at('blockHash')) + ((h >>> 14) & HASH_MASK) * 4);
+    for (let left = MAX_CHAIN; left > 0 && block >= arena && block <= arenaEnd; left--) {
+      if (memory.u64(block + BLOCK.key) === key) return block + BLOCK.sizeBytes;
+      block = memory.u32(block + BLOCK.nextInHash);
+    }
+    return 0;
+  }
+}

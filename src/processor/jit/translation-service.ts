@@ -1,0 +1,155 @@
+// The translation service of a thread: vCPUs hand over hot blocks and take compiled regions, another thread makes them. One
+// service has one such thread, started when the first block is hot, for all vCPUs of all domains of its own thread.
+import { hostMs } from './host-clock.js';
+import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
+
+/** A running translator thread (`runTranslator`). */
+export interface TranslatorLink {
+  post(message: ToTranslator): void;
+  /** The next answer, or undefined. Called very often: it must cost next to nothing while there is none. */
+  receive(): FromTranslator | undefined;
+  /** The thread is known to have ended. */
+  readonly ended: boolean;
+  close(): void;
+}
+export interface ServiceOptions {
+  /** Starts a translator thread. It must not keep the process alive. May throw. */
+  readonly spawn: () => TranslatorLink;
+  /** Host time without any answer to a request after which the thread counts as dead, milliseconds. */
+  readonly patienceMs?: number;
+  /** Times a dead thread is replaced. */
+  readonly restarts?: number;
+}
+const PATIENCE_MS = 20_000;
+const RESTARTS = 2;
+/** Calls of `poll` between two looks at the clock. */
+const POLLS = 256;
+
+/** A vCPU's end of the service. */
+export class TranslationClient {
+  /** Requests without an answer, by id. */
+  readonly open = new Map<number, TranslationRequest>();
+  private inbox: FromTranslator[] = [];
+  private attachedTo: TranslatorLink | null = null;
+
+  constructor(
+    private readonly service: TranslationService,
+    readonly id: number,
+    private readonly subject: Subject,
+  ) {}
+
+  /** False: the service has given up; what is open will not be answered. */
+  get alive(): boolean {
+    return this.service.alive;
+  }
+  request(requests: readonly TranslationRequest[]): void {
+    for (const request of requests) this.open.set(request.id, request);
+    this.post(this.service.start(), requests);
+  }
+  /** They became hot once more. */
+  hurry(ids: readonly number[]): void {
+    if (this.attachedTo !== null) this.service.start()?.post({ kind: 'hurry', client: this.id, ids });
+  }
+  private post(link: TranslatorLink | null, requests: readonly TranslationRequest[]): void {
+    if (link === null) return;
+    if (this.attachedTo !== link) link.post({ kind: 'attach', client: this.id, subject: this.subject });
+    this.attachedTo = link;
+    link.post({ kind: 'translate', client: this.id, requests });
+  }
+  /** Answers that have arrived. */
+  take(): readonly FromTranslator[] {
+    this.service.poll();
+    if (this.inbox.length === 0) return NOTHING;
+    const answers = this.inbox;
+    this.inbox = [];
+    return answers;
+  }
+  close(): void {
+    this.open.clear();
+    this.inbox = [];
+    this.service.forget(this.id);
+  }
+  // --- called by the service ---
+  deliver(answer: FromTranslator): void {
+    this.inbox.push(answer);
+    for (const { id } of answer.regions) this.open.delete(id);
+    for (const ids of [answer.covered, answer.refused, answer.stale]) for (const id of ids) this.open.delete(id);
+  }
+  /** Asks another thread again. */
+  restart(link: TranslatorLink): void {
+    this.attachedTo = null;
+    if (this.open.size > 0) this.post(link, [...this.open.values()]);
+  }
+}
+const NOTHING: readonly FromTranslator[] = [];
+
+export class TranslationService {
+  private link: TranslatorLink | null = null;
+  /** A vCPU that is gone takes its client with it: nobody has to close one. */
+  private readonly clients = new Map<number, WeakRef<TranslationClient>>();
+  private readonly gone = new FinalizationRegistry<number>((id) => this.forget(id));
+  private lastId = 0;
+  private deaths = 0;
+  private polls = 0;
+  /** Host time when the translator was last seen to answer or to have nothing to do. */
+  private lastSign = 0;
+
+  constructor(private readonly options: ServiceOptions) {}
+
+  /** False: its threads died again and again. */
+  get alive(): boolean {
+    return this.deaths <= (this.options.restarts ?? RESTARTS);
+  }
+  open(subject: Subject): TranslationClient {
+    const client = new TranslationClient(this, ++this.lastId, subject);
+    this.clients.set(client.id, new WeakRef(client));
+    this.gone.register(client, client.id);
+    return client;
+  }
+  /** Ends the thread; the next request starts another one. */
+  close(): void {
+    this.link?.close();
+    this.link = null;
+  }
+
+  // --- called by clients ---
+  start(): TranslatorLink | null {
+    if (this.link !== null || !this.alive) return this.link;
+    this.lastSign = hostMs();
+    try {
+      this.link = this.options.spawn();
+    } catch {
+      this.deaths = Number.POSITIVE_INFINITY;
+    }
+    return this.link;
+  }
+  /** Gives arrived answers to those who asked. */
+  poll(): void {
+    const { link } = this;
+    if (link === null) return;
+    for (let answer = link.receive(); answer !== undefined; answer = link.receive()) {
+      this.lastSign = hostMs();
+      this.clients.get(answer.client)?.deref()?.deliver(answer);
+    }
+    if (link.ended || (++this.polls % POLLS === 0 && this.isSilent())) this.died();
+  }
+  private isSilent(): boolean {
+    const now = hostMs();
+    if (![...this.clients.values()].some((client) => (client.deref()?.open.size ?? 0) > 0)) this.lastSign = now;
+    return now - this.lastSign > (this.options.patienceMs ?? PATIENCE_MS);
+  }
+  private died(): void {
+    this.close();
+    this.deaths++;
+    const asking = [...this.clients.values()].flatMap((ref) => ref.deref() ?? []);
+    if (!asking.some(({ open }) => open.size > 0)) return;
+    const link = this.start();
+    if (link !== null) for (const client of asking) client.restart(link);
+  }
+  forget(id: number): void {
+    if (!this.clients.delete(id)) return;
+    this.link?.post({ kind: 'detach', client: id });
+    // no vCPU is left: the thread has nothing to hold on to
+    if (this.clients.size === 0) this.close();
+  }
+}

@@ -1,0 +1,265 @@
+// Regions made on another thread: the same results as without, whatever becomes of that thread and of the code meanwhile.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { spawnTranslator } from '../../src/apps/testing.js';
+import {
+  compileModules,
+  type FromTranslator,
+  type ProcessorModules,
+  SoftwareEngine,
+  type ToTranslator,
+  TranslationService,
+  type TranslatorLink,
+} from '../../src/processor/index.js';
+import {
+  at,
+  BLOCK_HASH_ENTRIES,
+  optionsOf,
+  type SoftwareVcpu,
+  StateView,
+  Translator,
+} from '../../src/processor/testing.js';
+import { type CpuState, type EngineVm, longModeState } from '../../src/vmx/index.js';
+import { plainControls } from '../../src/vmx/testing.js';
+
+const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
+const compile = (shared: boolean): Promise<ProcessorModules> =>
+  compileModules({ procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') }, { shared });
+const modules = { true: await compile(true), false: await compile(false) };
+
+const MEMORY = 2 << 20;
+const CODE = 0x100000;
+const STACK = 0x120000;
+/** lea rax,[rax+3]; xor rbx,rax; rol rbx,5; jc +3; inc rdx; dec rcx; jnz start; hlt */
+const LOOP = '488d4003 4831c3 48c1c305 7203 48ffc2 48ffc9 75ec f4'.replaceAll(' ', '');
+const ROUNDS = 2_000_000;
+const THRESHOLD = 500;
+
+interface Guest {
+  readonly vm: EngineVm;
+  readonly vcpu: SoftwareVcpu;
+}
+async function guest(service: TranslationService | null, shared = true): Promise<Guest> {
+  const engine = new SoftwareEngine(modules[`${shared}`], service && { threshold: THRESHOLD }, service);
+  const options = { memoryBytes: MEMORY, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 } as const;
+  const vm = await engine.createVm(options);
+  vm.memory.writeU64(0x1000, 0x2003n);
+  vm.memory.writeU64(0x2000, 0x3003n);
+  vm.memory.writeU64(0x3000, 0x83n);
+  vm.memory.loadBytes(CODE, Uint8Array.from(Buffer.from(LOOP, 'hex')));
+  const vcpu = vm.vcpus[0] as SoftwareVcpu;
+  Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
+  vcpu.applyControls();
+  const state: CpuState = longModeState(BigInt(CODE), 0x1000, BigInt(STACK));
+  state.gpr[1] = BigInt(ROUNDS);
+  vcpu.writeState(state);
+  return { vm, vcpu };
+}
+/** Runs in slices to the loop's end, and lets other threads have their turn between them. */
+async function finish({ vm, vcpu }: Guest, between: () => unknown = () => undefined): Promise<CpuState> {
+  for (;;) {
+    const exit = vcpu.enter(100_000);
+    if (exit.name === 'hlt') break;
+    assert.equal(exit.name, 'preemptionTimer');
+    await between();
+  }
+  const state = vcpu.readState();
+  vm.close();
+  return state;
+}
+const expected = await (async () => {
+  const plain = await guest(null);
+  return { state: await finish(plain), instructions: plain.vcpu.counters.instructions };
+})();
+async function check(
+  g: Guest,
+  between?: () => unknown,
+): Promise<NonNullable<ReturnType<SoftwareVcpu['jitStatistics']>>> {
+  assert.deepEqual(await finish(g, between), expected.state);
+  assert.equal(g.vcpu.counters.instructions, expected.instructions);
+  const statistics = g.vcpu.jitStatistics();
+  assert.ok(statistics !== null);
+  return statistics;
+}
+
+/** Waits for the first region: the guest goes on slowly. */
+async function untilInstalled({ vcpu }: Guest): Promise<void> {
+  for (let n = 0; n < 3000; n++) {
+    const { regions, waiting } = vcpu.jitStatistics() ?? { regions: 0, waiting: 0 };
+    if (regions > 0 || waiting === 0) return;
+    await delay(10);
+    vcpu.enter(1_000);
+  }
+  assert.fail('no region was installed in 30 s');
+}
+/** A translator on the caller's thread that works when it is told to. */
+class Held implements TranslatorLink {
+  readonly translator: Translator;
+  readonly heard: ToTranslator[] = [];
+  readonly answers: FromTranslator[] = [];
+  ended = false;
+  closed = false;
+  constructor() {
+    this.translator = new Translator((answer) => this.answers.push(answer));
+  }
+  post(message: ToTranslator): void {
+    this.heard.push(message);
+    this.translator.hear(message);
+  }
+  receive(): FromTranslator | undefined {
+    return this.answers.shift();
+  }
+  close(): void {
+    this.closed = true;
+  }
+  get requests(): number {
+    return this.heard.reduce((n, m) => n + (m.kind === 'translate' ? m.requests.length : 0), 0);
+  }
+}
+/** Runs until the loop's block has been asked for. */
+function runUntilAsked({ vcpu }: Guest, link: Held): void {
+  for (let n = 0; link.requests === 0; n++) {
+    assert.ok(n < 100, 'nothing was asked for');
+    assert.equal(vcpu.enter(5_000).name, 'preemptionTimer');
+  }
+}
+
+describe('translation on another thread', () => {
+  it('gives what interpretation gives, and runs in regions', async () => {
+    const service = new TranslationService({ spawn: () => spawnTranslator() });
+    const g = await guest(service);
+    const statistics = await check(g, () => untilInstalled(g));
+    assert.ok(statistics.compiled > 0 && statistics.retired > expected.instructions / 10);
+    assert.ok(statistics.workerTranslateMs > 0 && statistics.workerCompileMs > 0);
+  });
+
+  it('asks for a block once, and urges when it becomes hot again', async () => {
+    const link = new Held();
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    const statistics = await check(g);
+    assert.equal(statistics.retired, 0);
+    const asked = link.heard.flatMap((m) => (m.kind === 'translate' ? m.requests.map((r) => r.hot.key) : []));
+    assert.equal(new Set(asked).size, asked.length);
+    const hurried = link.heard.flatMap((m) => (m.kind === 'hurry' ? m.ids : []));
+    assert.ok(hurried.length > 0);
+    assert.deepEqual(link.heard.at(-1), { kind: 'detach', client: 1 });
+    assert.ok(link.closed);
+  });
+
+  it('takes urgent requests first', async () => {
+    const link = new Held();
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    runUntilAsked(g, link);
+    const [first] = link.heard.flatMap((m) => (m.kind === 'translate' ? m.requests : []));
+    assert.ok(first !== undefined);
+    // the same code twice
+    link.translator.hear({ kind: 'translate', client: 1, requests: [{ ...first, id: 1000 }] });
+    link.translator.hear({ kind: 'hurry', client: 1, ids: [1000] });
+    link.translator.work();
+    assert.equal(link.answers[0]?.regions[0]?.id, 1000);
+    await check(g);
+  });
+
+  it('does not install a region whose code was overwritten meanwhile', async () => {
+    const link = new Held();
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    runUntilAsked(g, link);
+    const original = g.vm.memory.readBytes(CODE, 8);
+    // lea rax,[rax+4]: translated like this, and put back before the region arrives
+    const bytes = new Uint8Array(optionsOf(g.vcpu).memory.buffer);
+    const host = Number(((link.heard[1] as ToTranslator & { kind: 'translate' }).requests[0]?.hot.key ?? 0n) >> 8n);
+    bytes[(host & ~4095) + 3] = 4;
+    assert.ok(link.translator.work());
+    bytes[(host & ~4095) + 3] = original[3] as number;
+    assert.equal(link.answers[0]?.regions.length, 1);
+    const statistics = await check(g, () => link.translator.work());
+    assert.ok(statistics.stale > 0);
+    assert.ok(statistics.retired > 0, 'it was translated later');
+  });
+
+  it('translates again when the block was decoded anew meanwhile', async () => {
+    const link = new Held();
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    runUntilAsked(g, link);
+    // the code is written again as it is: its block is dropped, its bytes are what was translated
+    g.vm.memory.loadBytes(CODE, g.vm.memory.readBytes(CODE, 8));
+    assert.ok(link.translator.work());
+    const statistics = await check(g, () => link.translator.work());
+    assert.ok(statistics.retired > 0);
+  });
+
+  it('survives chains of blocks that are torn while they are read', async () => {
+    const link = new Held();
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    runUntilAsked(g, link);
+    const { memory, area } = optionsOf(g.vcpu);
+    const state = new StateView(memory.buffer, area);
+    const table = new Uint32Array(memory.buffer, state.u32(at('blockHash')), BLOCK_HASH_ENTRIES);
+    const saved = table.slice();
+    const arena = state.u32(at('arena'));
+    const first = new Uint32Array(memory.buffer, arena, 8).slice();
+    // a block that follows itself, and addresses that are none
+    new Uint32Array(memory.buffer, arena, 8).set([0, arena, 0xffff_ffff, 0xffff_ffff]);
+    table.forEach((_, n) => {
+      table[n] = n % 2 === 0 ? arena : 0xffff_fff0 - n;
+    });
+    while (link.translator.work());
+    assert.ok(link.answers.length > 0);
+    table.set(saved);
+    new Uint32Array(memory.buffer, arena, 8).set(first);
+    await check(g, () => link.translator.work());
+  });
+
+  it('replaces a translator that was killed', async () => {
+    const links: TranslatorLink[] = [];
+    const spawn = (): TranslatorLink => {
+      const link = spawnTranslator();
+      // the first one dies before it can answer
+      if (links.push(link) === 1) link.close();
+      return link;
+    };
+    const g = await guest(new TranslationService({ spawn }));
+    const statistics = await check(g, () => untilInstalled(g));
+    assert.equal(links.length, 2);
+    assert.ok(statistics.retired > 0 && statistics.workerTranslateMs > 0);
+    assert.equal(statistics.waiting, 0);
+  });
+
+  it('translates on its own thread when translators die again and again, or cannot be started', async () => {
+    let spawned = 0;
+    const dead = (): TranslatorLink => {
+      spawned++;
+      const link = new Held();
+      link.ended = true;
+      return link;
+    };
+    const failing = (): TranslatorLink => {
+      throw new Error('no threads here');
+    };
+    for (const spawn of [dead, failing]) {
+      const statistics = await check(await guest(new TranslationService({ spawn, restarts: 1 })));
+      assert.ok(statistics.retired > 0 && statistics.translateMs > 0);
+      assert.equal(statistics.workerTranslateMs, 0);
+    }
+    assert.equal(spawned, 2);
+  });
+
+  it('counts a translator as dead that does not answer', async () => {
+    const service = new TranslationService({ spawn: () => new Held(), restarts: 0, patienceMs: 1 });
+    const g = await guest(service);
+    const statistics = await check(g, async () => {
+      for (let n = 0; service.alive && n < 300; n++) g.vcpu.enter(1);
+      await delay(2);
+    });
+    assert.equal(service.alive, false);
+    assert.ok(statistics.retired > 0);
+  });
+
+  it('is not used where memory is not shared', async () => {
+    const service = new TranslationService({ spawn: () => assert.fail('a translator was started') });
+    const statistics = await check(await guest(service, false));
+    assert.ok(statistics.retired > 0 && statistics.translateMs > 0);
+  });
+});
