@@ -13,6 +13,8 @@ const PAGE = 4096;
 const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
 
 /** Checks whose faults come before the segment faults of a memory operand; an address record holds the index in `a`. */
+/** How many others an instruction with that check takes the time of: blocks of slow instructions are translated sooner. */
+const SLOWNESS = [0, 8, 0, 1, 3, 0] as const;
 const PRECHECK = ['', 'fpu_check', 'fpu_check_nowait', 'mmx_check', 'sse_check', 'protected_check'];
 
 interface FormInfo {
@@ -187,6 +189,7 @@ export class RecordBuilder {
     let used = 0;
     let order = 0;
     if (flat && !debug && !single) u = this.count(u, start);
+    let slowness = 0;
     let previous = -1; // record of the previous instruction if it may be fused with a branch
     for (;;) {
       if (order === most || (single ? order === 1 : used >= available)) {
@@ -256,11 +259,17 @@ export class RecordBuilder {
           u16[previous >> 1] = pair;
         }
       }
+      slowness += SLOWNESS[info.precheck] ?? 0;
       previous = u;
       u += RECORD.sizeBytes;
       used += length;
       order++;
       if (info.endsBlock) break;
+    }
+    const counter = header + BLOCK.sizeBytes;
+    if (slowness > 0 && u16[counter >> 1] === this.special.count) {
+      const imm = (counter + RECORD.imm) >> 2;
+      i32[imm] = Math.max(1, Math.floor(((i32[imm] as number) * order) / (order + slowness)));
     }
     this.result.next = u;
     this.result.bytes = used;
