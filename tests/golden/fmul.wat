@@ -1,4 +1,4 @@
-;; fmul st0,st1: 140 instructions
+;; fmul st0,st1: 130 instructions
 local.get 24
 local.get 0
 i32.load offset=2388
@@ -98,16 +98,10 @@ block
   local.get 0
   local.get 25
   i32.store offset=2388
-  local.get 17
-  i64.const 0
-  i64.add
-  local.set 31
   local.get 0
-  local.get 31
-  i64.store offset=2400
-  local.get 0
-  i32.const 0
-  i32.store offset=204
+  local.get 19
+  i32.const 131074
+  call $note_position
   i32.const 1
   i32.const 0
   i32.const 1
@@ -120,10 +114,6 @@ block
   i32.const -1
   i32.eq
   if
-    local.get 0
-    local.get 19
-    i32.const 131074
-    call $note_position
     call $x87_leave
     drop
     br 2
@@ -135,7 +125,7 @@ i32.store offset=2388
 local.get 17
 i64.const 0
 i64.add
-local.set 32
+local.set 31
 local.get 0
-local.get 32
+local.get 31
 i64.store offset=2400

@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 733 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 685 instructions
 local.get 24
 local.get 0
 i32.load offset=2388
@@ -176,16 +176,10 @@ block
   local.get 0
   local.get 32
   i32.store offset=2388
-  local.get 17
-  i64.const 0
-  i64.add
-  local.set 39
   local.get 0
-  local.get 39
-  i64.store offset=2400
-  local.get 0
-  i32.const 0
-  i32.store offset=204
+  local.get 19
+  i32.const 131074
+  call $note_position
   local.get 30
   local.get 31
   call $x87_load_f64
@@ -196,27 +190,23 @@ block
   i32.const -1
   i32.eq
   if
-    local.get 0
-    local.get 19
-    i32.const 131074
-    call $note_position
     call $x87_leave
     drop
     br 2
   end
 end
 local.get 31
-local.set 40
+local.set 39
 local.get 4
 i64.const 8
 i64.add
-local.set 41
+local.set 40
 local.get 27
 if
   local.get 27
   i32.const 8
   i32.add
-  local.set 42
+  local.set 41
 else
   local.get 32
   local.get 33
@@ -225,80 +215,80 @@ else
   local.get 17
   i64.const 0
   i64.add
-  local.set 43
+  local.set 42
   local.get 0
-  local.get 43
+  local.get 42
   i64.store offset=2400
   local.get 0
-  local.get 40
+  local.get 39
   i64.store offset=2408
   local.get 0
-  local.get 41
+  local.get 40
   i32.const 8
   i32.const 327939
   local.get 19
   call $slow_read
-  local.tee 42
+  local.tee 41
   i32.eqz
   br_if 1
 end
-local.get 42
+local.get 41
 i64.load
-local.set 44
+local.set 43
 local.get 4
 i64.const 8
 i64.add
-local.set 45
+local.set 44
 block
   block
     local.get 34
     i32.eqz
     br_if 0
-    local.get 44
+    local.get 43
     i64.const 52
     i64.shr_u
     i32.wrap_i64
     i32.const 2047
     i32.and
-    local.tee 48
+    local.tee 47
     i32.const 1
     i32.sub
     i32.const 2046
     i32.lt_u
     if
-      local.get 44
+      local.get 43
       i64.const 48
       i64.shr_u
       i32.wrap_i64
       i32.const 32768
       i32.and
-      local.get 48
+      local.get 47
       i32.const 15360
       i32.add
       i32.or
-      local.set 46
-      local.get 44
+      local.set 45
+      local.get 43
       i64.const 11
       i64.shl
       i64.const -9223372036854775808
       i64.or
-      local.set 47
+      local.set 46
     else
-      local.get 44
+      local.get 43
       i64.const 1
       i64.shl
       i64.eqz
       i32.eqz
       br_if 1
-      local.get 44
+      local.get 43
       i64.const 48
       i64.shr_u
       i32.wrap_i64
       i32.const 32768
       i32.and
-      local.set 46
+      local.set 45
       i64.const 0
-      local.set 47
+      local.set 46
     end
     local.get 35
     i32.const 2000
@@ -307,18 +297,18 @@ block
     i32.load16_u offset=2008
     local.get 35
     i64.load offset=2000
+    local.get 45
     local.get 46
-    local.get 47
     call $x87_fast_mul
-    local.set 49
-    local.get 49
+    local.set 48
+    local.get 48
     i32.const 0
     i32.lt_s
     br_if 0
     local.get 32
     i32.const -513
     i32.and
-    local.get 49
+    local.get 48
     i32.or
     local.set 32
     br 1
@@ -327,29 +317,13 @@ block
   local.get 33
   i32.const 8421383
   call $x87_commit
-  local.get 17
-  i64.const 0
-  i64.add
-  local.set 50
   local.get 0
-  local.get 50
-  i64.store offset=2400
-  local.get 0
-  local.get 40
-  i64.store offset=2408
-  local.get 17
-  i64.const 2
-  i64.add
-  local.set 51
-  local.get 0
-  local.get 51
-  i64.store offset=2400
-  local.get 0
-  i32.const 0
-  i32.store offset=204
+  local.get 19
+  i32.const 327939
+  call $note_position
   i32.const 1
+  local.get 43
   local.get 44
-  local.get 45
   call $x87_arith_f64
   local.get 32
   i32.const 8421383
@@ -358,17 +332,13 @@ block
   i32.const -1
   i32.eq
   if
-    local.get 0
-    local.get 19
-    i32.const 327939
-    call $note_position
     call $x87_leave
     drop
     br 2
   end
 end
-local.get 45
-local.set 40
+local.get 44
+local.set 39
 local.get 32
 i32.const 7
 i32.shr_u
@@ -376,7 +346,7 @@ i32.const 112
 i32.and
 local.get 0
 i32.add
-local.set 52
+local.set 49
 block
   block
     local.get 34
@@ -388,55 +358,42 @@ block
     i32.const 1
     i32.ne
     br_if 0
-    local.get 52
+    local.get 49
     i32.const 2000
     i32.add
-    local.get 52
+    local.get 49
     i32.load16_u offset=2008
-    local.get 52
+    local.get 49
     i64.load offset=2000
     local.get 35
     i32.load16_u offset=2008
     local.get 35
     i64.load offset=2000
     call $x87_fast_add
-    local.set 53
-    local.get 53
+    local.set 50
+    local.get 50
     i32.const 0
     i32.lt_s
     br_if 0
     local.get 32
     i32.const -513
     i32.and
-    local.get 53
+    local.get 50
     i32.or
     local.set 32
     br 1
   end
+  local.get 0
+  local.get 39
+  i64.store offset=2408
   local.get 32
   local.get 33
   i32.const 8421383
   call $x87_commit
-  local.get 17
-  i64.const 2
-  i64.add
-  local.set 54
   local.get 0
-  local.get 54
-  i64.store offset=2400
-  local.get 0
-  local.get 40
-  i64.store offset=2408
-  local.get 17
-  i64.const 5
-  i64.add
-  local.set 55
-  local.get 0
-  local.get 55
-  i64.store offset=2400
-  local.get 0
-  i32.const 0
-  i32.store offset=204
+  local.get 19
+  i32.const 459266
+  call $note_position
   i32.const 0
   i32.const 1
   i32.const 0
@@ -449,10 +406,6 @@ block
   i32.const -1
   i32.eq
   if
-    local.get 0
-    local.get 19
-    i32.const 459266
-    call $note_position
     call $x87_leave
     drop
     br 2
@@ -465,12 +418,12 @@ call $x87_commit
 local.get 17
 i64.const 5
 i64.add
-local.set 56
+local.set 51
 local.get 0
-local.get 56
+local.get 51
 i64.store offset=2400
 local.get 0
-local.get 40
+local.get 39
 i64.store offset=2408
 local.get 0
 i32.load offset=2388
@@ -491,11 +444,11 @@ end
 local.get 4
 i64.const 16
 i64.add
-local.set 57
+local.set 52
 local.get 4
 i64.const 16
 i64.add
-local.set 58
+local.set 53
 local.get 0
 i32.load offset=2388
 local.set 32
@@ -527,7 +480,7 @@ i32.const 112
 i32.and
 local.get 0
 i32.add
-local.set 52
+local.set 49
 block
   block
     local.get 34
@@ -539,32 +492,32 @@ block
     i32.const 1
     i32.ne
     br_if 0
-    local.get 52
+    local.get 49
     i32.load16_u offset=2008
-    local.get 52
+    local.get 49
     i64.load offset=2000
-    local.set 61
-    local.set 60
-    local.get 60
+    local.set 56
+    local.set 55
+    local.get 55
     i32.const 32767
     i32.and
     i32.const 15360
     i32.sub
-    local.tee 63
+    local.tee 58
     i32.const 1
     i32.sub
     i32.const 2045
     i32.lt_u
-    local.get 61
+    local.get 56
     i64.const 63
     i64.shr_u
     i32.wrap_i64
     i32.and
     if
-      local.get 61
+      local.get 56
       i64.const 2047
       i64.and
-      local.get 61
+      local.get 56
       i64.const 11
       i64.shr_u
       i64.const 1
@@ -574,95 +527,95 @@ block
       i64.add
       i64.const 11
       i64.shr_u
-      local.set 64
-      local.get 61
+      local.set 59
+      local.get 56
       i64.const 2047
       i64.and
       i64.eqz
       i32.eqz
       i32.const 5
       i32.shl
-      local.get 64
+      local.get 59
       i32.wrap_i64
       i32.const 9
       i32.shl
       i32.or
-      local.set 59
-      local.get 60
+      local.set 54
+      local.get 55
       i32.const 32768
       i32.and
       i64.extend_i32_u
       i64.const 48
       i64.shl
-      local.get 63
+      local.get 58
       i64.extend_i32_u
       i64.const 52
       i64.shl
       i64.or
-      local.get 61
+      local.get 56
       i64.const 1
       i64.shl
       i64.const 12
       i64.shr_u
       i64.or
-      local.get 64
+      local.get 59
       i64.add
-      local.set 62
+      local.set 57
     else
-      local.get 60
+      local.get 55
       i32.const 32767
       i32.and
       i64.extend_i32_u
-      local.get 61
+      local.get 56
       i64.or
       i64.eqz
       i32.eqz
       br_if 1
-      local.get 60
+      local.get 55
       i32.const 32768
       i32.and
       i64.extend_i32_u
       i64.const 48
       i64.shl
-      local.set 62
+      local.set 57
       i32.const 0
-      local.set 59
+      local.set 54
     end
-    local.get 62
-    local.set 65
-    local.get 18
     local.get 57
+    local.set 60
+    local.get 18
+    local.get 52
     i32.wrap_i64
     i32.const 7
     i32.shr_u
     i32.const 32736
     i32.and
     i32.add
-    local.tee 66
+    local.tee 61
     i64.load offset=8
-    local.get 57
+    local.get 52
     i64.const 7
     i64.add
     i64.const -4096
     i64.and
     i64.eq
     if
-      local.get 66
+      local.get 61
       i32.load offset=24
-      local.get 57
+      local.get 52
       i32.wrap_i64
       i32.add
-      local.get 65
+      local.get 60
       i64.store
     else
       local.get 0
-      local.get 65
+      local.get 60
       i64.store offset=2528
       local.get 0
       local.get 32
       i32.store offset=2388
       local.get 0
-      local.get 57
+      local.get 52
       i32.const 8
       i32.const 656131
       local.get 19
@@ -672,14 +625,14 @@ block
       i32.const 0
       local.set 20
     end
-    local.get 59
+    local.get 54
     i32.const 0
     i32.lt_s
     br_if 0
     local.get 32
     i32.const -513
     i32.and
-    local.get 59
+    local.get 54
     i32.or
     local.set 32
     br 1
@@ -688,11 +641,14 @@ block
   local.get 32
   i32.store offset=2388
   local.get 0
+  local.get 32
+  i32.store offset=2388
+  local.get 0
   local.get 19
   i32.const 656131
   call $note_position
-  local.get 57
-  local.get 58
+  local.get 52
+  local.get 53
   i32.const 1
   call $x87_store_f64
   if
@@ -707,17 +663,13 @@ block
   i32.const -1
   i32.eq
   if
-    local.get 0
-    local.get 19
-    i32.const 656131
-    call $note_position
     call $x87_leave
     drop
     br 2
   end
 end
-local.get 58
-local.set 40
+local.get 53
+local.set 39
 local.get 32
 local.get 33
 i32.const 257
@@ -725,10 +677,10 @@ call $x87_commit
 local.get 17
 i64.const 7
 i64.add
-local.set 67
+local.set 62
 local.get 0
-local.get 67
+local.get 62
 i64.store offset=2400
 local.get 0
-local.get 40
+local.get 39
 i64.store offset=2408

@@ -140,10 +140,7 @@ export class X87Inline {
   flush(s: WasmSem): void {
     if (!this.active || this.suspended) return;
     const { f } = s;
-    if (this.moved || this.top !== 0) {
-      f.get(this.sw).get(this.tags).i32(this.shape);
-      s.callImport('x87_commit');
-    } else f.get(STATE).get(this.sw).memory('i32.store', at('fsw'));
+    this.commit(s);
     if (this.fip !== null) {
       const rip = this.around.rip(s, this.fip);
       f.get(STATE);
@@ -151,6 +148,23 @@ export class X87Inline {
       f.memory('i64.store', at('fip'));
     }
     if (this.fdpPending) f.get(STATE).get(this.fdp).memory('i64.store', at('fdp'));
+  }
+  /** Status word and tags. */
+  private commit(s: WasmSem): void {
+    const { f } = s;
+    if (this.moved || this.top !== 0) {
+      f.get(this.sw).get(this.tags).i32(this.shape);
+      s.callImport('x87_commit');
+    } else f.get(STATE).get(this.sw).memory('i32.store', at('fsw'));
+  }
+  /** The procedure itself, which notes the instruction's position. */
+  private callProcedure(s: WasmSem, name: string, args: readonly Value[]): void {
+    this.commit(s);
+    this.suspended = true;
+    this.around.notePosition(s);
+    this.suspended = false;
+    for (const v of args) s.push_(v);
+    s.callImport(name);
   }
   /** From here on the state area holds everything. */
   leave(s: WasmSem): void {
@@ -164,12 +178,9 @@ export class X87Inline {
     s.callImport('x87_resume');
     f.tee(this.sw).i32(-1).op('i32.eq').if(false);
     complete?.();
-    this.suspended = true;
-    this.around.notePosition(s);
     s.callImport('x87_leave');
     f.op('drop');
     this.around.unwind(s);
-    this.suspended = false;
     f.end();
   }
 
@@ -250,7 +261,8 @@ export class X87Inline {
       f.br(done);
       f.end();
     }
-    this.flush(s);
+    // instruction pointers that an earlier instruction left: of the operand, where this one has none in memory
+    if (o.address === undefined && this.fdpPending) f.get(STATE).get(this.fdp).memory('i64.store', at('fdp'));
     o.slow();
     for (const [r, v] of tests) this.valid[r] = v;
     for (const i of o.sets ?? []) this.set(i, true);
@@ -307,9 +319,7 @@ export class X87Inline {
   }
   private operation(s: WasmSem, name: string, args: readonly Value[]): Operation | null {
     const { f } = s;
-    const slow = (): void => {
-      s.callOut(name, args);
-    };
+    const slow = (): void => this.callProcedure(s, name, args);
     const numbers = new NumberEmitter(s);
     const [first, second] = args;
     switch (name) {
@@ -528,7 +538,7 @@ export class X87Inline {
         this.clearC1(f);
       },
       slow: () => {
-        s.push_(s.callOut('x87_compare_flags', args));
+        this.callProcedure(s, 'x87_compare_flags', args);
         f.set(result);
       },
       complete: () => this.around.setStatusFlags(s, { bits: 32, type: 'i32', local: result, constant: 0n }),
@@ -570,15 +580,11 @@ export class X87Inline {
         this.takeFlags(f, flags, C1, slow);
       },
       slow: () => {
-        this.suspended = true;
-        this.around.notePosition(s);
-        this.suspended = false;
-        for (const v of args) s.push_(v);
-        s.callImport(name);
+        // a fault leaves the instruction undone
+        this.flush(s);
+        this.callProcedure(s, name, args);
         f.if(false);
-        this.suspended = true;
         this.around.unwind(s);
-        this.suspended = false;
         f.end();
         this.around.afterSlowWrite(s);
       },

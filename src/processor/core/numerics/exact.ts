@@ -213,6 +213,39 @@ export function exact_div(sign: u32, ea: i32, ma: u64, eb: i32, mb: u64): void {
   r_lo = rem == 0 ? 0 : rem > left ? 0xc000000000000000 : rem == left ? TOP : 0x4000000000000000;
 }
 
+/** floor((u:0) / v) or, for `more`, of (u:0) + 2^63, for u < v and bit 63 of v set; the remainder in w_lo. */
+export function divide(u: u64, more: u64, v: u64): u64 {
+  const vf = f64(i64(v >> 1));
+  const quotient = f64(i64(u >> 1)) / vf;
+  // at least 1 - 2^-53 as a double only when u is close to v
+  let q: u64 = quotient >= 1.0 ? 0xfffffffffffffffe : u64(i64(quotient * 9223372036854775808.0)) << 1;
+  const n0 = more << 63;
+  const ph = mul64(q, v);
+  const rl = n0 - w_lo;
+  const rh = i64(u - ph - u64(n0 < w_lo));
+  const d = i64(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / vf));
+  q += u64(d);
+  // remainder - d * v, where d has few bits
+  const low = d * i64(v & 0xffffffff);
+  const high = d * i64(v >> 32);
+  const dl = u64(low + (high << 32));
+  const dh = (high + (low >> 32)) >> 32;
+  let r = rl - dl;
+  let top = rh - dh - i64(rl < dl);
+  while (top < 0) {
+    q--;
+    r += v;
+    top += i64(r < v);
+  }
+  while (top > 0 || r >= v) {
+    q++;
+    top -= i64(r < v);
+    r -= v;
+  }
+  w_lo = r;
+  return q;
+}
+
 export function exact_sqrt(exp: i32, m: u64): void {
   let nh = m;
   let nl: u64 = 0;
@@ -220,12 +253,14 @@ export function exact_sqrt(exp: i32, m: u64): void {
     nh = m >> 1;
     nl = m << 63;
   }
-  const estimate = sqrt<f64>(f64(nh) * 18446744073709551616.0);
-  let s: u64 = estimate >= 18446744073709551615.0 ? 0xffffffffffffffff : u64(estimate);
+  // 52 bits by the host's root, the others by the remainder; signed conversions are the fast ones
+  const half = sqrt<f64>(f64(i64(nh >> 1)));
+  const root = half * 6074000999.952099;
+  let s: u64 = root >= 18446744073709551615.0 ? 0xfffffffffffffffe : u64(i64(half * 3037000499.9760495)) << 1;
   let sh = mul64(s, s);
   let rl = nl - w_lo;
   let rh = i64(nh - sh - u64(nl < w_lo));
-  s += u64(i64((f64(rh) * 18446744073709551616.0 + f64(rl)) / (estimate * 2.0)));
+  s += u64(i64(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / root)));
   sh = mul64(s, s);
   rl = nl - w_lo;
   rh = i64(nh - sh - u64(nl < w_lo));

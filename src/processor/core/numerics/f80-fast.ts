@@ -2,7 +2,7 @@
 // that are zeros or normal numbers, results that are normal or exact zeros. Without branches on the operands' bits, which
 // nobody can predict. Source: SDM 1 ch. 8 "Programming with the x87 FPU".
 // A value is a sign and exponent (as bits 79..64) and a significand. Flags are PE and C1; REFUSED: nothing was written.
-import { div64, exact_sqrt, r_exp, r_hi, r_lo, w_lo } from './exact';
+import { divide, exact_sqrt, r_exp, r_hi, r_lo, w_lo } from './exact';
 import { put } from './f80-format';
 import { C0, C1, C3, PE } from './status';
 
@@ -136,7 +136,7 @@ export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
   const big = u64(ma >= mb);
   const e = i32(ea & 0x7fff) - i32(eb & 0x7fff) + BIAS - 1 + i32(big);
   if (u32(e - 1) >= 0x7ffd) return REFUSED;
-  const q = div64(ma >> big, (ma & big) << 63, mb);
+  const q = divide(ma >> big, ma & big, mb);
   const rest = w_lo;
   // the remainder against half the divisor
   const left = mb - rest;
