@@ -6,12 +6,23 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SYSTEM_PROCEDURES } from '../isa/index.js';
-import { AREA, at, EXIT_NONE, RECORD, REPLAY, SEGMENT_ENTRY, SLOT, segmentOffset, UNWIND } from './state-layout.js';
+import {
+  AREA,
+  at,
+  EXIT_NONE,
+  RECORD,
+  REPLAY,
+  SEGMENT_ENTRY,
+  SLOT,
+  segmentOffset,
+  TLB_ENTRIES,
+  UNWIND,
+} from './state-layout.js';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const STATE = 0x1_0000;
-const TABLES = 0x8_0000;
-const RAM = 0x10_0000;
+const TABLES = 0x12_0000;
+const RAM = 0x20_0000;
 const RAM_BYTES = 0x80_0000;
 const ROM_GPA = 0xf_0000_0000n;
 const memory = new WebAssembly.Memory({ initial: 256, maximum: 65536, shared: true });
@@ -314,7 +325,7 @@ describe('paging', () => {
     longMode();
     ram.set64(PML4 + 0x2008, 0x20_0083n); // 2 MiB page at linear 2 MiB
     assert.equal(read(0x2a_bcden), RAM + 0x2a_bcde);
-    const entry = STATE + AREA.tlbSupervisor + (0x2ab & 1023) * 32;
+    const entry = STATE + AREA.tlbSupervisor + (0x2ab & (TLB_ENTRIES - 1)) * 32;
     assert.equal(view.getBigUint64(entry, true), 0x2a_b000n);
     call('invlpg', 0x20_0000n);
     assert.equal(view.getBigUint64(entry, true), 0xffff_ffff_ffff_ffffn);

@@ -48,7 +48,7 @@ function proceduresModule(): Uint8Array<ArrayBuffer> {
 
 const ST = 0x10000;
 /** Guest memory: one page, at another linear address. */
-const HOST_PAGE = 0x80000;
+const HOST_PAGE = 0xc0000;
 const LINEAR_PAGE = 0x7654_3000;
 const BUFFER = 0x440;
 const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });

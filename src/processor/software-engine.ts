@@ -77,6 +77,7 @@ export class SoftwareEngine implements Engine {
     const caches = areas.map(() => {
       const blockHash = take(HASH_BYTES);
       const codeHead = take(ramPages * 4);
+      const writeNotes = take(ramPages * 4);
       const crossing = take(CROSSING_BYTES);
       const staleMap = take(Math.ceil(ramPages / 64) * 8);
       const arena = take(arenaBytes(memoryBytes, areas.length));
@@ -84,7 +85,7 @@ export class SoftwareEngine implements Engine {
       take(CUT_BYTES);
       const regionHead = take(ramPages * 4);
       const regions = this.jit === null ? 0 : take(REGION_TABLE_BYTES);
-      return { blockHash, codeHead, crossing, staleMap, arena, arenaEnd, regionHead, regions };
+      return { blockHash, codeHead, writeNotes, crossing, staleMap, arena, arenaEnd, regionHead, regions };
     });
     const ram = up(cursor, PAGE);
     const total = ram + memoryBytes + extraBytes;
@@ -146,7 +147,16 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('parallel'), parallel ? 1 : 0);
       s.setU32(at('shared'), shared);
       s.setU32(at('codeMap'), codeMap);
-      for (const name of ['blockHash', 'codeHead', 'crossing', 'arena', 'arenaEnd', 'staleMap', 'regionHead'] as const)
+      for (const name of [
+        'blockHash',
+        'codeHead',
+        'writeNotes',
+        'crossing',
+        'arena',
+        'arenaEnd',
+        'staleMap',
+        'regionHead',
+      ] as const)
         s.setU32(at(name), cache[name]);
       s.setU32(at('arenaNext'), cache.arena);
       s.setU32(at('ramHost'), ram);

@@ -17,13 +17,13 @@ const field = (name: string, type: FieldType, what: string, count = 1): FieldSpe
 export const SEGMENT_ENTRY = { sizeBytes: 32, selector: 0, access: 4, base: 8, limit: 16 } as const;
 /** Entry of a software TLB. Tags are page-aligned linear addresses; NO_TAG never matches. */
 export const TLB_ENTRY = { sizeBytes: 32, readTag: 0, writeTag: 8, execTag: 16, addend: 24, flags: 28 } as const;
-export const TLB_ENTRIES = 1024;
+export const TLB_ENTRIES = 4096;
 /** Entry of a jump cache: the RIP of a block and the host address of its first record. */
 export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8, pageOffset: 12 } as const;
-export const JUMP_ENTRIES = 2048;
-/** What was filled since the last flush and goes with the address space; when more was filled everything is looked at. */
-export const LOCAL_TRANSLATIONS = 256;
-export const LOCAL_JUMPS = 128;
+export const JUMP_ENTRIES = 8192;
+/** What was filled since it was last flushed, in lists of this length; when more was filled everything is looked at. */
+export const NOTED_TRANSLATIONS = 1024;
+export const NOTED_JUMPS = 512;
 /** Bits of the map of linear pages that jump caches have entries of (page number modulo this). */
 export const JUMP_PAGES = 4096;
 /** Places of a vCPU's hash table of blocks. */
@@ -282,14 +282,16 @@ const SPEC: readonly FieldSpec[] = [
     'u32',
     'DR6 bits of data and I/O breakpoints met by the current instruction or held off by MOV SS',
   ),
+  field('tablesReady', 'u32', '1: TLBs and jump caches have been emptied once'),
+  field('notedTranslations', 'u32', 'TLB entries filled since the last flush: of global pages, of others', 2),
+  field('notedEntries', 'u32', 'those entries (host addresses)', 2 * NOTED_TRANSLATIONS),
+  field('notedJumps', 'u32', 'jump-cache entries filled likewise: of global pages, of others', 2),
+  field('notedJumpEntries', 'u32', 'those entries (host addresses)', 2 * NOTED_JUMPS),
   field(
-    'localTranslations',
+    'writeNotes',
     'u32',
-    'TLB entries filled since the last flush that are not global; above 256: look at all',
+    'host address: one u32 per RAM page: TLB entries that may have its write tag (core/tlb.ts); 0: none kept',
   ),
-  field('localEntries', 'u32', 'those entries (host addresses)', LOCAL_TRANSLATIONS),
-  field('localJumps', 'u32', 'entries of the supervisor and the user jump cache that are not of global pages', 2),
-  field('localJumpEntries', 'u32', 'those entries (host addresses)', 2 * LOCAL_JUMPS),
   field('jumpPages', 'u64', 'map of the linear pages that the jump caches have entries of', JUMP_PAGES / 64),
   field('jumpLargeLow', 'u64', 'lowest linear address of a large page that a jump cache has an entry of'),
   field('jumpLargeHigh', 'u64', 'highest such address'),

@@ -21,6 +21,8 @@ const PAGES = 512;
 const INVLPG = 0x8010n;
 const LOAD_CR3 = 0x8020n;
 const NOTHING = 0x8030n;
+const STORE = 0x8050n;
+const FORGET_ALL = 0x8070n;
 const GLOBAL = 0x100;
 
 /** A guest that calls RBX at `level`, stops, does what RDX says at CPL 0 and begins anew. */
@@ -57,6 +59,9 @@ class Guest {
     memory.writeBytes(0x8010, machineCode(['0f013e invlpg [rsi]', 'eb4b jmp 8060h']));
     memory.writeBytes(0x8020, machineCode(['0f22d9 mov cr3, rcx', 'eb3b jmp 8060h']));
     memory.writeBytes(0x8030, machineCode(['eb2e jmp 8060h']));
+    memory.writeBytes(0x8050, machineCode(['890e mov [rsi], ecx', 'eb0c jmp 8060h']));
+    const twice = ['483580000000 xor rax, 80h', '0f22e0 mov cr4, rax'];
+    memory.writeBytes(0x8070, machineCode(['0f20e0 mov rax, cr4', ...twice, ...twice, 'ebd9 jmp 8060h']));
     memory.writeBytes(0x8040, machineCode(['0f01c1 vmcall', 'ffe2 jmp rdx']));
     const back =
       level === 3 ? ['b900800000 mov ecx, 8000h', '41bb02000000 mov r11d, 2', '480f07 sysret'] : ['eb9e jmp 8000h'];
@@ -67,7 +72,9 @@ class Guest {
     state.lstar = 0x8040n;
     state.star = 0x0010_0008_0000_0000n;
     vcpu.writeState(state);
-    return new Guest(vm, vcpu);
+    const guest = new Guest(vm, vcpu);
+    guest.call(target(0));
+    return guest;
   }
   /** What the code at `linear` answers. */
   call(linear: number): number {
@@ -90,6 +97,15 @@ class Guest {
   loadCr3(value: number): void {
     this.vcpu.writeGpr(Gpr.RDX, LOAD_CR3);
     this.vcpu.writeGpr(Gpr.RCX, BigInt(value));
+  }
+  store(linear: number, value: number): void {
+    this.vcpu.writeGpr(Gpr.RDX, STORE);
+    this.vcpu.writeGpr(Gpr.RSI, BigInt(linear));
+    this.vcpu.writeGpr(Gpr.RCX, BigInt(value));
+  }
+  /** CR4.PGE changes. */
+  forgetAll(): void {
+    this.vcpu.writeGpr(Gpr.RDX, FORGET_ALL);
   }
   entry(space: 'a' | 'b', page: number, value: number): void {
     this.vm.memory.writeU32(TABLE[space] + page * 8, value);
@@ -143,7 +159,6 @@ for (const level of [0, 3] as const) {
     test('global pages: in both spaces alike, gone with INVLPG, and when they are global no more', async () => {
       const guest = await Guest.make(level);
       for (const space of ['a', 'b'] as const) guest.entry(space, 4, (MEMORY.a + 4 * 4096) | 7 | GLOBAL);
-      assert.equal(guest.call(target(5)), 5);
       for (const root of [SPACE_B, SPACE_A, SPACE_B]) {
         guest.loadCr3(root);
         assert.equal(guest.call(target(4)), 4);
@@ -158,6 +173,15 @@ for (const level of [0, 3] as const) {
         assert.equal(guest.call(target(4)), root === SPACE_B ? 1004 : 4);
       }
     });
+    for (const count of [2, 500])
+      test(`a change of CR4.PGE forgets ${count} global pages too`, async () => {
+        const guest = await Guest.make(level);
+        for (const space of ['b', 'a'] as const) {
+          for (let n = 0; n < count; n++) guest.entry('a', n, (MEMORY[space] + n * 4096) | 7 | GLOBAL);
+          guest.forgetAll();
+          for (let n = 0; n < count; n++) assert.equal(guest.call(target(n)), (space === 'b' ? 1000 : 0) + n);
+        }
+      });
     test('INVLPG of any address of a large page forgets all of it', async () => {
       const guest = await Guest.make(level);
       guest.vm.memory.writeU32(DIRECTORY_ENTRY.a, MEMORY.a | 0x87);
@@ -168,6 +192,25 @@ for (const level of [0, 3] as const) {
       assert.equal(guest.call(target(9)), 1009);
       assert.equal(guest.call(target(10)), 1010);
     });
+    for (const aliases of [1, 2, 3, 5])
+      test(`code written through ${aliases} of its addresses`, async () => {
+        const guest = await Guest.make(level);
+        // pages 40 and following are page 30
+        for (let n = 0; n < aliases; n++) guest.entry('a', 40 + n, (MEMORY.a + 30 * 4096) | 7);
+        const place = (n: number): number => REGION + (40 + n) * 4096 + offset(30) + 1;
+        for (let turn = 0; turn < 3; turn++) {
+          for (let n = 0; n < aliases; n++) {
+            // all of them can be written without a look at the page
+            for (let k = 0; k < aliases; k++) {
+              guest.store(place(k), 500);
+              assert.equal(guest.call(target(1)), 1);
+            }
+            assert.equal(guest.call(target(30)), 500);
+            guest.store(place(n), 600 + n);
+            assert.equal(guest.call(target(30)), 600 + n);
+          }
+        }
+      });
     test('an instruction across a page border: its second page changes, then its bytes', async () => {
       const guest = await Guest.make(level);
       const { memory } = guest.vm;

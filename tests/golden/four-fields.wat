@@ -10,7 +10,7 @@ local.get 27
 i32.wrap_i64
 i32.const 7
 i32.shr_u
-i32.const 32736
+i32.const 131040
 i32.and
 i32.add
 local.tee 28
@@ -119,7 +119,7 @@ local.get 39
 i32.wrap_i64
 i32.const 7
 i32.shr_u
-i32.const 32736
+i32.const 131040
 i32.and
 i32.add
 local.tee 40

@@ -20,7 +20,7 @@ local.get 25
 i32.wrap_i64
 i32.const 7
 i32.shr_u
-i32.const 32736
+i32.const 131040
 i32.and
 i32.add
 local.tee 27

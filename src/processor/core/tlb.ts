@@ -11,26 +11,29 @@ import {
   JUMP_PAGES,
   JUMP_RIP,
   JUMP_SIZE_BYTES,
-  LOCAL_JUMPS,
-  LOCAL_TRANSLATIONS,
+  NOTED_JUMPS,
+  NOTED_TRANSLATIONS,
   S_FIRST_AREA,
   S_ALIGNMENT,
   S_JUMP_BASES,
-  S_JUMP_CACHE,
   S_JUMP_LARGE_HIGH,
   S_JUMP_LARGE_LOW,
   S_JUMP_PAGES,
   S_LARGE_HIGH,
   S_LARGE_LOW,
-  S_LOCAL_ENTRIES,
-  S_LOCAL_JUMP_ENTRIES,
-  S_LOCAL_JUMPS,
-  S_LOCAL_TRANSLATIONS,
+  S_NOTED_ENTRIES,
+  S_NOTED_JUMP_ENTRIES,
+  S_NOTED_JUMPS,
+  S_NOTED_TRANSLATIONS,
+  S_RAM_HOST,
+  S_RAM_PAGES,
   S_SMAP_COUNT,
   S_SMAP_ENTRIES,
+  S_TABLES_READY,
   S_TLB,
   S_TLB_MISSES,
   S_VCPU_COUNT,
+  S_WRITE_NOTES,
   TLB_ADDEND,
   TLB_ENTRIES,
   TLB_EXEC_TAG,
@@ -115,12 +118,11 @@ export function fill(linear: u64, access: u32): i32 {
   const executable = (rights & RIGHT_NX) == 0 && !(foreign && (c4 & CR4_SMEP) != 0);
   const entry = ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR) + tlb_slot(linear);
   let flags = walked_shift << 8;
-  if (rights & RIGHT_GLOBAL) flags |= ENTRY_GLOBAL;
-  else {
-    const n = load<u32>(ST, S_LOCAL_TRANSLATIONS);
-    if (n < LOCAL_TRANSLATIONS) store<u32>(ST + ((n as usize) << 2), entry as u32, S_LOCAL_ENTRIES);
-    store<u32>(ST, n + 1, S_LOCAL_TRANSLATIONS);
-  }
+  if (rights & RIGHT_GLOBAL) {
+    flags |= ENTRY_GLOBAL;
+    note_translation(entry, GLOBAL_LIST);
+  } else note_translation(entry, LOCAL_LIST);
+  if (writable) note_writer(host, entry);
   if (walked_shift != 12) {
     flags |= ENTRY_LARGE;
     if (page < load<u64>(ST, S_LARGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_LARGE_LOW);
@@ -167,19 +169,59 @@ export function drop_smap_entries(): void {
     if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
 }
 
+/** The two kinds of noted entries: of global pages, and those that go with the address space. */
+const GLOBAL_LIST: usize = 0;
+const LOCAL_LIST: usize = 1;
+@inline function note_translation(entry: usize, list: usize): void {
+  const n = load<u32>(ST + (list << 2), S_NOTED_TRANSLATIONS);
+  if (n >= NOTED_TRANSLATIONS) {
+    store<u32>(ST + (list << 2), NOTED_TRANSLATIONS + 1, S_NOTED_TRANSLATIONS);
+    return;
+  }
+  store<u32>(ST + ((list * (NOTED_TRANSLATIONS as usize) + (n as usize)) << 2), entry as u32, S_NOTED_ENTRIES);
+  store<u32>(ST + (list << 2), n + 1, S_NOTED_TRANSLATIONS);
+}
+/** Drops the noted entries of a list; false: there were more than it has room for. */
+function drop_noted(list: usize): bool {
+  const n = load<u32>(ST + (list << 2), S_NOTED_TRANSLATIONS);
+  if (n > NOTED_TRANSLATIONS) return false;
+  const from = ST + S_NOTED_ENTRIES + ((list * (NOTED_TRANSLATIONS as usize)) << 2);
+  const end = from + ((n as usize) << 2);
+  for (let at = from; at < end; at += 4) {
+    const entry = load<u32>(at) as usize;
+    // the entry may be another page's by now
+    if (list == GLOBAL_LIST || !(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
+  }
+  store<u32>(ST + (list << 2), 0, S_NOTED_TRANSLATIONS);
+  return true;
+}
+
 /** Empties a jump cache. All ones is a RIP too: its place in the cache holds a RIP that belongs to another. */
 export function jump_cache_clear(cache: usize): void {
   memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
   store<u64>(cache, 1, JUMP_RIP);
-  store<u32>(ST + (cache == ST + AREA_JUMP_USER ? 4 : 0), 0, S_LOCAL_JUMPS);
 }
-@inline function jump_drop(cache: usize, entry: usize): void {
-  store<u64>(entry, entry == cache ? 1 : ~(0 as u64), JUMP_RIP);
+@inline function jump_drop(entry: usize): void {
+  const first = entry == ST + AREA_JUMP_SUPERVISOR || entry == ST + AREA_JUMP_USER;
+  store<u64>(entry, first ? 1 : ~(0 as u64), JUMP_RIP);
+}
+/** Forgets the noted jumps of a list. */
+function drop_noted_jumps(list: usize): void {
+  const n = load<u32>(ST + (list << 2), S_NOTED_JUMPS);
+  store<u32>(ST + (list << 2), 0, S_NOTED_JUMPS);
+  if (n > NOTED_JUMPS) {
+    jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
+    jump_cache_clear(ST + AREA_JUMP_USER);
+    return;
+  }
+  const from = ST + S_NOTED_JUMP_ENTRIES + ((list * (NOTED_JUMPS as usize)) << 2);
+  const end = from + ((n as usize) << 2);
+  for (let at = from; at < end; at += 4) jump_drop(load<u32>(at) as usize);
 }
 /** Forgets all jump-cache entries. */
 export function jump_cache_flush(): void {
-  jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
-  jump_cache_clear(ST + AREA_JUMP_USER);
+  drop_noted_jumps(GLOBAL_LIST);
+  drop_noted_jumps(LOCAL_LIST);
   memory.fill(ST + S_JUMP_PAGES, 0, (JUMP_PAGES >> 3) as usize);
   store<u64>(ST, NO_TAG, S_JUMP_LARGE_LOW);
   store<u64>(ST, 0, S_JUMP_LARGE_HIGH);
@@ -197,26 +239,14 @@ export function jump_noted(entry: usize, linear: u64): void {
     if (linear < load<u64>(ST, S_JUMP_LARGE_LOW)) store<u64>(ST, (linear >> 30) << 30, S_JUMP_LARGE_LOW);
     if (linear > load<u64>(ST, S_JUMP_LARGE_HIGH)) store<u64>(ST, linear | 0x3fff_ffff, S_JUMP_LARGE_HIGH);
   }
-  if (flags & ENTRY_GLOBAL) return;
-  const user: usize = (load<u32>(ST, S_JUMP_CACHE) as usize) == ST + AREA_JUMP_USER ? 1 : 0;
-  const n = load<u32>(ST + (user << 2), S_LOCAL_JUMPS);
-  if (n < LOCAL_JUMPS) store<u32>(ST + ((user * (LOCAL_JUMPS as usize) + (n as usize)) << 2), entry as u32, S_LOCAL_JUMP_ENTRIES);
-  store<u32>(ST + (user << 2), n + 1, S_LOCAL_JUMPS);
-}
-/** Forgets the jumps into pages that are not global. */
-function jump_cache_flush_nonglobal(): void {
-  for (let user: usize = 0; user < 2; user++) {
-    const n = load<u32>(ST + (user << 2), S_LOCAL_JUMPS) as usize;
-    if (n == 0) continue;
-    const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);
-    if (n > (LOCAL_JUMPS as usize)) {
-      jump_cache_clear(cache);
-      continue;
-    }
-    for (let i: usize = 0; i < n; i++)
-      jump_drop(cache, load<u32>(ST + ((user * (LOCAL_JUMPS as usize) + i) << 2), S_LOCAL_JUMP_ENTRIES) as usize);
-    store<u32>(ST + (user << 2), 0, S_LOCAL_JUMPS);
+  const list = flags & ENTRY_GLOBAL ? GLOBAL_LIST : LOCAL_LIST;
+  const n = load<u32>(ST + (list << 2), S_NOTED_JUMPS);
+  if (n >= NOTED_JUMPS) {
+    store<u32>(ST + (list << 2), NOTED_JUMPS + 1, S_NOTED_JUMPS);
+    return;
   }
+  store<u32>(ST + ((list * (NOTED_JUMPS as usize) + (n as usize)) << 2), entry as u32, S_NOTED_JUMP_ENTRIES);
+  store<u32>(ST + (list << 2), n + 1, S_NOTED_JUMPS);
 }
 /** Forgets the jumps into the page at `linear`, and into the large page that it may be part of. */
 function jump_cache_flush_page(linear: u64): void {
@@ -238,18 +268,26 @@ function jump_cache_flush_page(linear: u64): void {
       const rip = load<u64>(entry, JUMP_RIP);
       const at = (base ? (rip + base) & 0xffff_ffff : rip) >> 12;
       if (((at ^ page) as u32) & (JUMP_PAGES - 1)) continue;
-      if (at == page) jump_drop(cache, entry);
+      if (at == page) jump_drop(entry);
       else if (rip != ~(0 as u64)) left = true;
     }
   }
   if (!left) store<u64>(word, load<u64>(word, S_JUMP_PAGES) & ~bit, S_JUMP_PAGES);
 }
 export function tlb_flush_all(): void {
-  memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
+  if (!load<u32>(ST, S_TABLES_READY)) {
+    store<u32>(ST, 1, S_TABLES_READY);
+    jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
+    jump_cache_clear(ST + AREA_JUMP_USER);
+    store<u32>(ST, NOTED_TRANSLATIONS + 1, S_NOTED_TRANSLATIONS);
+  }
+  if (!drop_noted(GLOBAL_LIST) || !drop_noted(LOCAL_LIST)) {
+    memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
+    store<u64>(ST, 0, S_NOTED_TRANSLATIONS);
+  }
   store<u64>(ST, NO_TAG, S_LARGE_LOW);
   store<u64>(ST, 0, S_LARGE_HIGH);
   store<u32>(ST, 0, S_SMAP_COUNT);
-  store<u32>(ST, 0, S_LOCAL_TRANSLATIONS);
   jump_cache_flush();
 }
 /** A change of address space: everything but global pages goes. */
@@ -258,19 +296,13 @@ export function tlb_flush_nonglobal(): void {
     tlb_flush_all();
     return;
   }
-  const n = load<u32>(ST, S_LOCAL_TRANSLATIONS);
-  if (n <= LOCAL_TRANSLATIONS) {
-    for (let i: u32 = 0; i < n; i++) {
-      const entry = load<u32>(ST + ((i as usize) << 2), S_LOCAL_ENTRIES) as usize;
-      if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
-    }
-  } else {
+  if (!drop_noted(LOCAL_LIST)) {
     const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
     for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
       if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
+    store<u32>(ST + (LOCAL_LIST << 2), 0, S_NOTED_TRANSLATIONS);
   }
-  store<u32>(ST, 0, S_LOCAL_TRANSLATIONS);
-  jump_cache_flush_nonglobal();
+  drop_noted_jumps(LOCAL_LIST);
 }
 /** INVLPG: also every fragment of the large page that `linear` lies in. */
 export function tlb_flush_page(linear: u64): void {
@@ -293,9 +325,34 @@ export function tlb_flush_page(linear: u64): void {
   }
   jump_cache_flush_page(linear);
 }
+// Which TLB entries may have the write tag of a RAM page: up to two of them, as places in the two tables plus one, 16 bits
+// each; all ones in the upper half: more.
+const MANY: u32 = 0xffff_0000;
+@inline function write_note(area: usize, host: usize): usize {
+  const notes = load<u32>(area, S_WRITE_NOTES) as usize;
+  const page = ((host as u32) - load<u32>(ST, S_RAM_HOST)) >> 12;
+  return notes != 0 && page < load<u32>(ST, S_RAM_PAGES) ? notes + ((page as usize) << 2) : 0;
+}
+/** `entry` gets the write tag of the page at `host`. */
+function note_writer(host: usize, entry: usize): void {
+  const note = write_note(ST, host);
+  if (note == 0) return;
+  const place = (((entry - ST - AREA_TLB_SUPERVISOR) / TLB_SIZE_BYTES) as u32) + 1;
+  const noted = load<u32>(note);
+  if ((noted & 0xffff) == place || noted >> 16 == place || noted >= MANY) return;
+  store<u32>(note, noted == 0 ? place : noted < 0x1_0000 ? noted | (place << 16) : MANY);
+}
+/** Takes the write tag of the page at host address `page` from an entry; true: it had it. */
+@inline function take_write_tag(entry: usize, page: u32): bool {
+  const tag = load<u64>(entry, TLB_WRITE_TAG);
+  if (tag == NO_TAG || (tag as u32) + load<u32>(entry, TLB_ADDEND) != page) return false;
+  store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  return true;
+}
 /**
  * The RAM page at `host` now holds translated code: stores to it must take the slow path, on every vCPU of the domain.
- * True: another vCPU had a tag.
+ * True: another vCPU had a tag. In a parallel domain the code map has the page's lines already: who fills an entry
+ * meanwhile notes it before it looks at them.
  */
 export function tlb_protect_page(host: usize): bool {
   const page = (host as u32) & ~(4095 as u32);
@@ -303,14 +360,21 @@ export function tlb_protect_page(host: usize): bool {
   let others = false;
   let area = load<u32>(ST, S_FIRST_AREA) as usize;
   for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) {
-    const end = area + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
-    for (let entry = area + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
-      const tag = load<u64>(entry, TLB_WRITE_TAG);
-      if (tag != NO_TAG && (tag as u32) + load<u32>(entry, TLB_ADDEND) == page) {
-        store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
-        if (area != ST) others = true;
-      }
+    const tables = area + AREA_TLB_SUPERVISOR;
+    const note = write_note(area, host);
+    const noted = note ? load<u32>(note) : MANY;
+    let had = false;
+    if (noted < MANY) {
+      const first = noted & 0xffff;
+      const second = noted >> 16;
+      if (first) had = take_write_tag(tables + ((first - 1) as usize) * TLB_SIZE_BYTES, page);
+      if (second && take_write_tag(tables + ((second - 1) as usize) * TLB_SIZE_BYTES, page)) had = true;
+    } else {
+      const end = tables + 2 * TABLE_BYTES;
+      for (let entry = tables; entry < end; entry += TLB_SIZE_BYTES) if (take_write_tag(entry, page)) had = true;
     }
+    if (note) store<u32>(note, 0);
+    if (had && area != ST) others = true;
   }
   return others;
 }
