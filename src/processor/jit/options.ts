@@ -13,7 +13,7 @@ export interface TierOptions {
 export const TIER_DEFAULTS: Omit<TierOptions, 'threshold'> = { maxInstructions: 500, eager: false, mixed: false };
 /** Default thresholds: regions made on the vCPU's own thread, and by a translation service. */
 export const THRESHOLD_OWN = 24_000;
-export const THRESHOLD_SERVED = 8_000;
+export const THRESHOLD_SERVED = 3_000;
 
 /** How hot code is run: translated, only interpreted; for tests: all of it translated at once, and that now and then not. */
 export type JitMode = 'on' | 'off' | 'forced' | 'mixed';
