@@ -400,15 +400,23 @@ for (const [byte, kind] of [
 const ADDRESS16_BASE = [3, 3, 5, 5, 6, 7, 5, 3];
 const ADDRESS16_INDEX = [6, 7, 6, 7, -1, -1, -1, -1];
 
+/** A node whose blocks nobody has asked for yet. */
+const UNBUILT = 0xffff_ffff;
+
 export class Decoder {
   /** All rows (declared encodings), whether or not the features admit them. */
   readonly rows: readonly Row[];
-  /** All operand forms that can be decoded. */
-  readonly forms: readonly Form[];
-  /** Block of leaves by (mode class, map, opcode) * 12 + prefix class * 3 + operand size. */
-  private readonly blocks: Uint32Array;
-  private readonly modrmOf: Uint8Array;
-  private readonly leaves: Uint16Array;
+  private readonly made: Form[] = [];
+  private readonly formByKey = new Map<number, number>();
+  /** Encodings by node (mode class, map, opcode), in the order of declaration; empty once the node is built. */
+  private readonly byNode = new Map<number, Candidate[]>();
+  /** Block of leaves by node * 12 + prefix class * 3 + operand size. A node's blocks are made when it is first met. */
+  private readonly blocks = new Uint32Array(2 * NODES * 12);
+  private readonly modrmOf = new Uint8Array(2 * NODES);
+  private leaves = new Uint16Array(4096);
+  /** Behind block 0: all undefined. */
+  private leafCount = BLOCK_MODRM;
+  private readonly blockByContent = new Map<string, number>();
 
   /** `features`: CPUID features present; absent argument: all. */
   constructor(instructions: readonly Instruction[], features?: ReadonlySet<string>) {
@@ -419,7 +427,6 @@ export class Decoder {
       });
     }
     this.rows = rows;
-    const byNode = new Map<number, Candidate[]>();
     for (const row of rows) {
       const { encoding } = row;
       if (encoding.feature !== undefined && features !== undefined && !features.has(encoding.feature)) continue;
@@ -431,67 +438,92 @@ export class Decoder {
           if (pattern.map === 0 && opcode === 0x90 && long === 1) keys.push(NODE_90_REX_B);
           for (const k of keys) {
             if (k === NODE_90_REX_B && pattern.rexB0) continue;
-            const key = long * NODES + k;
-            const list = byNode.get(key) ?? [];
-            byNode.set(key, list);
-            list.push({ row, pattern });
+            this.addCandidate(long * NODES + k, { row, pattern });
           }
         }
       }
     }
-    const forms: Form[] = [];
-    const formByKey = new Map<number, number>();
-    this.forms = forms;
-    this.blocks = new Uint32Array(2 * NODES * 12);
-    this.modrmOf = new Uint8Array(2 * NODES);
-    const leaves: number[] = new Array<number>(BLOCK_MODRM).fill(0);
-    const blockByContent = new Map<string, number>();
-    for (const [key, candidates] of byNode) {
-      const long = key >= NODES;
-      const inMode = candidates.filter(({ row }) => !(long ? row.encoding.i64 : row.encoding.o64));
-      if (inMode.length === 0) continue;
-      const modrm = inMode[0]?.pattern.modrm as boolean;
-      if (inMode.some((c) => c.pattern.modrm !== modrm)) {
-        const names = inMode.map((c) => `${c.row.instruction.name} '${c.row.encoding.opcode}'`).join(', ');
-        throw new BugError('ISA_MODRM', `one opcode with and without ModRM: ${names}`);
-      }
-      this.modrmOf[key] = modrm ? 1 : 0;
-      /** Blocks of this node by the candidates that the prefixes admit and their operand sizes. */
-      const blockByChoice = new Map<string, number>();
-      for (let prefix = 0; prefix < 4; prefix++) {
-        for (let size = 0; size < (long ? 3 : 2); size++) {
-          // In 64-bit mode 66 decides between 16 and 32 bits: no other combination can come.
-          if (long && (prefix === 0 ? size === 0 : prefix === 1 && size === 1)) continue;
-          const admitted = inMode.filter((c) => admits(c.row.encoding, c.pattern, long, prefix, size));
-          if (admitted.length === 0) continue; // block 0: all undefined
-          const choice = admitted.map((c) => `${c.row.number}/${effectiveOpBits(c.row.encoding, long, size)}`).join();
-          let at = blockByChoice.get(choice);
-          if (at === undefined) {
-            const block = buildBlock(admitted, modrm, (row, mod, mem) => {
-              const opBits = effectiveOpBits(row.encoding, long, size);
-              const formKey = row.number * 16 + [16, 32, 64].indexOf(opBits) + (long ? 8 : 0) + (mem ? 4 : 0);
-              let number = formByKey.get(formKey);
-              if (number === undefined) {
-                number = forms.length;
-                formByKey.set(formKey, number);
-                forms.push(makeForm(number, row, opBits, long, mem, mod === 'ignored'));
-              }
-              return number;
-            });
-            const content = block.join();
-            at = blockByContent.get(content);
-            if (at === undefined) {
-              at = leaves.length;
-              blockByContent.set(content, at);
-              for (const l of block) leaves.push(l);
-            }
-            blockByChoice.set(choice, at);
-          }
-          this.blocks[key * 12 + prefix * 3 + size] = at;
+  }
+
+  /** All operand forms that can be decoded. */
+  get forms(): readonly Form[] {
+    for (const node of this.byNode.keys()) this.buildNode(node);
+    return this.made;
+  }
+
+  private addCandidate(node: number, candidate: Candidate): void {
+    const list = this.byNode.get(node);
+    if (list !== undefined) {
+      list.push(candidate);
+      return;
+    }
+    this.byNode.set(node, [candidate]);
+    this.blocks.fill(UNBUILT, node * 12, node * 12 + 12);
+  }
+
+  /** Makes the blocks of a node. */
+  private buildNode(node: number): void {
+    const candidates = this.byNode.get(node) ?? [];
+    this.byNode.delete(node);
+    this.blocks.fill(0, node * 12, node * 12 + 12);
+    const long = node >= NODES;
+    const inMode = candidates.filter(({ row }) => !(long ? row.encoding.i64 : row.encoding.o64));
+    if (inMode.length === 0) return;
+    const modrm = inMode[0]?.pattern.modrm as boolean;
+    if (inMode.some((c) => c.pattern.modrm !== modrm)) {
+      const names = inMode.map((c) => `${c.row.instruction.name} '${c.row.encoding.opcode}'`).join(', ');
+      throw new BugError('ISA_MODRM', `one opcode with and without ModRM: ${names}`);
+    }
+    this.modrmOf[node] = modrm ? 1 : 0;
+    /** Blocks of this node by the candidates that the prefixes admit and their operand sizes. */
+    const blockByChoice = new Map<string, number>();
+    for (let prefix = 0; prefix < 4; prefix++) {
+      for (let size = 0; size < (long ? 3 : 2); size++) {
+        // In 64-bit mode 66 decides between 16 and 32 bits: no other combination can come.
+        if (long && (prefix === 0 ? size === 0 : prefix === 1 && size === 1)) continue;
+        const admitted = inMode.filter((c) => admits(c.row.encoding, c.pattern, long, prefix, size));
+        if (admitted.length === 0) continue; // block 0
+        const choice = admitted.map((c) => `${c.row.number}/${effectiveOpBits(c.row.encoding, long, size)}`).join();
+        let at = blockByChoice.get(choice);
+        if (at === undefined) {
+          at = this.place(
+            buildBlock(admitted, modrm, (row, mod, mem) =>
+              this.formNumber(row, effectiveOpBits(row.encoding, long, size), long, mem, mod === 'ignored'),
+            ),
+          );
+          blockByChoice.set(choice, at);
         }
+        this.blocks[node * 12 + prefix * 3 + size] = at;
       }
     }
-    this.leaves = Uint16Array.from(leaves);
+  }
+
+  private formNumber(row: Row, opBits: 16 | 32 | 64, long: boolean, mem: boolean, ignoreMod: boolean): number {
+    const key = row.number * 16 + [16, 32, 64].indexOf(opBits) + (long ? 8 : 0) + (mem ? 4 : 0);
+    let number = this.formByKey.get(key);
+    if (number === undefined) {
+      number = this.made.length;
+      this.formByKey.set(key, number);
+      this.made.push(makeForm(number, row, opBits, long, mem, ignoreMod));
+    }
+    return number;
+  }
+
+  /** Where the leaves of a block are; equal blocks are one. */
+  private place(block: readonly number[]): number {
+    const content = block.join();
+    const present = this.blockByContent.get(content);
+    if (present !== undefined) return present;
+    const at = this.leafCount;
+    this.leafCount += block.length;
+    if (this.leafCount > this.leaves.length) {
+      const larger = new Uint16Array(Math.max(this.leafCount, this.leaves.length * 2));
+      larger.set(this.leaves);
+      this.leaves = larger;
+    }
+    this.leaves.set(block, at);
+    this.blockByContent.set(content, at);
+    return at;
   }
 
   /**
@@ -557,8 +589,9 @@ export class Decoder {
     out.map = map;
     let node = map * 256 + byte + (long ? NODES : 0);
     if (byte === 0x90 && map === 0 && (rex & 1) !== 0) node = NODES + NODE_90_REX_B;
-    const block = this.blocks[node * 12 + (rep !== 0 ? rep + 1 : has66 ? 1 : 0) * 3 + sizeIndex] as number;
-    let leaf = block;
+    const choice = node * 12 + (rep !== 0 ? rep + 1 : has66 ? 1 : 0) * 3 + sizeIndex;
+    if (this.blocks[choice] === UNBUILT) this.buildNode(node);
+    let leaf = this.blocks[choice] as number;
     let mod = 3;
     let reg = 0;
     let rm = byte & 7;
@@ -574,7 +607,7 @@ export class Decoder {
     }
     const formNumber = this.leaves[leaf] as number;
     if (formNumber === 0) return this.undefinedOpcode(p - offset, out);
-    const form = this.forms[formNumber - 1] as Form;
+    const form = this.made[formNumber - 1] as Form;
     if (lock && !(form.lockable && form.mem)) return this.undefinedOpcode(p - offset, out);
     out.form = form;
     out.opBits = form.opBits;
