@@ -100,7 +100,96 @@ function keep_cos(): void {
   c_hi = r_hi;
   c_lo = r_lo;
 }
+// The operand of the last kernel, and whether its results are the quick ones.
+let k_exp: i32 = 0;
+let k_hi: u64 = 0;
+let k_lo: u64 = 0;
+let quick: bool = false;
+/** Bits by which z is kept scaled, and the most that a quick result is off, in units of 2^-128. */
+const SCALE: u64 = 12;
+const QUICK_ERROR: u64 = 1 << 55;
+
 function sincos_kernel(exp: i32, hi: u64, lo: u64): void {
+  k_exp = exp;
+  k_hi = hi;
+  k_lo = lo;
+  quick = exp > -8;
+  if (quick) sincos_quick();
+  else sincos_exact();
+}
+/** A rounding cannot go wrong: the result is further from a double word's middle and end than it may be off. */
+@inline
+function certain(exp: i32, lo: u64): bool {
+  const error = QUICK_ERROR << u64(-1 - exp);
+  return exp >= -8 && ((lo + error) & ~TOP) > error << 1;
+}
+/** What the signs of the terms below need: a - b or a + b in Q0.128 as the result. */
+@inline
+function combine(ah: u64, al: u64, bh: u64, bl: u64, minus: bool): void {
+  if (minus) set_result(0, -1, ah - bh - u64(al < bl), al - bl);
+  else {
+    const l = al + bl;
+    set_result(0, -1, ah + bh + u64(l < al), l);
+  }
+}
+/** 1 - series of `last`, every other one down to `first` (of FACTORIAL), in z = Z / 2^76; times z, scaled like it. */
+@inline
+function deficit(z: u64, first: usize): u64 {
+  let p = entry(FACTORIAL, first + 4) - (umulh(z, entry(FACTORIAL, first + 6)) >> SCALE);
+  p = entry(FACTORIAL, first + 2) - (umulh(z, p) >> SCALE);
+  p = entry(FACTORIAL, first) - (umulh(z, p) >> SCALE);
+  return umulh(z, p);
+}
+/** Sine and cosine with errors below QUICK_ERROR: the small terms in 64 bits. */
+function sincos_quick(): void {
+  to_fixed(k_exp, k_hi, k_lo);
+  let th = x_hi;
+  let tl = x_lo;
+  const k = ((th >> 57) + 1) >> 1;
+  th -= k << 58;
+  const below = i64(th) < 0;
+  if (below) {
+    th = ~th + u64(tl == 0);
+    tl = 0 - tl;
+  }
+  // t * 2^6 and t^2 * 2^12
+  const t = (th << 6) | (tl >> 58);
+  const z = umulh(t, t);
+  const sine = umulh(t, deficit(z, 1));
+  const cosine = deficit(z, 0);
+  // t - t * deficit
+  const l = sine << (64 - SCALE - 6);
+  const h = sine >> (SCALE + 6);
+  th = th - h - u64(tl < l);
+  tl -= l;
+  const p = SIN_COS + usize(k) * 32;
+  let sh = load<u64>(p);
+  let sl = load<u64>(p, 8);
+  let ch = load<u64>(p, 16);
+  let cl = load<u64>(p, 24);
+  const ph = mul128(ch, cl, th, tl);
+  const pl = w_lo;
+  const qh = mul128(sh, sl, th, tl);
+  const ql = w_lo;
+  let d = umulh(sh, cosine);
+  let dl = d << (64 - SCALE);
+  sh = sh - (d >> SCALE) - u64(sl < dl);
+  sl -= dl;
+  d = umulh(ch, cosine);
+  dl = d << (64 - SCALE);
+  ch = ch - (d >> SCALE) - u64(cl < dl);
+  cl -= dl;
+  combine(sh, sl, ph, pl, below);
+  keep_sin();
+  combine(ch, cl, qh, ql, !below);
+  keep_cos();
+}
+/** Sine and cosine to more than 110 bits. */
+function sincos_exact(): void {
+  const exp = k_exp;
+  const hi = k_hi;
+  const lo = k_lo;
+  quick = false;
   to_fixed(exp, hi, lo);
   let th = x_hi;
   let tl = x_lo;
@@ -226,12 +315,14 @@ function sincos_reduce(exp: i32, m: u64): void {
   cos_negative = q == 0 ? 0 : q == 1 ? u32(!back) : q == 2 ? 1 : u32(back);
 }
 function put_sin(dst: usize, sign: u32, fcw: u32, flags: u32): u32 {
+  if (quick && !(swap ? certain(c_exp, c_lo) : certain(s_exp, s_lo))) sincos_exact();
   const s = sign ^ sin_negative;
   return swap
     ? pack(dst, s, c_exp, c_hi, c_lo | 1, 0, fcw, flags)
     : pack(dst, s, s_exp, s_hi, s_lo | 1, 0, fcw, flags);
 }
 function put_cos(dst: usize, fcw: u32, flags: u32): u32 {
+  if (quick && !(swap ? certain(s_exp, s_lo) : certain(c_exp, c_lo))) sincos_exact();
   return swap
     ? pack(dst, cos_negative, s_exp, s_hi, s_lo | 1, 0, fcw, flags)
     : pack(dst, cos_negative, c_exp, c_hi, c_lo | 1, 0, fcw, flags);
@@ -278,6 +369,7 @@ function trigonometric(what: u32, dst: usize, dst_cos: usize, a: usize, fcw: u32
     const sine = put_sin(dst, sign, fcw, flags) & 0x3f;
     return sine | put_cos(dst_cos, fcw, flags);
   }
+  if (quick) sincos_exact();
   const nh = swap ? c_hi : s_hi;
   const nl = swap ? c_lo : s_lo;
   const dh = swap ? s_hi : c_hi;
