@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { spawnTranslator } from '../../src/apps/testing.js';
 import {
   compileModules,
@@ -255,6 +257,19 @@ describe('translation on another thread', () => {
     });
     assert.equal(service.alive, false);
     assert.ok(statistics.retired > 0);
+  });
+
+  it('lets go of a domain that nobody closed', async () => {
+    const link = new Held();
+    const service = new TranslationService({ spawn: () => link });
+    await (async () => runUntilAsked(await guest(service), link))();
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    for (let n = 0; n < 100 && !link.closed; n++) {
+      gc();
+      await delay(10);
+    }
+    assert.ok(link.closed);
   });
 
   it('is not used where memory is not shared', async () => {

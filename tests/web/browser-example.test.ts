@@ -35,10 +35,12 @@ interface ServeModule {
 async function open(
   isolated: boolean,
   viewport: { width: number; height: number },
-): Promise<{ page: Page; complaints: string[]; close: () => Promise<void> }> {
+): Promise<{ page: Page; complaints: string[]; requested: string[]; close: () => Promise<void> }> {
   if (typeof browser === 'string') throw new Error(browser);
   const module = (await import(pathToFileURL(`${repository}examples/browser/serve.mjs`).href)) as ServeModule;
   const { server, url } = await module.serve(folder, { isolated });
+  const requested: string[] = [];
+  server.on('request', (request) => requested.push(request.url ?? ''));
   const page = await browser.newPage({ viewport });
   const complaints: string[] = [];
   page.on('console', (m) => {
@@ -49,6 +51,7 @@ async function open(
   return {
     page,
     complaints,
+    requested,
     close: async () => {
       await page.close();
       server.close();
@@ -66,7 +69,7 @@ const shows = (page: Page, guest: string, pattern: RegExp): Promise<unknown> =>
   );
 
 test('with threads: Linux and the real-time kernel boot side by side and answer', { skip }, async () => {
-  const { page, complaints, close } = await open(true, { width: 1400, height: 800 });
+  const { page, complaints, requested, close } = await open(true, { width: 1400, height: 800 });
   await shows(page, 'linux', /linux:.*# /);
   assert.match((await page.textContent('#mode')) ?? '', /^Threads: .*cross-origin isolated/);
   await page.click('#linux .xterm-screen');
@@ -78,12 +81,13 @@ test('with threads: Linux and the real-time kernel boot side by side and answer'
   await shows(page, 'rtos', /missed ticks \d+/);
   await page.click('#linux button:has-text("Pause")');
   await page.waitForSelector('#linux .state:text("paused")');
+  assert.ok(requested.includes('/translator-worker.js'), 'code is translated beside the guests');
   assert.deepEqual(complaints, []);
   await close();
 });
 
 test('without SharedArrayBuffer, on a phone: it says so and boots all the same', { skip }, async () => {
-  const { page, complaints, close } = await open(false, { width: 390, height: 844 });
+  const { page, complaints, requested, close } = await open(false, { width: 390, height: 844 });
   assert.equal(await page.evaluate('typeof SharedArrayBuffer'), 'undefined');
   await shows(page, 'linux', /linux:.*# /);
   assert.match((await page.textContent('#mode')) ?? '', /^Single-threaded: .*SharedArrayBuffer is not available/);
@@ -92,6 +96,7 @@ test('without SharedArrayBuffer, on a phone: it says so and boots all the same',
   await shows(page, 'linux', /^42$/m);
   await shows(page, 'rtos', /rtos> /);
   assert.ok(((await page.evaluate('document.documentElement.scrollWidth')) as number) <= 390, 'no sideways scrolling');
+  assert.ok(!requested.includes('/translator-worker.js'));
   assert.deepEqual(complaints, []);
   await close();
 });

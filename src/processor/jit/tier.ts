@@ -66,8 +66,8 @@ const BATCH = 32;
 /** Instructions that a hot block waits at most for others when regions are made here. */
 const MAX_WAIT = 500_000;
 /** The same for a message to the service. */
-const ASK_BATCH = 8;
-const ASK_WAIT = 100_000;
+const ASK_BATCH = 16;
+const ASK_WAIT = 200_000;
 /** Requests to the service without an answer; what becomes hot then counts anew. */
 const MAX_OPEN = 512;
 /** Thresholds that a block counts once more while it waits; after that it goes first. */
@@ -184,14 +184,14 @@ export class Tier {
       this.takeBack();
       return;
     }
-    if (this.hurried.length > 0) {
-      client.hurry(this.hurried);
-      this.hurried = [];
-    }
-    if (this.queue.length === 0 || this.waitsForOthers(ASK_BATCH, ASK_WAIT)) return;
-    const start = hostMs();
-    const { queue } = this;
+    const { queue, hurried } = this;
+    const waiting = queue.length + hurried.length;
+    if (waiting === 0 || (waiting < ASK_BATCH && this.waitsForOthers(ASK_WAIT))) return;
+    this.waitingSince = -1;
     this.queue = [];
+    this.hurried = [];
+    const start = hostMs();
+    if (hurried.length > 0) client.hurry(hurried);
     const wanted = queue.filter((hot) => {
       if (!this.source.isCurrent(hot) || this.wantedKeys.has(hot.key) || this.reuse(hot)) return false;
       if (this.wanted.size < MAX_OPEN) return true;
@@ -252,8 +252,9 @@ export class Tier {
 
   // --- on this thread ---
   private workHere(): void {
-    if (!this.options.eager && this.waitsForOthers(BATCH, MAX_WAIT)) return;
     const { queue } = this;
+    if (!this.options.eager && queue.length < BATCH && this.waitsForOthers(MAX_WAIT)) return;
+    this.waitingSince = -1;
     this.queue = [];
     for (let n = 0; n < queue.length; n += BATCH) this.batch(queue.slice(n, n + BATCH));
   }
@@ -295,15 +296,11 @@ export class Tier {
       this.countAgain(hot);
     }
   }
-  /** Fewer blocks than `most` wait, and the first of them not yet for `instructions`. */
-  private waitsForOthers(most: number, instructions: number): boolean {
-    if (this.queue.length < most) {
-      const now = this.state.counter(at('retired'));
-      if (this.waitingSince < 0) this.waitingSince = now;
-      if (now - this.waitingSince < instructions) return true;
-    }
-    this.waitingSince = -1;
-    return false;
+  /** What waits has not done so for `instructions` yet. */
+  private waitsForOthers(instructions: number): boolean {
+    const now = this.state.counter(at('retired'));
+    if (this.waitingSince < 0) this.waitingSince = now;
+    return now - this.waitingSince < instructions;
   }
   private reuse(hot: Hot): boolean {
     if (!this.installer.reuse(hot, this.source.pageFinder(hot))) return false;

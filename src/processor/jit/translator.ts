@@ -17,18 +17,13 @@ interface Client {
   queue: TranslationRequest[];
 }
 
-const compileNow = (wasm: Uint8Array): WebAssembly.Module => new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
-
 export class Translator {
   private readonly clients = new Map<number, Client>();
   /** By CPUID features. */
   private readonly translators = new Map<string, RegionTranslator>();
   private turn = 0;
 
-  constructor(
-    private readonly post: (answer: FromTranslator) => void,
-    private readonly compile: (wasm: Uint8Array) => WebAssembly.Module = compileNow,
-  ) {}
+  constructor(private readonly post: (answer: FromTranslator) => void) {}
 
   hear(message: ToTranslator): void {
     if (message.kind === 'attach') {
@@ -87,7 +82,7 @@ export class Translator {
       const wasm = translator.assemble(made.map((m) => m.translated.plan));
       codeBytes = wasm.length;
       assembled = hostMs();
-      module = this.compile(wasm);
+      module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
     } else assembled = hostMs();
     this.post({
       client,
@@ -113,12 +108,10 @@ export interface TranslatorHost {
   listen(hear: (message: ToTranslator) => void): void;
   /** Lets messages arrive. */
   pause(): Promise<void>;
-  /** Compiles a module; absent: new WebAssembly.Module. */
-  readonly compile?: (wasm: Uint8Array) => WebAssembly.Module;
 }
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
-  const translator = new Translator((answer) => host.post(answer), host.compile);
+  const translator = new Translator((answer) => host.post(answer));
   let busy = false;
   const work = async (): Promise<void> => {
     if (busy) return;
