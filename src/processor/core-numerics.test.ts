@@ -819,6 +819,21 @@ describe('tables and approximations', () => {
       assert.deepEqual((body.match(/0x[0-9a-f]+/g) ?? []).map(BigInt), table.words, name);
     }
   });
+  test('an unmasked exception stops packed operations though its flag is set already', () => {
+    for (const [name, mxcsr, a] of [
+      ['sse_mul_ps', 0x192b, 0x7f8c0000n], // signaling NaN, invalid unmasked
+      ['sse_add_ps', 0x192b, 0x7f8c0000n],
+      ['sse_mul_ps', 0x1ba9, 0x7f000000n], // overflow unmasked
+    ] as const) {
+      view.setBigUint64(D0, a, true);
+      view.setBigUint64(D0 + 8, 0n, true);
+      view.setBigUint64(B, 0x7f000000n, true);
+      view.setBigUint64(B + 8, 0n, true);
+      const flags = call(name, D0, B, mxcsr);
+      assert.notEqual(flags & ~(mxcsr >> 7) & 0x3f, 0, `${name} ${mxcsr.toString(16)}: flags ${flags.toString(16)}`);
+      assert.equal(view.getBigUint64(D0, true), a, `${name} ${mxcsr.toString(16)}`);
+    }
+  });
   test('RCPPS and RSQRTPS stay within 1.5 * 2^-12', () => {
     const f = new Float32Array(1);
     const u = new Uint32Array(f.buffer);

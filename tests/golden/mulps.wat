@@ -81,9 +81,9 @@ block
       if
         local.get 0
         i32.load offset=2424
-        i32.const 9
+        i32.const 1161
         i32.and
-        i32.const 9
+        i32.const 1161
         i32.ne
         br_if 2
         local.get 29

@@ -242,7 +242,7 @@ export class SseInline {
   }
   /**
    * Goes to `slow` unless all lanes of the result r of a and b are normal numbers, or zeros where that is allowed, or
-   * infinities and NaNs whose flags `noted` are set already. NaNs are replaced by the ones that the processor gives.
+   * infinities and NaNs whose flags `noted` are set already and masked. NaNs are replaced by the ones that the processor gives.
    */
   private checkResult(
     r: Value,
@@ -276,7 +276,7 @@ export class SseInline {
     f.simd(`${ints}.bitmask`);
     below(limit);
     f.simd(`${ints}.bitmask`).op('i32.ne').if();
-    s.state().memory('i32.load', at('mxcsr')).i32(noted).op('i32.and').i32(noted).op('i32.ne').brIf(slow, false);
+    this.checkQuiet(noted, slow);
     const isNan = (v: Value): void => {
       s.push_(v);
       s.push_(v);
@@ -298,6 +298,11 @@ export class SseInline {
     f.simd('v128.bitselect').set(r.local);
     f.end();
     f.end();
+  }
+  /** Goes to `slow` unless these exceptions are masked and their flags set. */
+  private checkQuiet(flags: number, slow: number): void {
+    const quiet = flags | (flags << 7);
+    this.s.state().memory('i32.load', at('mxcsr')).i32(quiet).op('i32.and').i32(quiet).op('i32.ne').brIf(slow, false);
   }
   private checkLanes(p: PointerValue, v: Value, kind: Packed, slow: number): void {
     if (p.register < 0 || !this.vectors.knows(p.register, kind)) this.checkDenormals(v, kind, slow);
@@ -382,7 +387,7 @@ export class SseInline {
       const a = this.whole(dst);
       this.checkLanes(dst, a, kind, slow);
       this.checkLanes(src, b, kind, slow);
-      // NaNs: no new flag where invalid-operation is noted already
+      // NaNs: no new flag where invalid-operation is noted already and masked
       const { lanes, ints } = PACKED[kind];
       for (const v of [a, a, b, b]) s.push_(v);
       f.simd(`${lanes}.ne`);
@@ -390,7 +395,7 @@ export class SseInline {
       f.simd(`${lanes}.ne`);
       s.push_(nan);
       f.simd('v128.or').simd(`${ints}.bitmask`).if(false);
-      s.state().memory('i32.load', at('mxcsr')).i32(MXCSR_IE).op('i32.and').op('i32.eqz').brIf(slow, false);
+      this.checkQuiet(MXCSR_IE, slow);
       f.end();
       s.push_(a);
       s.push_(b);

@@ -83,11 +83,12 @@ function pick_nan_ps(a: v128, b: v128): v128 {
   return v128.bitselect(v128.or(a, quiet), second, v128.ne<f32>(a, a));
 }
 /**
- * Takes over r, made of operands without denormals, where only infinities and NaNs (whose flags `noted` are set already)
- * and zeros (where `zeros` allows them) are beside normal numbers.
+ * Takes over r, made of operands without denormals, where only infinities and NaNs (whose flags `noted` are set already and
+ * masked) and zeros (where `zeros` allows them) are beside normal numbers.
  */
 function settled_ps(dst: usize, a: v128, b: v128, r: v128, zeros: v128, noted: u32, mxcsr: u32): bool {
-  if ((mxcsr & noted) != noted) return false;
+  const quiet = noted | (noted << 7);
+  if ((mxcsr & quiet) != quiet) return false;
   const m = v128.sub<i32>(v128.shl<i32>(r, 1), i32x4.splat(0x01000000));
   const large = v128.lt<u32>(m, i32x4.splat(0xff000000));
   if (!v128.all_true<i32>(v128.or(large, v128.and(is_zero(r), zeros)))) return false;
