@@ -67,7 +67,7 @@ const HELPER_IMPORTS: readonly FunctionImport[] = [
   fn('slow_rmw', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('slow_write', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('check_page', ['i32', 'i32', 'i64', 'i32'], 'i32'),
-  fn('note_jump', ['i64', 'i32']),
+  fn('note_jump', ['i64', 'i32', 'i32']),
   ...CONDITION_FUNCTIONS.map((name) => fn(name, ['i32'], 'i32')),
 ];
 const LATE = [...PROCEDURE_IMPORTS, ...HELPER_IMPORTS];
@@ -118,7 +118,7 @@ export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<
     module.function(['i32', 'i32', 'i64', 'i32'], ['i32'], 'check_page'),
     procedures.get('translate_exec') as number,
   );
-  emitNoteJump(module.function(['i64', 'i32'], [], 'note_jump'));
+  emitNoteJump(module.function(['i64', 'i32', 'i32'], [], 'note_jump'));
 }
 /** (state, tlb, linear address of a page, offset of its place in REGION.page) -> 1: the page is where it was. */
 function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
@@ -138,7 +138,7 @@ function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
   f.get(2).call(translateExec).get(expected).op('i32.eq');
 }
 
-/** (rip, state): an indirect jump leaves the region for a place it does not know. */
+/** (rip, state, offset of the jump): an indirect jump or call leaves the region for a place it does not know. */
 function emitNoteJump(f: FunctionBuilder): void {
   const rip = 0;
   const state = 1;
@@ -158,6 +158,8 @@ function emitNoteJump(f: FunctionBuilder): void {
   f.get(rip).memory('i64.store', at('jumpTargets'));
   place(2);
   f.get(state).memory('i32.load', at('region')).memory('i32.store', at('jumpSources'));
+  place(2);
+  f.get(2).memory('i32.store', at('jumpSites'));
 }
 /** (state, linear, size, position, budget): the slow path of a memory access of translated code. */
 function emitSlow(f: FunctionBuilder, note: number, slow: number): void {

@@ -30,8 +30,8 @@ export interface RegionRequest {
   installed(host: number): number;
   /** Blocks entered less often are left out. */
   readonly cold: number;
-  /** Where indirect jumps were seen to go: offsets from the entry's page. */
-  readonly jumpTargets: readonly number[];
+  /** Where indirect jumps and calls were seen to go: offsets of both from the entry's page. */
+  readonly jumps: readonly { readonly site: number; readonly target: number }[];
 }
 
 /** Offsets are relative to the first byte of the entry's page. */
@@ -247,7 +247,7 @@ export class Discoverer {
       }
       return;
     }
-    const callee = this.calleeContext(context, instruction);
+    const callee = this.calleeContext(context, target, next);
     const taken = { offset: target, key: callee < 0 ? -1 : keyOf(callee, target) };
     this.steps.set(key, { instruction, effects, taken, targets: [] });
     if (callee < 0) return;
@@ -256,8 +256,7 @@ export class Discoverer {
     this.enqueue(keyOf(context, next), Math.min(weight, this.executions(target)));
   }
   /** Context to follow a call in: a new one, 0 for recursion into the entry, -1: the call leaves the region. */
-  private calleeContext(context: number, instruction: RegionInstruction): number {
-    const { target, next } = instruction;
+  private calleeContext(context: number, target: number, next: number): number {
     const { entry, maxDepth, cold } = this.request;
     if (context === 0 && target === entry) return 0;
     const { depth } = this.contexts[context] as Context;
@@ -294,6 +293,25 @@ export class Discoverer {
     this.small.set(target, small);
     return small;
   }
+  /** Where an indirect jump or call was seen to go. */
+  private targetsOf({ offset }: RegionInstruction): number[] {
+    return this.request.jumps.flatMap(({ site, target }) => (site === offset ? [target] : []));
+  }
+  /** Follows an indirect call to the small functions that it was seen to call. */
+  private calls(context: number, instruction: RegionInstruction): Edge[] {
+    const { next } = instruction;
+    const targets: Edge[] = [];
+    for (const offset of this.targetsOf(instruction)) {
+      if (targets.length === MAX_CALLEES) break;
+      const callee = this.calleeContext(context, offset, next);
+      if (callee <= 0) continue;
+      const key = keyOf(callee, offset);
+      targets.push({ offset, key });
+      this.enqueue(key, this.executions(offset));
+      this.enqueue(keyOf(context, next), this.executions(offset));
+    }
+    return targets;
+  }
   private indirect(key: number, context: number, instruction: RegionInstruction, effects: Effects): void {
     const { name } = instruction.form.instruction;
     let targets: Edge[] = [];
@@ -302,12 +320,15 @@ export class Discoverer {
       // returns of the entry's own activation may go to any site of a recursive call
       targets = context === 0 ? this.sites : [{ offset: site, key: keyOf(parent, site) }];
     } else if (name === 'jmp') {
-      targets = this.request.jumpTargets.map((offset) => ({ offset, key: keyOf(context, offset) }));
+      targets = this.targetsOf(instruction).map((offset) => ({ offset, key: keyOf(context, offset) }));
       for (const target of targets) this.branchTo(target.key);
-    }
+    } else if (name === 'call') targets = this.calls(context, instruction);
     this.steps.set(key, { instruction, effects, taken: null, targets });
   }
 }
+
+/** Targets of one indirect call that are followed. */
+const MAX_CALLEES = 4;
 
 /** Their procedures look for the number of a general register in the decoded record. */
 const READS_RECORD = new Set(['mov_from_cr', 'mov_to_cr', 'mov_from_dr', 'mov_to_dr']);

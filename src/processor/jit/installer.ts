@@ -19,8 +19,9 @@ export interface NewRegion {
 }
 interface Installed {
   readonly hot: Hot;
-  /** Jumps to unknown places. */
+  /** Jumps to unknown places, and whether one of them was not known when it was translated. */
   misses: number;
+  learned: boolean;
   readonly again: number;
 }
 
@@ -73,8 +74,10 @@ export class RegionInstaller {
     return found !== null && this.install(hot, found.region, found.places, 0);
   }
   private install(hot: Hot, region: CompiledRegion, places: readonly RegionPlace[], again: number): boolean {
+    const before = this.table.regionOf(hot.record);
+    if (before !== 0) this.remove(before);
     const place = this.table.install(hot.record, region.run, region.instructions, places);
-    this.installed.set(place, { hot, misses: 0, again });
+    this.installed.set(place, { hot, misses: 0, learned: false, again });
     // marked as code by now: what was written before that shows here, what is written later drops the region
     if (this.holds(region, places)) return true;
     this.remove(place);

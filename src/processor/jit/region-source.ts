@@ -19,6 +19,11 @@ export interface Hot {
   readonly linearPage: bigint;
   readonly paging: PagingRegisters;
 }
+/** An indirect jump or call, and where it was seen to go: linear addresses. */
+export interface Jump {
+  readonly site: bigint;
+  readonly target: bigint;
+}
 export const hostOfKey = (key: bigint): number => Number(key >> 8n);
 export const modeOf = (key: bigint): number => Number(key & 0xffn);
 
@@ -74,8 +79,8 @@ export class RegionSource {
    * The region of a hot block; `jumps`: where indirect jumps of its page were seen to go (RIP). 'covered': another region has
    * the block inside, it is translated when it becomes hot once more. null: not even its first instruction can be translated.
    */
-  translate(hot: Hot, jumps: readonly bigint[]): Translated | 'covered' | null {
-    if (this.covered.delete(hostOfKey(hot.key))) return 'covered';
+  translate(hot: Hot, jumps: readonly Jump[], again = false): Translated | 'covered' | null {
+    if (!again && this.covered.delete(hostOfKey(hot.key))) return 'covered';
     const { request, copyOf } = this.request(hot, jumps);
     const plan = this.translator.plan(request);
     if (plan === null) return null;
@@ -101,7 +106,7 @@ export class RegionSource {
     };
   }
   /** The request, and where the copy of a region page lies. */
-  private request(hot: Hot, jumps: readonly bigint[]): { request: RegionRequest; copyOf(page: number): number } {
+  private request(hot: Hot, jumps: readonly Jump[]): { request: RegionRequest; copyOf(page: number): number } {
     const mode = modeOf(hot.key);
     const host = this.pageFinder(hot);
     const copied: number[] = [];
@@ -126,7 +131,10 @@ export class RegionSource {
       executions: (where) => this.executions(where, mode, threshold),
       installed: (where) => this.installedAt(where, mode),
       cold: Math.max(1, threshold >> 5),
-      jumpTargets: jumps.map((rip) => Number(rip - hot.linearPage)),
+      jumps: jumps.map(({ site, target }) => ({
+        site: Number(site - hot.linearPage),
+        target: Number(target - hot.linearPage),
+      })),
     };
     return { request, copyOf };
   }

@@ -63,6 +63,11 @@ export class RegionTable {
     memory.setU16(record + RECORD.handler, this.state.u32(at('regionHandler')));
     return region;
   }
+  /** The region that a record enters, or 0. */
+  regionOf(record: number): number {
+    const enters = this.memory.u16(record + RECORD.handler) === this.state.u32(at('regionHandler'));
+    return enters ? this.memory.u32(record + RECORD.imm + 4) : 0;
+  }
   /** Frees the places of dropped regions; of all, when hardly any was dropped. */
   private collect(): void {
     const dropped = [...this.used].filter((region) => this.memory.u32(region + REGION.valid) === 0);

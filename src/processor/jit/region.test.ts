@@ -629,7 +629,7 @@ describe('region translator', () => {
       installed: () => 0,
       executions: () => 1,
       cold: 0,
-      jumpTargets: [],
+      jumps: [],
     });
   };
   it('emits structured control flow for a loop', () => {

@@ -473,12 +473,14 @@ class RegionEmitter {
     const { targets } = block;
     // what is no target of the region must be checked here, as the branch's own fault
     const length = block.instructions.length;
+    const last = block.instructions[length - 1] as RegionInstruction;
+    const { name } = last.form.instruction;
     const leave = (retired = false): void => {
       if (retired) this.retire(-length);
-      if (block.instructions.at(-1)?.form.instruction.name === 'jmp') {
-        s.checkTarget(rip);
+      if (name === 'jmp') s.checkTarget(rip);
+      if (name !== 'ret') {
         s.push_(rip);
-        f.get(STATE).call(lateImport('note_jump'));
+        f.get(STATE).i32(last.offset).call(lateImport('note_jump'));
       }
       s.push_(rip);
       f.set(this.exitRip);

@@ -9,7 +9,7 @@ import { hostMs } from './host-clock.js';
 import { type NewRegion, RegionInstaller } from './installer.js';
 import { THRESHOLD_OWN, THRESHOLD_SERVED, TIER_DEFAULTS, type TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
-import { type Hot, RegionSource, type Translated } from './region-source.js';
+import { type Hot, type Jump, RegionSource, type Translated } from './region-source.js';
 import { RegionTable } from './region-table.js';
 import type { FromTranslator } from './translation-messages.js';
 import type { TranslationClient, TranslationService } from './translation-service.js';
@@ -78,6 +78,12 @@ const HURRY = 8;
  */
 const MISSES = 24;
 const RETRANSLATIONS = 8;
+/** Places that one jump is known to go to, at most. */
+const MAX_TARGETS = 64;
+/** Distance from a region's entry at which jumps are looked for, and of their targets. */
+const PAGE_SIZE = 4096n;
+const JUMP_REACH = 8n * PAGE_SIZE;
+const MAX_JUMP = 0x1000_0000n;
 
 export class Tier {
   private readonly state: StateView;
@@ -97,8 +103,8 @@ export class Tier {
   private hurried: number[] = [];
   /** Instruction count when the first block of the queue was found waiting; -1: none. */
   private waitingSince = -1;
-  /** Targets of indirect jumps by linear page of the jump's region. */
-  private readonly targets = new Map<bigint, Set<bigint>>();
+  /** What is known of indirect jumps and calls, by the linear page of the jump. */
+  private readonly jumps = new Map<bigint, Jump[]>();
   private jumpsSeen = 0;
   private readonly counters = {
     compiled: 0,
@@ -208,7 +214,7 @@ export class Tier {
       this.wanted.set(id, { hot, again });
       this.wantedKeys.set(hot.key, id);
       this.countAgain(hot, this.threshold * HURRY);
-      return { id, hot, jumps: this.jumpsOf(hot) };
+      return { id, hot, jumps: this.jumpsOf(hot), again: again > 0 };
     });
     client.request(requests);
   }
@@ -263,7 +269,7 @@ export class Tier {
     const ready: { hot: Hot; translated: Translated }[] = [];
     for (const hot of blocks) {
       if (!this.source.isCurrent(hot) || (again === 0 && this.reuse(hot))) continue;
-      const translated = this.source.translate(hot, this.jumpsOf(hot));
+      const translated = this.source.translate(hot, this.jumpsOf(hot), again > 0);
       if (translated === 'covered') this.countAgain(hot);
       else if (translated !== null) ready.push({ hot, translated });
       else {
@@ -323,8 +329,24 @@ export class Tier {
     const handler = this.memory.u16(hot.record + RECORD.handler);
     return handler === this.state.u32(at('skipHandler')) || handler === this.state.u32(at('countHandler'));
   }
-  private jumpsOf(hot: Hot): readonly bigint[] {
-    return [...(this.targets.get(hot.linearPage) ?? [])];
+  /** Jumps of the pages around a block. */
+  private jumpsOf({ linearPage }: Hot): readonly Jump[] {
+    const found: Jump[] = [];
+    for (let page = linearPage - JUMP_REACH; page <= linearPage + JUMP_REACH; page += PAGE_SIZE) {
+      const jumps = this.jumps.get(page);
+      if (jumps !== undefined) found.push(...jumps);
+    }
+    return found;
+  }
+  /** Notes a jump; false: it is known already, or goes to too many places. */
+  private learn(site: bigint, target: bigint): boolean {
+    const page = site & ~(PAGE_SIZE - 1n);
+    const jumps = this.jumps.get(page) ?? [];
+    this.jumps.set(page, jumps);
+    const ofSite = jumps.filter((jump) => jump.site === site);
+    if (ofSite.length >= MAX_TARGETS || ofSite.some((jump) => jump.target === target)) return false;
+    jumps.push({ site, target });
+    return true;
   }
 
   /** Learns where indirect jumps go; regions that often jump to places they do not know are translated again. */
@@ -339,13 +361,13 @@ export class Tier {
       const from = this.installer.installed.get(source);
       if (from === undefined || !this.table.isValid(source)) continue;
       const { hot } = from;
-      const rip = state.u64(at('jumpTargets') + place * 8);
-      if (rip < hot.linearPage - 0x10000n || rip > hot.linearPage + 0x10000n) continue;
-      const known = this.targets.get(hot.linearPage) ?? new Set();
-      this.targets.set(hot.linearPage, known.add(rip));
-      if (++from.misses !== MISSES << (2 * from.again) || from.again >= RETRANSLATIONS) continue;
+      const target = state.u64(at('jumpTargets') + place * 8);
+      if (target < hot.linearPage - MAX_JUMP || target > hot.linearPage + MAX_JUMP) continue;
+      const site = hot.linearPage + BigInt(state.i32(at('jumpSites') + place * 4));
+      if (this.learn(site, target)) from.learned = true;
+      if (++from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) continue;
+      from.misses = Number.NEGATIVE_INFINITY;
       this.counters.retranslated++;
-      this.installer.remove(source);
       if (this.client === null) this.batch([hot], from.again + 1);
       else if (this.source.isCurrent(hot) && !this.wantedKeys.has(hot.key))
         this.ask(this.client, [hot], from.again + 1);

@@ -1,6 +1,6 @@
 // What travels between a vCPU's thread and the thread that translates for it. All of it can be posted.
 import type { PlanFacts } from './installer.js';
-import type { Hot, SourceMaking } from './region-source.js';
+import type { Hot, Jump, SourceMaking } from './region-source.js';
 
 /** A vCPU whose code is translated. */
 export interface Subject extends SourceMaking {
@@ -10,8 +10,10 @@ export interface Subject extends SourceMaking {
 export interface TranslationRequest {
   readonly id: number;
   readonly hot: Hot;
-  /** Where indirect jumps of its page were seen to go (RIP). */
-  readonly jumps: readonly bigint[];
+  /** What is known of indirect jumps and calls around it. */
+  readonly jumps: readonly Jump[];
+  /** It has a region, made when less was known. */
+  readonly again: boolean;
 }
 export type ToTranslator =
   | { readonly kind: 'attach'; readonly client: number; readonly subject: Subject }
