@@ -118,6 +118,7 @@ export const CPUID_FEATURES = {
   l1dFlush: { leaf: 0x7, subleaf: 0, register: 'edx', bit: 28 },
   archCapabilities: { leaf: 0x7, subleaf: 0, register: 'edx', bit: 29 },
   ssbd: { leaf: 0x7, subleaf: 0, register: 'edx', bit: 31 },
+  bhiCtrl: { leaf: 0x7, subleaf: 2, register: 'edx', bit: 4 },
   xsaveopt: { leaf: 0xd, subleaf: 1, register: 'eax', bit: 0 },
   xsavec: { leaf: 0xd, subleaf: 1, register: 'eax', bit: 1 },
   xgetbv1: { leaf: 0xd, subleaf: 1, register: 'eax', bit: 2 },

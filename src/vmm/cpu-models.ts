@@ -57,6 +57,7 @@ const V2 = [
   'umip',
   'archCapabilities',
   'specCtrl',
+  'bhiCtrl',
 ] as const;
 /** Everything that an engine may offer beyond v2. */
 const MAX = [
@@ -172,4 +173,5 @@ export const MONITOR_FEATURES: ReadonlySet<CpuFeature> = new Set<CpuFeature>([
   'htt',
   'archCapabilities',
   'specCtrl',
+  'bhiCtrl',
 ]);

@@ -125,7 +125,12 @@ const LEAVES: ReadonlyMap<number, Leaf> = new Map<number, Leaf>([
   [CpuidLeaf.THERMAL_POWER, (p) => featuresOf(p, CpuidLeaf.THERMAL_POWER)],
   [
     CpuidLeaf.EXTENDED_FEATURES,
-    (p, subleaf) => (subleaf === 0 ? featuresOf(p, CpuidLeaf.EXTENDED_FEATURES) : result()),
+    (p, subleaf) => {
+      if (subleaf > 2) return result();
+      const leaf = featuresOf(p, CpuidLeaf.EXTENDED_FEATURES, subleaf);
+      const last = p.features.has('bhiCtrl') ? 2 : 0;
+      return subleaf === 0 ? { ...leaf, eax: last } : leaf;
+    },
   ],
   [
     CpuidLeaf.TOPOLOGY,

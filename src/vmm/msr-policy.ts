@@ -83,11 +83,11 @@ const ignore = (): boolean => true;
 /** A numbered field of the state where only `mask` bits may be set. */
 const stored = (
   field: 'miscEnable' | 'mtrrDefType' | 'mcgStatus' | 'specCtrl' | 'debugCtl',
-  ok: (value: bigint) => boolean,
+  ok: (value: bigint, c: MsrContext) => boolean,
 ): Pick<MsrRow, 'read' | 'write'> => ({
   read: (c) => c.state[field],
   write: (c, v) => {
-    if (!ok(v)) return false;
+    if (!ok(v, c)) return false;
     c.state[field] = v;
     return true;
   },
@@ -148,7 +148,8 @@ const ARCH_CAPABILITIES =
   (1n << 20n) | // BHI_NO
   (1n << 24n) | // PBRSB_NO
   (1n << 26n) | // GDS_NO
-  (1n << 27n); // RFDS_NO
+  (1n << 27n) | // RFDS_NO
+  (1n << 62n); // ITS_NO
 
 export const MSR_ROWS: readonly MsrRow[] = [
   row(Msr.IA32_P5_MC_ADDR, { read: constant(0n), write: ignore }),
@@ -185,7 +186,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   row(Msr.IA32_FEATURE_CONTROL, { read: constant(1n) }), // locked, VMX off
   row(Msr.IA32_SPEC_CTRL, {
     when: (c) => c.cpuid.features.has('specCtrl'),
-    ...stored('specCtrl', (v) => within(v, 7n)),
+    ...stored('specCtrl', (v, c) => within(v, c.cpuid.features.has('bhiCtrl') ? 0x407n : 7n)),
   }),
   row(Msr.IA32_PRED_CMD, { when: (c) => c.cpuid.features.has('specCtrl'), write: (_c, v) => within(v, 1n) }),
   row(Msr.IA32_BIOS_UPDT_TRIG, { write: ignore }),
