@@ -79,8 +79,9 @@ export const REGION = {
   next: 16,
   /** u32: host addresses of its pages; 0: unused. The first one holds the entry. */
   page: 48,
-  /** u32: times it was entered. */
+  /** u32: times it was entered, and left by a call of a function that it does not contain. */
   entries: 80,
+  calls: 84,
 } as const;
 export const REGION_PAGES = 8;
 /** Ring of indirect jump targets that regions did not know. */
@@ -255,7 +256,7 @@ const SPEC: readonly FieldSpec[] = [
   field('jumpMisses', 'u32', 'indirect jumps that left a region so far; the last ones are in jumpTargets'),
   field('jumpTargets', 'u64', 'RIPs they went to', JUMP_TARGETS),
   field('jumpSources', 'u32', 'regions they came from', JUMP_TARGETS),
-  field('jumpSites', 'u32', 'offsets of the jumps from the pages of their regions\' entries, signed', JUMP_TARGETS),
+  field('jumpSites', 'u32', "offsets of the jumps from the pages of their regions' entries, signed", JUMP_TARGETS),
   field('firstArea', 'u32', 'host address of the state area of vCPU 0; the others follow'),
   field('vcpuCount', 'u32', 'vCPUs of the domain'),
   // exceptions, TLB bookkeeping, time

@@ -24,6 +24,9 @@ export interface RegionRequest {
   readonly maxPages: number;
   /** Calls inside calls that are followed. */
   readonly maxDepth: number;
+  /** Instructions of a function that is translated at each of its calls, and of one that has a region of its own already. */
+  readonly maxInlined: number;
+  readonly maxRepeated: number;
   /** Times the block at a host address was entered; -1: never seen. */
   executions(host: number): number;
   /** Instructions of the region that the block at a host address is the entry of; 0: of none. */
@@ -72,9 +75,6 @@ interface Work {
   readonly key: number;
   readonly weight: number;
 }
-/** Instructions of a function that is translated at each of its calls, and of another region that is translated again. */
-const MAX_INLINED = 32;
-const MAX_REPEATED = 24;
 /** Weight of code that is reached without a block of its own. */
 const SURE = Number.MAX_SAFE_INTEGER;
 
@@ -146,7 +146,7 @@ export class Discoverer {
   private isElsewhere(offset: number): boolean {
     if (offset === this.request.entry) return false;
     const host = this.request.code.host(pageOf(offset));
-    return host !== 0 && this.request.installed(host + offset - pageOf(offset) * PAGE) > MAX_REPEATED;
+    return host !== 0 && this.request.installed(host + offset - pageOf(offset) * PAGE) > this.request.maxRepeated;
   }
   private enqueue(key: number, weight: number): void {
     this.leaders.add(key);
@@ -276,8 +276,8 @@ export class Discoverer {
     if (!room || this.request.code.host(page) === 0 || this.instructionAt(target) === null) return false;
     const seen = new Set<number>();
     const starts = [target];
-    for (let start = starts.pop(); start !== undefined && seen.size <= MAX_INLINED; start = starts.pop()) {
-      for (let offset = start; !seen.has(offset) && seen.size <= MAX_INLINED; ) {
+    for (let start = starts.pop(); start !== undefined && seen.size <= this.request.maxInlined; start = starts.pop()) {
+      for (let offset = start; !seen.has(offset) && seen.size <= this.request.maxInlined; ) {
         const found = pageOf(offset) === page ? this.instructionAt(offset) : null;
         if (found === null) break;
         seen.add(offset);
@@ -289,7 +289,7 @@ export class Discoverer {
         if (!effects.conditional || this.executions(offset) < this.request.cold) break;
       }
     }
-    const small = seen.size <= MAX_INLINED;
+    const small = seen.size <= this.request.maxInlined;
     this.small.set(target, small);
     return small;
   }

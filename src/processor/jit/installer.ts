@@ -16,6 +16,8 @@ export interface NewRegion {
   readonly contents: readonly Uint8Array[];
   /** Times the block was translated before for the sake of jump targets. */
   readonly again: number;
+  /** Functions that it calls were translated with it. */
+  readonly deep: boolean;
 }
 interface Installed {
   readonly hot: Hot;
@@ -23,6 +25,7 @@ interface Installed {
   misses: number;
   learned: boolean;
   readonly again: number;
+  deep: boolean;
 }
 
 /** All code is dropped when more than this is alive. */
@@ -55,7 +58,7 @@ export class RegionInstaller {
   add(module: WebAssembly.Module, codeBytes: number, regions: readonly NewRegion[]): readonly NewRegion[] {
     if (this.cache.codeBytes + codeBytes > MAX_CODE_BYTES) this.clear();
     const { exports } = new WebAssembly.Instance(module, this.imports);
-    return regions.filter(({ index, hot, plan, contents, again }) => {
+    return regions.filter(({ index, hot, plan, contents, again, deep }) => {
       const region: CompiledRegion = {
         run: exports[`r${index}`] as RegionFunction,
         instructions: plan.instructions,
@@ -63,7 +66,7 @@ export class RegionInstaller {
         pages: plan.pages.map(({ page, lines }, k) => ({ page, lines, content: contents[k] as Uint8Array })),
       };
       const current = this.isCurrent(hot);
-      const holds = current ? this.install(hot, region, plan.pages, again) : this.holds(region, plan.pages);
+      const holds = current ? this.install(hot, region, plan.pages, again, deep) : this.holds(region, plan.pages);
       if (holds) this.cache.add(modeOf(hot.key), hostOfKey(hot.key), region);
       return !(current && holds);
     });
@@ -71,13 +74,19 @@ export class RegionInstaller {
   /** Installs what was compiled before from the code that lies there now; false: nothing was. */
   reuse(hot: Hot, host: (page: number) => number): boolean {
     const found = this.cache.find(modeOf(hot.key), hostOfKey(hot.key), host);
-    return found !== null && this.install(hot, found.region, found.places, 0);
+    return found !== null && this.install(hot, found.region, found.places, 0, false);
   }
-  private install(hot: Hot, region: CompiledRegion, places: readonly RegionPlace[], again: number): boolean {
+  private install(
+    hot: Hot,
+    region: CompiledRegion,
+    places: readonly RegionPlace[],
+    again: number,
+    deep: boolean,
+  ): boolean {
     const before = this.table.regionOf(hot.record);
     if (before !== 0) this.remove(before);
     const place = this.table.install(hot.record, region.run, region.instructions, places);
-    this.installed.set(place, { hot, misses: 0, learned: false, again });
+    this.installed.set(place, { hot, misses: 0, learned: false, again, deep });
     // marked as code by now: what was written before that shows here, what is written later drops the region
     if (this.holds(region, places)) return true;
     this.remove(place);

@@ -41,7 +41,11 @@ export interface Translated {
   readonly contents: readonly Uint8Array[];
 }
 
-const MAX_DEPTH = 3;
+/** How far a region goes: at first, and when it was left by calls often. */
+const SHALLOW = { maxDepth: 3, maxInlined: 32, maxRepeated: 24 };
+const DEEP = { maxDepth: 3, maxInlined: 250, maxRepeated: Number.POSITIVE_INFINITY };
+/** So many times as many instructions make a deep region. */
+const DEEP_FACTOR = 2;
 const HASH_MASK = BLOCK_HASH_ENTRIES - 1;
 /** Blocks with the same hash that are looked at. */
 const MAX_CHAIN = 256;
@@ -79,9 +83,9 @@ export class RegionSource {
    * The region of a hot block; `jumps`: where indirect jumps of its page were seen to go (RIP). 'covered': another region has
    * the block inside, it is translated when it becomes hot once more. null: not even its first instruction can be translated.
    */
-  translate(hot: Hot, jumps: readonly Jump[], again = false): Translated | 'covered' | null {
+  translate(hot: Hot, jumps: readonly Jump[], again = false, deep = false): Translated | 'covered' | null {
     if (!again && this.covered.delete(hostOfKey(hot.key))) return 'covered';
-    const { request, copyOf } = this.request(hot, jumps);
+    const { request, copyOf } = this.request(hot, jumps, deep);
     const plan = this.translator.plan(request);
     if (plan === null) return null;
     if (this.covered.size > MAX_COVERED) this.covered.clear();
@@ -106,7 +110,11 @@ export class RegionSource {
     };
   }
   /** The request, and where the copy of a region page lies. */
-  private request(hot: Hot, jumps: readonly Jump[]): { request: RegionRequest; copyOf(page: number): number } {
+  private request(
+    hot: Hot,
+    jumps: readonly Jump[],
+    deep: boolean,
+  ): { request: RegionRequest; copyOf(page: number): number } {
     const mode = modeOf(hot.key);
     const host = this.pageFinder(hot);
     const copied: number[] = [];
@@ -125,9 +133,9 @@ export class RegionSource {
       entry: hostOfKey(hot.key) & (PAGE - 1),
       mode: modeOfKey(mode),
       parallel: this.making.parallel,
-      maxInstructions: this.making.maxInstructions,
+      maxInstructions: this.making.maxInstructions * (deep ? DEEP_FACTOR : 1),
       maxPages: REGION_PAGES,
-      maxDepth: MAX_DEPTH,
+      ...(deep ? DEEP : SHALLOW),
       executions: (where) => this.executions(where, mode, threshold),
       installed: (where) => this.installedAt(where, mode),
       cold: Math.max(1, threshold >> 5),

@@ -54,6 +54,7 @@ export class RegionTable {
     memory.setU32(region + REGION.slot, slot);
     memory.setU32(region + REGION.instructions, instructions);
     memory.setU32(region + REGION.entries, 0);
+    memory.setU32(region + REGION.calls, 0);
     for (let n = 0; n < REGION_PAGES; n++) memory.setU32(region + REGION.page + n * 4, pages[n]?.host ?? 0);
     for (const { host, lines } of pages) procedures.region_mark(host, lines);
     procedures.region_link(region);
@@ -90,6 +91,10 @@ export class RegionTable {
       const least = this.random >>> 31 === 1 ? 0x7fff_ffff : this.memory.u32(region + REGION.instructions);
       this.memory.setU32(this.memory.u32(region + REGION.record) + RECORD.disp, least);
     }
+  }
+  /** Times a region was left by a call. */
+  callsOf(region: number): number {
+    return this.memory.u32(region + REGION.calls);
   }
   isValid(region: number): boolean {
     return this.memory.u32(region + REGION.valid) === 1;

@@ -630,6 +630,8 @@ describe('region translator', () => {
       executions: () => 1,
       cold: 0,
       jumps: [],
+      maxInlined: 32,
+      maxRepeated: 24,
     });
   };
   it('emits structured control flow for a loop', () => {

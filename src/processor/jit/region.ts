@@ -413,6 +413,12 @@ class RegionEmitter {
     this.s.push_(this.binding.rip(this.s, offset));
     this.f.set(this.exitRip).br(this.exitLabel);
   }
+  /** Counts that the region is left by a call. */
+  private noteCall(): void {
+    const { f, next } = this;
+    f.get(STATE).memory('i32.load', at('region')).tee(next);
+    f.get(next).memory('i32.load', REGION.calls).i32(1).op('i32.add').memory('i32.store', REGION.calls);
+  }
   /** Pushes whether a region page is still mapped to the code that was translated. */
   private pushPageCheck(page: number): void {
     const { f, locals } = this;
@@ -431,6 +437,7 @@ class RegionEmitter {
     if (target === undefined || target.order < 0) {
       if (taken && (edge.offset < 0 || edge.offset >= PAGE)) s.checkTarget(this.binding.rip(s, edge.offset));
       this.retire(this.block.instructions.length);
+      if (taken && this.block.instructions.at(-1)?.form.instruction.name === 'call') this.noteCall();
       this.exitAt(edge.offset);
       return;
     }

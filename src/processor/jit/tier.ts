@@ -59,6 +59,7 @@ export interface TierStatistics {
 interface Wanted {
   hot: Hot;
   readonly again: number;
+  readonly deep: boolean;
 }
 
 /** Regions per module, made here. */
@@ -78,6 +79,9 @@ const HURRY = 8;
  */
 const MISSES = 24;
 const RETRANSLATIONS = 8;
+/** Calls that leave a region before that, and calls of `work` between two looks at them. */
+const CALLS = 20_000;
+const LOOKS = 64;
 /** Places that one jump is known to go to, at most. */
 const MAX_TARGETS = 64;
 /** Distance from a region's entry at which jumps are looked for, and of their targets. */
@@ -106,6 +110,7 @@ export class Tier {
   /** What is known of indirect jumps and calls, by the linear page of the jump. */
   private readonly jumps = new Map<bigint, Jump[]>();
   private jumpsSeen = 0;
+  private looks = 0;
   private readonly counters = {
     compiled: 0,
     modules: 0,
@@ -169,6 +174,7 @@ export class Tier {
   work(): void {
     if (this.options.mixed) this.table.closeSome();
     if (this.state.u32(at('jumpMisses')) !== this.jumpsSeen) this.lookAtJumps();
+    if (++this.looks % LOOKS === 0) this.lookAtCalls();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
   }
@@ -207,14 +213,14 @@ export class Tier {
     this.ask(client, wanted);
     this.counters.translateMs += hostMs() - start;
   }
-  private ask(client: TranslationClient, blocks: readonly Hot[], again = 0): void {
+  private ask(client: TranslationClient, blocks: readonly Hot[], again = 0, deep = false): void {
     if (blocks.length === 0) return;
     const requests = blocks.map((hot) => {
       const id = ++this.lastId;
-      this.wanted.set(id, { hot, again });
+      this.wanted.set(id, { hot, again, deep });
       this.wantedKeys.set(hot.key, id);
       this.countAgain(hot, this.threshold * HURRY);
-      return { id, hot, jumps: this.jumpsOf(hot), again: again > 0 };
+      return { id, hot, jumps: this.jumpsOf(hot), again: again > 0, deep };
     });
     client.request(requests);
   }
@@ -264,12 +270,12 @@ export class Tier {
     this.queue = [];
     for (let n = 0; n < queue.length; n += BATCH) this.batch(queue.slice(n, n + BATCH));
   }
-  private batch(blocks: readonly Hot[], again = 0): void {
+  private batch(blocks: readonly Hot[], again = 0, deep = false): void {
     const start = hostMs();
     const ready: { hot: Hot; translated: Translated }[] = [];
     for (const hot of blocks) {
       if (!this.source.isCurrent(hot) || (again === 0 && this.reuse(hot))) continue;
-      const translated = this.source.translate(hot, this.jumpsOf(hot), again > 0);
+      const translated = this.source.translate(hot, this.jumpsOf(hot), again > 0, deep);
       if (translated === 'covered') this.countAgain(hot);
       else if (translated !== null) ready.push({ hot, translated });
       else {
@@ -283,7 +289,7 @@ export class Tier {
       const wasm = this.translator.assemble(plans, this.parts.shared);
       compiling = hostMs();
       const regions = ready.map(({ hot, translated: { plan, contents } }, index): NewRegion => {
-        return { index, hot, plan, contents, again };
+        return { index, hot, plan, contents, again, deep };
       });
       this.add(new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>), wasm.length, regions);
       this.counters.compileMs += hostMs() - compiling;
@@ -368,9 +374,20 @@ export class Tier {
       if (++from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) continue;
       from.misses = Number.NEGATIVE_INFINITY;
       this.counters.retranslated++;
-      if (this.client === null) this.batch([hot], from.again + 1);
-      else if (this.source.isCurrent(hot) && !this.wantedKeys.has(hot.key))
-        this.ask(this.client, [hot], from.again + 1);
+      this.makeAgain(hot, from.again + 1, from.deep);
+    }
+  }
+  private makeAgain(hot: Hot, again: number, deep: boolean): void {
+    if (this.client === null) this.batch([hot], again, deep);
+    else if (this.source.isCurrent(hot) && !this.wantedKeys.has(hot.key)) this.ask(this.client, [hot], again, deep);
+  }
+  /** Regions that were often left by calls are translated again together with what they call. */
+  private lookAtCalls(): void {
+    for (const [place, from] of this.installer.installed) {
+      if (from.deep || this.table.callsOf(place) < CALLS || !this.table.isValid(place)) continue;
+      from.deep = true;
+      this.counters.retranslated++;
+      this.makeAgain(from.hot, from.again + 1, true);
     }
   }
 }

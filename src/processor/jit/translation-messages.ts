@@ -14,6 +14,8 @@ export interface TranslationRequest {
   readonly jumps: readonly Jump[];
   /** It has a region, made when less was known. */
   readonly again: boolean;
+  /** Functions that it calls are to be translated with it. */
+  readonly deep: boolean;
 }
 export type ToTranslator =
   | { readonly kind: 'attach'; readonly client: number; readonly subject: Subject }

@@ -63,9 +63,9 @@ export class Translator {
     const made: { id: number; translated: Translated }[] = [];
     const [covered, refused, stale]: [number[], number[], number[]] = [[], [], []];
     do {
-      const { id, hot, jumps, again } = queue.shift() as TranslationRequest;
+      const { id, hot, jumps, again, deep } = queue.shift() as TranslationRequest;
       try {
-        const translated = source.isCurrent(hot) ? source.translate(hot, jumps, again) : 'stale';
+        const translated = source.isCurrent(hot) ? source.translate(hot, jumps, again, deep) : 'stale';
         if (translated === 'stale') stale.push(id);
         else if (translated === 'covered') covered.push(id);
         else if (translated === null) refused.push(id);
