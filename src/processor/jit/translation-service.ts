@@ -22,8 +22,9 @@ export interface ServiceOptions {
 }
 const PATIENCE_MS = 20_000;
 const RESTARTS = 2;
-/** Calls of `poll` between two looks at the clock. */
+/** Calls of `poll` between two looks at the clock, and what counts of the time between: this thread may have slept. */
 const POLLS = 256;
+const MOST_MS = 1000;
 
 /** A vCPU's end of the service. */
 export class TranslationClient {
@@ -91,8 +92,9 @@ export class TranslationService {
   private lastId = 0;
   private deaths = 0;
   private polls = 0;
-  /** Host time when the translator was last seen to answer or to have nothing to do. */
-  private lastSign = 0;
+  /** Host time of the last look, and how long the translator had something to do then without an answer. */
+  private lastLook = 0;
+  private silentMs = 0;
 
   constructor(private readonly options: ServiceOptions) {}
 
@@ -115,7 +117,8 @@ export class TranslationService {
   // --- called by clients ---
   start(): TranslatorLink | null {
     if (this.link !== null || !this.alive) return this.link;
-    this.lastSign = hostMs();
+    this.lastLook = hostMs();
+    this.silentMs = 0;
     try {
       this.link = this.options.spawn();
     } catch {
@@ -128,15 +131,17 @@ export class TranslationService {
     const { link } = this;
     if (link === null) return;
     for (let answer = link.receive(); answer !== undefined; answer = link.receive()) {
-      this.lastSign = hostMs();
+      this.silentMs = 0;
       this.clients.get(answer.client)?.deref()?.deliver(answer);
     }
     if (link.ended || (++this.polls % POLLS === 0 && this.isSilent())) this.died();
   }
   private isSilent(): boolean {
     const now = hostMs();
-    if (![...this.clients.values()].some((client) => (client.deref()?.open.size ?? 0) > 0)) this.lastSign = now;
-    return now - this.lastSign > (this.options.patienceMs ?? PATIENCE_MS);
+    const asked = [...this.clients.values()].some((client) => (client.deref()?.open.size ?? 0) > 0);
+    this.silentMs = asked ? this.silentMs + Math.min(now - this.lastLook, MOST_MS) : 0;
+    this.lastLook = now;
+    return this.silentMs > (this.options.patienceMs ?? PATIENCE_MS);
   }
   private died(): void {
     this.close();
