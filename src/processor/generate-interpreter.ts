@@ -220,9 +220,10 @@ class RecordBinding implements Binding {
       .tee(target)
       .op('i32.eqz')
       .if(false);
+    s.state();
     this.pushRecord(s);
     f.i32(taken ? 0 : 1)
-      .call(s.imports.get('link') as number)
+      .call(s.imports.get(LINK_OR_FIND) as number)
       .set(target);
     f.end();
     f.get(target);
@@ -530,11 +531,18 @@ function addLookup(
   slow: 'lookup_slow' | 'go_on',
 ): number {
   const f = module.function(['i32', 'i32', 'i64'], ['i32']);
+  emitCached(f, stale, 2);
+  if (slow === 'lookup_slow') f.get(1);
+  f.get(2).call(imports.get(slow) as number);
+  return f.index;
+}
+/** Returns the record that the jump cache has for the RIP in local `rip`, or goes on. Local 0: state. */
+function emitCached(f: FunctionBuilder, stale: number, rip: number): void {
   const entry = f.newLocal('i32');
   const record = f.newLocal('i32');
-  pushJumpEntry(f, 2);
+  pushJumpEntry(f, rip);
   f.tee(entry);
-  f.memory('i64.load', JUMP_ENTRY.rip).get(2).op('i64.eq').if(true);
+  f.memory('i64.load', JUMP_ENTRY.rip).get(rip).op('i64.eq').if(true);
   f.get(entry)
     .memory('i32.load', JUMP_ENTRY.record)
     .tee(record)
@@ -543,15 +551,36 @@ function addLookup(
     .op('i32.ne')
     .if(true);
   f.get(0)
-    .get(2)
+    .get(rip)
     .get(entry)
     .memory('i64.load32_u', JUMP_ENTRY.pageOffset)
     .op('i64.sub')
     .memory('i64.store', at('codePage'));
   f.get(record).return();
   f.end().end();
-  if (slow === 'lookup_slow') f.get(1);
-  f.get(2).call(imports.get(slow) as number);
+}
+
+/** Name of the function of addLinkOrFind among the imported procedures. */
+const LINK_OR_FIND = 'link or find';
+/**
+ * (state, record, which) -> record: where a direct branch that has no link goes on. Into another page: by the jump cache,
+ * else as the procedure `link` says.
+ */
+function addLinkOrFind(module: ModuleBuilder, imports: Map<string, number>, stale: number): number {
+  const f = module.function(['i32', 'i32', 'i32'], ['i32']);
+  const offset = f.newLocal('i32');
+  const rip = f.newLocal('i64');
+  f.get(1).memory('i32.load16_u', RECORD.next).get(1).memory('i32.load', RECORD.disp);
+  f.get(2).op('select').tee(offset).i32(4096).op('i32.ge_u');
+  f.get(1).memory('i32.load8_u', RECORD.extra).i32(16).op('i32.ne').op('i32.and').if(true);
+  f.get(0).memory('i64.load', at('codePage')).get(offset).op('i64.extend_i32_s').op('i64.add');
+  f.i64(-1n).i64(0xffffffffn).get(0).memory('i32.load', at('modeKey')).i32(2).op('i32.and').op('select');
+  f.op('i64.and').set(rip);
+  emitCached(f, stale, rip);
+  f.end();
+  f.get(1)
+    .get(2)
+    .call(imports.get('link') as number);
   return f.index;
 }
 
@@ -569,6 +598,7 @@ export function generateInterpreter(): Uint8Array {
   const stale = directory.names.indexOf('stale');
   const lookup = addLookup(module, imports, stale, 'lookup_slow');
   const afterRegion = addLookup(module, imports, stale, 'go_on');
+  imports.set(LINK_OR_FIND, addLinkOrFind(module, imports, stale));
   const conditions = addConditionFunctions(module);
   addRegionHelpers(module, imports);
   const coldType = module.type(['i32', 'i32'], ['i32']);

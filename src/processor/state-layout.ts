@@ -26,6 +26,8 @@ export const NOTED_TRANSLATIONS = 1024;
 export const NOTED_JUMPS = 512;
 /** Bits of the map of linear pages that jump caches have entries of (page number modulo this). */
 export const JUMP_PAGES = 4096;
+/** Bits of the map of 4 MiB regions that TLB entries of large pages lie in (hash of the region's number). */
+export const LARGE_REGIONS = 4096;
 /** Places of a vCPU's hash table of blocks. */
 export const BLOCK_HASH_ENTRIES = 131072;
 /**
@@ -262,8 +264,14 @@ const SPEC: readonly FieldSpec[] = [
   // exceptions, TLB bookkeeping, time
   field('exceptionAddress', 'u64', 'CR2 of the pending #PF, DR6 bits of the pending #DB'),
   field('replayOwner', 'u64', 'instruction count of the instruction that the replay log belongs to'),
-  field('largeLow', 'u64', 'lowest linear address that a large page was cached for'),
-  field('largeHigh', 'u64', 'highest such address'),
+  field(
+    'largeRegions',
+    'u64',
+    'map of the 4 MiB regions that entries of large pages (up to 4 MiB) lie in',
+    LARGE_REGIONS / 64,
+  ),
+  field('hugeLow', 'u64', 'lowest linear address that a page of 1 GiB was cached for'),
+  field('hugeHigh', 'u64', 'highest such address'),
   field('tscScale', 'u64', 'f64: TSC ticks per nanosecond of the host clock in real time'),
   field('randomState', 'u64', 'RDRAND generator; zero: seeded at first use'),
   field(

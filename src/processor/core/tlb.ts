@@ -9,6 +9,7 @@ import {
   AREA_TLB_USER,
   JUMP_ENTRIES,
   JUMP_PAGES,
+  LARGE_REGIONS,
   JUMP_RIP,
   JUMP_SIZE_BYTES,
   NOTED_JUMPS,
@@ -19,8 +20,9 @@ import {
   S_JUMP_LARGE_HIGH,
   S_JUMP_LARGE_LOW,
   S_JUMP_PAGES,
-  S_LARGE_HIGH,
-  S_LARGE_LOW,
+  S_HUGE_HIGH,
+  S_HUGE_LOW,
+  S_LARGE_REGIONS,
   S_NOTED_ENTRIES,
   S_NOTED_JUMP_ENTRIES,
   S_NOTED_JUMPS,
@@ -69,6 +71,17 @@ const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
 /** Place of an address in a table. */
 @inline function tlb_slot(linear: u64): usize {
   return ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
+}
+
+// The map of regions with entries of large pages.
+@inline function large_hash(linear: u64): u32 {
+  return (((linear >> 22) as u32) * 0x9e37_79b1) >> 20; // LARGE_REGIONS places
+}
+@inline function large_word(linear: u64): usize {
+  return ST + (((large_hash(linear) & (LARGE_REGIONS - 1)) >> 6) << 3);
+}
+@inline function large_bit(linear: u64): u64 {
+  return (1 as u64) << ((large_hash(linear) & 63) as u64);
 }
 
 let walked_physical: u64 = 0;
@@ -125,8 +138,13 @@ export function fill(linear: u64, access: u32): i32 {
   if (writable) note_writer(host, entry);
   if (walked_shift != 12) {
     flags |= ENTRY_LARGE;
-    if (page < load<u64>(ST, S_LARGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_LARGE_LOW);
-    if (page > load<u64>(ST, S_LARGE_HIGH)) store<u64>(ST, page | 0x3fff_ffff, S_LARGE_HIGH);
+    if (walked_shift > 22) {
+      if (page < load<u64>(ST, S_HUGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_HUGE_LOW);
+      if (page > load<u64>(ST, S_HUGE_HIGH)) store<u64>(ST, page | 0x3fff_ffff, S_HUGE_HIGH);
+    } else {
+      const word = large_word(linear);
+      store<u64>(word, load<u64>(word, S_LARGE_REGIONS) | large_bit(linear), S_LARGE_REGIONS);
+    }
   }
   if (smap && open) {
     flags |= ENTRY_SMAP;
@@ -285,8 +303,9 @@ export function tlb_flush_all(): void {
     memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
     store<u64>(ST, 0, S_NOTED_TRANSLATIONS);
   }
-  store<u64>(ST, NO_TAG, S_LARGE_LOW);
-  store<u64>(ST, 0, S_LARGE_HIGH);
+  memory.fill(ST + S_LARGE_REGIONS, 0, (LARGE_REGIONS >> 3) as usize);
+  store<u64>(ST, NO_TAG, S_HUGE_LOW);
+  store<u64>(ST, 0, S_HUGE_HIGH);
   store<u32>(ST, 0, S_SMAP_COUNT);
   jump_cache_flush();
 }
@@ -304,6 +323,18 @@ export function tlb_flush_nonglobal(): void {
   }
   drop_noted_jumps(LOCAL_LIST);
 }
+/** Drops the entries of the large page at `linear` from a table. */
+function drop_large(table: usize, linear: u64, huge: bool): void {
+  const from = huge ? table : table + tlb_slot(linear & ~(0x3f_ffff as u64));
+  const end = from + (huge ? TABLE_BYTES : 1024 * TLB_SIZE_BYTES);
+  for (let entry = from; entry < end; entry += TLB_SIZE_BYTES) {
+    const flags = load<u32>(entry, TLB_FLAGS);
+    if (flags == 0xffff_ffff || !(flags & ENTRY_LARGE)) continue;
+    let tag = load<u64>(entry, TLB_READ_TAG);
+    if (tag == NO_TAG) tag = load<u64>(entry, TLB_EXEC_TAG);
+    if ((tag ^ linear) >> ((flags >> 8) as u64) == 0) drop(entry);
+  }
+}
 /** INVLPG: also every fragment of the large page that `linear` lies in. */
 export function tlb_flush_page(linear: u64): void {
   const page = linear & ~(4095 as u64);
@@ -313,15 +344,12 @@ export function tlb_flush_page(linear: u64): void {
     if (load<u64>(entry, TLB_READ_TAG) == page || load<u64>(entry, TLB_EXEC_TAG) == page) drop(entry);
     else if (load<u64>(entry, TLB_WRITE_TAG) == page) drop(entry);
   }
-  if (page >= load<u64>(ST, S_LARGE_LOW) && page <= load<u64>(ST, S_LARGE_HIGH)) {
-    const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
-    for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES) {
-      const flags = load<u32>(entry, TLB_FLAGS);
-      if (flags == 0xffff_ffff || !(flags & ENTRY_LARGE)) continue;
-      let tag = load<u64>(entry, TLB_READ_TAG);
-      if (tag == NO_TAG) tag = load<u64>(entry, TLB_EXEC_TAG);
-      if ((tag ^ linear) >> ((flags >> 8) as u64) == 0) drop(entry);
-    }
+  const huge = page >= load<u64>(ST, S_HUGE_LOW) && page <= load<u64>(ST, S_HUGE_HIGH);
+  if (huge || load<u64>(large_word(linear), S_LARGE_REGIONS) & large_bit(linear)) {
+    // the entries of 4 MiB lie side by side
+    const tables = ST + AREA_TLB_SUPERVISOR;
+    drop_large(tables, linear, huge);
+    drop_large(tables + TABLE_BYTES, linear, huge);
   }
   jump_cache_flush_page(linear);
 }
