@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 
 const dist = process.env.PCANEL_DIST ?? 'dist';
-const built = new URL(`../${dist}/src/apps/cli/index.js`, import.meta.url);
+const built = new URL(`../${dist}/program/apps/cli/start.js`, import.meta.url);
 if (!existsSync(built)) {
   process.stderr.write("pcanel: NOT_BUILT: the program has not been built: run 'npm run build'\n");
   process.exit(3);

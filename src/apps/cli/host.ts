@@ -4,6 +4,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { inlinePcpus, Pcanel } from '../../domains/index.js';
 import { nodePcpus, nodeServices } from '../../domains/node/index.js';
 import { engines } from './engines.js';
+import { PCPU_WORKER, takeSpareThread } from './spare-thread.js';
 
 export interface HostOptions {
   /** Keeps idle virtual time from running ahead of the host's. */
@@ -18,7 +19,8 @@ export function openPcanel(options: HostOptions): Pcanel {
   if (!options.inline) {
     return new Pcanel({
       spawn: nodePcpus({
-        worker: new URL('./pcpu-worker.js', import.meta.url),
+        worker: PCPU_WORKER,
+        spare: takeSpareThread,
         pace: options.pace,
         holdAfterScripts: options.holdAfterScripts,
       }),

@@ -1,4 +1,5 @@
 // The command line program `pcanel`.
 export { createSoftwareEngine, engines } from './engines.js';
-export { main, program_ as program } from './main.js';
+export { main } from './main.js';
+export { program } from './start.js';
 export { spawnTranslator, translationService } from './translator.js';

@@ -1,17 +1,18 @@
-// The command line: options, and errors as one line with an exit code.
+// The command line: options, and errors as one line with an exit code. A command's code is loaded when it is given.
 
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ConfigError, GuestError, VmError } from '../../base/index.js';
-import { listImages } from '../images/index.js';
-import * as commands from './commands.js';
+import type * as commands from './commands.js';
 import { complete, completionScript, SHELLS } from './completion.js';
-import { doctor } from './doctor.js';
-import * as domains from './domain-commands.js';
+import type { LogFlags } from './domain-commands.js';
 import { addHelp } from './help.js';
-import { type ProfileFlags, profile } from './profile.js';
+import type { ProfileFlags } from './profile.js';
 import { ExitCode } from './report.js';
-import { type ServeFlags, serveCommand } from './serve-command.js';
+import type { ServeFlags } from './serve-command.js';
+
+const guests = (): Promise<typeof commands> => import('./commands.js');
+const domains = (): Promise<typeof import('./domain-commands.js')> => import('./domain-commands.js');
 
 /** package.json is above dist/src/apps/cli/. */
 function version(): string {
@@ -60,7 +61,7 @@ function program(finish: (code: Promise<number>) => void): Command {
     .addOption(engine())
     .option('--no-self-test', 'use the engine named though its self-test failed')
     .action((file: string, flags: commands.UpFlags, command: Command) =>
-      finish(commands.up(file, { ...given(flags, command), json: json() })),
+      finish(guests().then((g) => g.up(file, { ...given(flags, command), json: json() }))),
     );
   runOptions(p.command('run').description('run one guest'))
     .option('--kernel <file>', 'Linux bzImage or multiboot image')
@@ -102,28 +103,30 @@ function program(finish: (code: Promise<number>) => void): Command {
     )
     .option('--no-reboot', 'a reset ends the run')
     .action((flags: commands.RunOneFlags, command: Command) =>
-      finish(commands.run({ ...given(flags, command), json: json() })),
+      finish(guests().then((g) => g.run({ ...given(flags, command), json: json() }))),
     );
 
   const images = p.command('images').description('guest images that can be had by name');
   images
     .command('list', { isDefault: true })
     .description('list them')
-    .action(() => finish(commands.imagesList(json())));
+    .action(() => finish(guests().then((g) => g.imagesList(json()))));
   images
     .command('fetch <name...>')
     .description('fetch into the cache and print the path')
     .option('--refresh', 'fetch again')
     .action((names: string[], flags: { refresh?: boolean }) =>
-      finish(commands.imagesFetch(names, flags.refresh ?? false, json())),
+      finish(guests().then((g) => g.imagesFetch(names, flags.refresh ?? false, json()))),
     );
   p.command('doctor')
     .description('what this host offers, and which engine is taken')
-    .action(() => finish(doctor(json())));
+    .action(() => finish(import('./doctor.js').then((d) => d.doctor(json()))));
   p.command('stat [name]')
     .description('statistics of running domains')
     .option('--jit', 'what the translator has done: regions, hit rates, host time')
-    .action((name: string | undefined, flags: { jit?: boolean }) => finish(commands.stat(name, json(), flags.jit)));
+    .action((name: string | undefined, flags: { jit?: boolean }) =>
+      finish(guests().then((g) => g.stat(name, json(), flags.jit))),
+    );
   p.command('profile <name>')
     .description('where a running domain spends its time: folded stacks (flame graph) on standard output')
     .option('--seconds <n>', 'host seconds to look on (10); Ctrl-C ends it sooner')
@@ -132,14 +135,16 @@ function program(finish: (code: Promise<number>) => void): Command {
     .option('--symbols <file>', SYMBOLS_HELP, collect)
     .option('--output <file>', "file for the folded stacks, '-' for standard output")
     .option('--top <n>', 'functions listed on standard error (20)')
-    .action((name: string, flags: ProfileFlags) => finish(profile(name, flags, json())));
+    .action((name: string, flags: ProfileFlags) =>
+      finish(import('./profile.js').then((p) => p.profile(name, flags, json()))),
+    );
   p.command('screenshot <name> <file>')
     .description('write the screen of a running domain as PNG')
-    .action((name: string, file: string) => finish(commands.screenshot(name, file, json())));
+    .action((name: string, file: string) => finish(guests().then((g) => g.screenshot(name, file, json()))));
   p.command('attach <name>')
     .alias('console')
     .description('attach to the console of a running domain; Ctrl-A x leaves')
-    .action((name: string) => finish(commands.console_(name)));
+    .action((name: string) => finish(guests().then((g) => g.console_(name))));
   p.command('serve')
     .description('serve the dashboard and the REST interface, with definitions that outlive it')
     .option('--host <address>', 'address to listen on (127.0.0.1); others need a token')
@@ -148,17 +153,19 @@ function program(finish: (code: Promise<number>) => void): Command {
     .option('--images <folder>', 'folder whose files definitions may name')
     .option('--data <folder>', 'folder of the definitions ($XDG_STATE_HOME/pcanel)')
     .option('--origin <url>', 'another origin whose pages may use the server; may be repeated', collect)
-    .action((flags: ServeFlags) => finish(serveCommand({ ...flags, json: json() })));
+    .action((flags: ServeFlags) =>
+      finish(import('./serve-command.js').then((s) => s.serveCommand({ ...flags, json: json() }))),
+    );
   p.command('ps')
     .description('domains of every running up and serve')
     .option('-q, --quiet', 'names only')
-    .action((flags: { quiet?: boolean }) => finish(domains.ps(json(), flags.quiet ?? false)));
+    .action((flags: { quiet?: boolean }) => finish(domains().then((d) => d.ps(json(), flags.quiet ?? false))));
   p.command('logs <name>')
     .description('what a domain has sent on its console')
     .option('-f, --follow', 'go on with what comes')
     .option('-n, --lines <n>', 'the last lines only')
     .option('--devices', 'what devices, firmware and Pcanel have reported instead')
-    .action((name: string, flags: domains.LogFlags) => finish(domains.logs(name, { ...flags, json: json() })));
+    .action((name: string, flags: LogFlags) => finish(domains().then((d) => d.logs(name, { ...flags, json: json() }))));
   const lifeCycle = {
     start: 'start a domain of a server',
     stop: 'end a domain at once',
@@ -169,11 +176,11 @@ function program(finish: (code: Promise<number>) => void): Command {
   for (const [action, what] of Object.entries(lifeCycle) as [keyof typeof lifeCycle, string][]) {
     p.command(`${action} <name...>`)
       .description(what)
-      .action((names: string[]) => finish(domains.act(names, action, json())));
+      .action((names: string[]) => finish(domains().then((d) => d.act(names, action, json()))));
   }
   p.command('rm <name...>')
     .description('end and forget domains')
-    .action((names: string[]) => finish(domains.remove(names, json())));
+    .action((names: string[]) => finish(domains().then((d) => d.remove(names, json()))));
   p.command('completion')
     .addArgument(new Argument('<shell>', 'shell').choices(SHELLS))
     .description('print a completion script for a shell')
@@ -182,8 +189,12 @@ function program(finish: (code: Promise<number>) => void): Command {
     .allowUnknownOption()
     .helpOption(false)
     .action((words: string[]) => {
-      const images = async (): Promise<string[]> => (await listImages()).map((i) => i.name);
-      finish(complete(p, words, { domains: domains.domainNames, images }).then((all) => printText(lines(all))));
+      const images = async (): Promise<string[]> => {
+        const { listImages } = await import('../images/index.js');
+        return (await listImages()).map((i) => i.name);
+      };
+      const names = async (): Promise<string[]> => (await domains()).domainNames();
+      finish(complete(p, words, { domains: names, images }).then((all) => printText(lines(all))));
     });
   addHelp(p);
   for (const c of [...p.commands, ...images.commands]) c.exitOverride().configureOutput({ writeErr: () => {} });

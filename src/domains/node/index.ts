@@ -1,9 +1,11 @@
 // Physical CPUs as Node worker threads. Source: Node.js documentation, "Worker threads".
 
+import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, parentPort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { deflateSync } from 'node:zlib';
+import { BugError } from '../../base/index.js';
 import { fileBlockStore } from '../../host/node/index.js';
 import { type EngineFactories, PcpuRuntime, type PcpuServices } from '../pcpu.js';
 import type { PcpuCommand, PcpuEvent, PcpuLink, PcpuSpawner } from '../protocol.js';
@@ -34,6 +36,8 @@ const TURN_NS = 5_000_000;
 export interface NodePcpuOptions {
   /** Module that calls `runPcpuWorker`. */
   readonly worker: URL;
+  /** Gives a thread that already runs that module and has not been used, or null. */
+  readonly spare?: () => Worker | null;
   readonly pace?: boolean;
   readonly holdAfterScripts?: boolean;
 }
@@ -51,7 +55,8 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
       pace: options.pace ?? false,
       holdAfterScripts: options.holdAfterScripts ?? false,
     };
-    const worker = new Worker(options.worker, { workerData: start, transferList: [port2], name: `pcpu${cpu}` });
+    const worker = options.spare?.() ?? new Worker(options.worker, { name: `pcpu${cpu}` });
+    worker.postMessage(start, [port2]);
     let open = true;
     const ring = (): void => {
       Atomics.add(bell, 0, 1);
@@ -92,7 +97,9 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
 
 /** The main program of a worker thread that is a physical CPU. */
 export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
-  const { cpu, port, doorbell, pace, holdAfterScripts } = workerData as WorkerStart;
+  if (parentPort === null) throw new BugError('PCPU_THREAD', 'the main thread is no physical CPU, expected a worker');
+  const [start] = await once(parentPort, 'message');
+  const { cpu, port, doorbell, pace, holdAfterScripts } = start as WorkerStart;
   const bell = new Int32Array(doorbell);
   const emit = (event: PcpuEvent): void => port.postMessage(event);
   const own = { cpu, engines, nowNs, wallClockMs: Date.now, emit, pace, holdAfterScripts };
