@@ -134,6 +134,14 @@ if (existsSync(generator)) {
 // The program as bin/pcanel.js starts it: one file per thread and command instead of hundreds, for a fast start. As deep in
 // the output as the modules it is made of, which find the rest of the output by their own place.
 const programFolder = `${dist}/program/apps/cli`;
+/** zod's messages in one language instead of fifty. */
+const englishZod = {
+  name: 'english-zod',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    })),
+};
 const programEntries = ['start', 'pcpu-worker', 'translator-worker'];
 await step(
   'program',
@@ -152,10 +160,14 @@ await step(
       format: 'esm',
       platform: 'node',
       target: 'node20',
+      minifySyntax: true,
+      minifyWhitespace: true,
       sourcemap: 'linked',
+      sourcesContent: false,
       legalComments: 'linked',
       // Packages with files of their own beside their code.
       external: ['koffi', 'node-sqlite3-wasm'],
+      plugins: [englishZod],
       // Packages in CommonJS ask for modules of Node.js by `require`.
       banner: {
         js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",

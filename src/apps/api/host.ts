@@ -2,7 +2,8 @@
 
 import { ConfigError, VmError } from '../../base/index.js';
 import type { DomainConfig, Pcanel as Manager, PcpuStat, PolicyConfig, TimelineReader } from '../../domains/index.js';
-import { type DomainInput, parseDomainEntry, parseDomainFile } from '../cli/domain-file.js';
+import { type DomainInput, parseDomainEntry } from '../cli/domain-file.js';
+import { parseDomainFile } from '../cli/domain-yaml.js';
 import { openPcanel } from '../cli/host.js';
 import { resolveDomain } from '../cli/resolve.js';
 import { Vm } from './vm.js';

@@ -6,7 +6,7 @@ import type { PcpuStat } from '../../domains/index.js';
 import { MAX_PROCESSORS, type StackMode } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
 import { askConsole, askScreenshot, askStat } from './control-socket.js';
-import { checkPcpus, type DomainEntry, domainSchema, hasMedia, parseDomainFile } from './domain-file.js';
+import { checkPcpus, type DomainEntry, domainSchema, hasMedia } from './domain-file.js';
 import { writeOutput } from './output.js';
 import { readSymbols, samplingOf } from './profile.js';
 import { ExitCode, statLine, statReport } from './report.js';
@@ -46,6 +46,7 @@ export interface UpFlags extends RunFlags {
 /** `pcanel up FILE` */
 export async function up(file: string, flags: UpFlags): Promise<number> {
   const { text, folder } = await readDomainFile(file);
+  const { parseDomainFile } = await import('./domain-yaml.js');
   const parsed = parseDomainFile(text, file);
   const names = parsed.domains.map((d) => d.name);
   if (flags.attach !== undefined && !names.includes(flags.attach)) {

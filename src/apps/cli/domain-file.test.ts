@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../../base/index.js';
-import { parseDomainFile } from './domain-file.js';
+import { parseDomainFile } from './domain-yaml.js';
 
 const parse = (text: string) => parseDomainFile(text, 'x.yaml');
 const refused = (text: string): string => {

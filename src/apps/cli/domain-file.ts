@@ -1,7 +1,6 @@
-// The YAML file of `pcanel up`: its schema, and messages that name the place, the value and what was expected.
+// What the YAML file of `pcanel up` may say: its schema, and messages that name the place, the value and what was expected.
 
-import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError } from '../../base/index.js';
 import { DOMAIN_NAME } from '../../domains/index.js';
 import { MAX_PROCESSORS } from '../../machine/index.js';
@@ -238,15 +237,8 @@ export function parseDomainEntry(value: unknown, name: string): DomainEntry {
   return entry;
 }
 
-/** Parses and checks the text of a domain file; `path` is for messages. */
-export function parseDomainFile(text: string, path: string): DomainFile {
-  const document = parseDocument(text);
-  const broken = document.errors[0];
-  if (broken !== undefined) {
-    const message = `${path}: ${broken.message.split('\n')[0]?.replace(/:$/, '')}`;
-    throw new ConfigError('CONFIG_YAML', message, { file: path });
-  }
-  const root: unknown = document.toJS();
+/** Checks what a domain file says; `path` is for messages. */
+export function checkDomainFile(root: unknown, path: string): DomainFile {
   const result = fileSchema.safeParse(root);
   if (!result.success) {
     // An unknown key is most often the reason of the others.
