@@ -5,7 +5,9 @@ export {
   busyboxInitramfs,
   cacheFolder,
   ensureImage,
+  ensureProgram,
   type InitramfsOptions,
+  type Program,
   UP_BANNER,
 } from './images/index.js';
 export * from './rest/index.js';

@@ -8,6 +8,7 @@ import { ConfigError, HostError } from '../../base/index.js';
 
 const LISTS_MAX_AGE_MS = 24 * 3600 * 1000;
 const SYSTEM_LISTS = '/var/lib/apt/lists';
+const SYSTEM_STATUS = '/var/lib/dpkg/status';
 const TAIL_CHARS = 4000;
 
 export type Progress = (line: string) => void;
@@ -108,6 +109,32 @@ export class Apt {
     return join(folder, deb);
   }
 
+  /**
+   * Downloads `packages`, and those that they need and this system has not installed, into `folder` as .deb files.
+   * Which are installed is read from the system's own status; nothing of it is changed.
+   */
+  async downloadAll(packages: readonly string[], folder: string): Promise<void> {
+    await this.#prepare();
+    await mkdir(join(folder, 'partial'), { recursive: true });
+    const options = [
+      `Dir::State::status=${SYSTEM_STATUS}`,
+      `Dir::Cache::archives=${folder}`,
+      'Debug::NoLocking=1',
+      'APT::Install-Recommends=false',
+    ].flatMap((o) => ['-o', o]);
+    const install = ['-y', '--reinstall', '--download-only', 'install', ...packages];
+    const download = (): Promise<Output> => run('apt-get', this.#args(...options, ...install));
+    this.#lists = (await hasLists(SYSTEM_LISTS)) ? SYSTEM_LISTS : this.#privateLists;
+    if (this.#lists !== SYSTEM_LISTS) await this.#update(false);
+    let result = await download();
+    if (result.code !== 0 && !/no space left/i.test(result.stderr)) {
+      this.#lists = this.#privateLists;
+      await this.#update(true);
+      result = await download();
+    }
+    if (result.code !== 0) throw failed(`cannot fetch packages '${packages.join("', '")}'`, result);
+  }
+
   get #privateLists(): string {
     return join(this.folder, `lists-${this.architecture}`);
   }
@@ -172,6 +199,12 @@ export class Apt {
 async function hasLists(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch(() => []);
   return names.some((name) => name.includes('_Packages'));
+}
+
+/** Unpacks a whole .deb into `folder`. */
+export async function unpack(deb: string, folder: string): Promise<void> {
+  const result = await run('dpkg-deb', ['-x', deb, folder]);
+  if (result.code !== 0) throw failed(`cannot unpack '${deb}'`, result);
 }
 
 /** Extracts the members of a .deb that match `pattern` into `folder`, without their directories' rights. */
