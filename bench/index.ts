@@ -1,4 +1,4 @@
-// npm run bench -- [kernels|exits|boot|all] [--runs N] [--json FILE]: measures the software engine on this computer.
+// npm run bench -- [SECTION ...|all] [--runs N] [--json FILE]: measures the software engine on this computer.
 // npm run bench -- --engine kvm: VM exits through /dev/kvm.
 // npm run bench -- --peers ...: beside other programs that run the same guests (bench/peers).
 import { writeFileSync } from 'node:fs';
@@ -6,8 +6,10 @@ import { parseArgs } from 'node:util';
 import { bootSection } from './boot.js';
 import { exitSection } from './exits.js';
 import { kernelSection } from './kernels.js';
+import { kickSection } from './kick.js';
 import { kvmExitSection } from './kvm/exits.js';
 import { hostDetails, printHost, printSection, residentMib, type Section } from './output.js';
+import { parallelSection } from './parallel.js';
 import { PEERS_USAGE, peersMain } from './peers/index.js';
 import { scalingSection } from './scaling.js';
 
@@ -15,10 +17,12 @@ const SECTIONS: Readonly<Record<string, (runs: number) => Promise<Section>>> = {
   kernels: (runs) => kernelSection(Math.max(runs, 7)),
   exits: exitSection,
   boot: bootSection,
+  kick: kickSection,
   scaling: scalingSection,
+  parallel: parallelSection,
 };
-/** Not part of `all`: it takes minutes. */
-const LONG = ['scaling'];
+/** Not part of `all`: they take minutes. */
+const LONG = ['scaling', 'parallel'];
 /** What --engine kvm measures. */
 const KVM_SECTIONS: typeof SECTIONS = { exits: kvmExitSection };
 const USAGE = `usage: npm run bench -- [${Object.keys(SECTIONS).join('|')}|all] [--engine software|kvm] [--runs N] [--json FILE]

@@ -64,12 +64,17 @@ function nativeRuns(rounds: number): KernelRun[] {
 }
 
 /** A vCPU at the entry of the kernels. */
-async function kernelGuest(rounds: number, trips: number, jit: 'on' | 'off'): Promise<{ vm: EngineVm; vcpu: Vcpu }> {
+export async function kernelGuest(
+  rounds: number,
+  trips: number,
+  jit: 'on' | 'off',
+  time: 'virtual' | 'real' = 'virtual',
+): Promise<{ vm: EngineVm; vcpu: Vcpu }> {
   const engine = await createSoftwareEngine(jit);
   const vm = await engine.createVm({
     memoryBytes: MEMORY,
     vcpus: 1,
-    time: 'virtual',
+    time,
     tscHz: 1e9,
     nowNs: () => performance.now() * 1e6,
   });

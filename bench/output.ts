@@ -29,16 +29,18 @@ export function figure(name: string, unit: string, values: readonly number[]): F
 const number = (v: number): string =>
   v >= 1000 ? v.toFixed(0) : v >= 100 ? v.toFixed(1) : v >= 1 ? v.toFixed(2) : v.toFixed(3);
 
-export function printSection(section: Section): void {
-  const lines = [`\n${section.name}`];
+/** A section's lines, a figure each. */
+export function sectionText(section: Section): string {
+  const lines = [section.name];
   const width = Math.max(0, ...section.figures.map((f) => f.name.length));
   for (const f of section.figures) {
     const spread = f.runs > 1 ? `  (${number(f.min)} .. ${number(f.max)}, ${f.runs} runs)` : '';
     lines.push(`  ${f.name.padEnd(width)}  ${number(f.median).padStart(9)} ${f.unit}${spread}`);
   }
   for (const note of section.notes) lines.push(`  ${note}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  return `${lines.join('\n')}\n`;
 }
+export const printSection = (section: Section): void => void process.stdout.write(`\n${sectionText(section)}`);
 
 export interface HostDetails {
   readonly cpu: string;

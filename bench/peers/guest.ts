@@ -34,7 +34,13 @@ export interface NativeResult {
 
 const MEMORY_MIB = 256;
 
-/** The first process of the guest: every program, each between markers on the serial line. */
+/** The name under which the guest tells of several copies of a program at once (`copies`). */
+export const COPIES = 'copies';
+
+/**
+ * The first process of the guest: every program, each between markers on the serial line. With $bcopies: the one program
+ * of the list so many times at once, with one pair of markers around all.
+ */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
@@ -43,6 +49,20 @@ exec </dev/ttyS0 >/dev/ttyS0 2>&1
 /bin/busybox stty -echo
 read up idle </proc/uptime
 echo "BOOT-OK $up"
+if [ -n "$bcopies" ]; then
+  n=0
+  echo "START copies"
+  while [ $n -lt $bcopies ]; do /bin/bench $blist $bdiv >/tmp/copy$n & n=$((n + 1)); done
+  wait
+  echo "END copies"
+  sums=$(/bin/busybox sed -n 's/.* sum=//p' /tmp/copy*)
+  for s in $sums; do
+    n=$((n - 1))
+    [ "$s" = "\${sums%%[^0-9a-f]*}" ] || echo "FAIL copies: $s"
+  done
+  [ $n = 0 ] && echo "BENCH copies 0 s sum=$s" || echo "FAIL copies: $n ended without a result"
+  blist=
+fi
 for b in $(echo "$blist" | /bin/busybox tr , ' '); do
   /bin/bench $b $bdiv || echo "FAIL $b $?"
 done
@@ -71,6 +91,7 @@ export async function buildGuest(
   folder: string,
   wanted: readonly string[],
   divisor: number,
+  copies: number | null = null,
 ): Promise<Guest> {
   const programs = buildPrograms(bits);
   const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
@@ -101,7 +122,7 @@ export async function buildGuest(
     kernel: kernel.path,
     initrd,
     // Words that the kernel does not know become the environment of /init.
-    cmdline: `console=ttyS0 cryptomgr.notests quiet blist=${list.join(',')} bdiv=${divisor}`,
+    cmdline: `console=ttyS0 cryptomgr.notests quiet blist=${list.join(',')} bdiv=${divisor}${copies === null ? '' : ` bcopies=${copies}`}`,
     memoryMib: MEMORY_MIB,
     programs: list,
     divisor,
