@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureImage } from '../../src/apps/testing.js';
+import { ensureImage, ensureProgram } from '../../src/apps/testing.js';
+import { bochs } from './bochs.js';
 import { type Guest, repository } from './guest.js';
 import type { Command } from './run.js';
 
@@ -12,53 +13,45 @@ export interface ReadyPeer {
   /** Column title. */
   readonly label: string;
   readonly version: string;
-  command(guest: Guest): Command;
+  command(guest: Guest): Command | Promise<Command>;
 }
 export interface Peer {
   readonly name: string;
   readonly bits: readonly string[];
-  /** Installs what is missing; throws the reason why the peer cannot be had. */
+  /** Boots at most this often: slow, and nothing in it varies. */
+  readonly boots?: number;
+  /** Fetches what is missing; throws the reason why the peer cannot be had. */
   prepare(folder: string): Promise<ReadyPeer>;
 }
 
-const says = (file: string, args: readonly string[]): string | null => {
-  const r = spawnSync(file, args, { encoding: 'utf8' });
+const says = (file: string, args: readonly string[], env: Readonly<Record<string, string>>): string | null => {
+  const r = spawnSync(file, args, { encoding: 'utf8', env: { ...process.env, ...env } });
   return r.error || r.status !== 0 ? null : r.stdout.trim();
 };
-
-/** A program of a Debian package: there already, or installed by root with apt-get. */
-function debianProgram(program: string, packageName: string): void {
-  const present = (): boolean => !spawnSync(program, ['--help'], { stdio: 'ignore' }).error;
-  if (present()) return;
-  if (process.getuid?.() !== 0) throw new Error(`no '${program}' found (apt-get install ${packageName}, as root)`);
-  process.stderr.write(`bench: apt-get install ${packageName}\n`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '-y', '-q', '--no-install-recommends', packageName];
-  let r = spawnSync('apt-get', install, { encoding: 'utf8', env });
-  if (!r.error && r.status !== 0) {
-    spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore', env });
-    r = spawnSync('apt-get', install, { encoding: 'utf8', env });
-  }
-  if (r.error) throw new Error(`no '${program}' found and no apt-get to install ${packageName} with`);
-  if (!present()) throw new Error(`apt-get install ${packageName}: ${r.stderr.trim().split('\n').at(-1)}`);
-}
 
 const qemu: Peer = {
   name: 'qemu',
   bits: ['32', '64'],
   async prepare() {
-    debianProgram('qemu-system-x86_64', 'qemu-system-x86');
-    const version = says('qemu-system-x86_64', ['--version'])?.split('\n')[0] ?? '';
+    const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+    const packages = ['qemu-system-x86', 'qemu-system-data', 'seabios'];
+    const program = await ensureProgram('qemu-system-x86_64', packages, { progress });
+    const data =
+      program.root === null ? [] : ['qemu', 'seabios'].map((f) => join(program.root as string, 'usr/share', f));
+    const version = says(program.path, ['--version'], program.env);
+    if (version === null) throw new Error(`'${program.path}' does not start`);
     return {
       label: 'QEMU',
-      version: `${version}, -accel tcg,thread=single`,
+      version: `${version.split('\n')[0]}, -accel tcg,thread=single`,
       command: (g) => ({
-        file: g.bits === '64' ? 'qemu-system-x86_64' : 'qemu-system-i386',
+        file: g.bits === '64' ? program.path : program.path.replace(/x86_64$/, 'i386'),
         args: [
           ...['-accel', 'tcg,thread=single', '-m', String(g.memoryMib), '-nodefaults', '-no-user-config'],
+          ...data.flatMap((folder) => ['-L', folder]),
           ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
           ...['-kernel', g.kernel, '-initrd', g.initrd, '-append', g.cmdline],
         ],
+        env: program.env,
       }),
     };
   },
@@ -115,4 +108,4 @@ const v86: Peer = {
 };
 
 /** Programs of others, by the name that `--only` takes. */
-export const PEERS: readonly Peer[] = [qemu, v86];
+export const PEERS: readonly Peer[] = [qemu, v86, bochs];

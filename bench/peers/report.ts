@@ -3,15 +3,18 @@ import { GROUPS, LIMIT_QEMU } from './programs.js';
 import {
   type ClockOfHost,
   type Comparison,
+  coresText,
   type GuestResult,
-  geometricMean,
-  meanRatio,
+  groupRatio,
+  LIMIT_VIRTUAL,
   median,
+  overallRatio,
   type PeerResult,
   ratio,
   targetOf,
   timeOf,
   tooSlow,
+  virtualCost,
 } from './results.js';
 
 const secondsText = (v: number | null): string => (v === null ? '-' : v < 0.1 ? v.toFixed(3) : v.toFixed(2));
@@ -47,9 +50,7 @@ function guestTable(guest: GuestResult, clock: ClockOfHost): string[] {
     }
     const means = pairs.map(({ a, b }) => {
       const target = targetOf(group, b.peer);
-      const mean = group.each
-        ? Math.max(...programs.map((p) => ratio(a, b, p, clock) ?? 0))
-        : (meanRatio(a, b, programs, clock) ?? 0);
+      const mean = groupRatio(a, b, group, clock) ?? 0;
       return { mean, target };
     });
     const blank = ['', ...guest.peers.map(() => '')];
@@ -61,13 +62,7 @@ function guestTable(guest: GuestResult, clock: ClockOfHost): string[] {
     );
     if (verdicts.some((v) => v !== '')) lines.push(row('', [...blank, ...verdicts]));
   }
-  const overall = pairs.map(({ a, b }) =>
-    geometricMean(
-      GROUPS.flatMap((g) => g.programs)
-        .map((p) => ratio(a, b, p, clock))
-        .filter((r) => r !== null && r > 0) as number[],
-    ),
-  );
+  const overall = pairs.map(({ a, b }) => overallRatio(a, b, clock));
   if (overall.some((v) => v !== null))
     lines.push(row('= all', ['', ...guest.peers.map(() => ''), ...overall.map(ratioText)]));
   const peaks = guest.peers.map((p) => median(p.peakMib));
@@ -77,9 +72,8 @@ function guestTable(guest: GuestResult, clock: ClockOfHost): string[] {
 
 /** The whole comparison, `clock`: host seconds, or processor seconds of the peer's threads. */
 export function reportText(c: Comparison, clock: ClockOfHost): string {
-  const cores = c.cores === null ? `all ${c.host.cores} cores` : `${c.cores} core${c.cores === 1 ? '' : 's'}`;
   const lines = [
-    `${c.host.date}  ${c.host.cpu}, ${cores}, load average ${c.host.loadAverage.toFixed(1)}, Node.js ${c.host.node}`,
+    `${c.host.date}  ${c.host.cpu}, ${coresText(c)}, load average ${c.host.loadAverage.toFixed(1)}, Node.js ${c.host.node}`,
     `${c.command}`,
     `${clock === 'wall' ? 'host seconds' : 'processor seconds of all threads'}, median of ${c.boots} boots${c.divisor === 1 ? '' : `, work divided by ${c.divisor}`}`,
   ];
@@ -98,6 +92,16 @@ export function reportText(c: Comparison, clock: ClockOfHost): string {
       const list = slow.map((s) => `${s.program} ${s.ratio.toFixed(2)}`).join(', ');
       lines.push(`${p.label}: slower than ${LIMIT_QEMU}x QEMU: ${list || 'none'}`);
     }
+    const bochs = guest.peers.find((p) => p.peer === 'bochs');
+    for (const p of bochs ? guest.peers.filter(isPcanel) : [])
+      lines.push(
+        `${p.label}: ${ratioText(overallRatio(p, bochs as PeerResult, clock))} of Bochs' time (geometric mean)`,
+      );
+    const cost = virtualCost(guest, clock);
+    if (cost !== null)
+      lines.push(
+        `virtual time costs ${cost.mean.toFixed(2)} of real time (geometric mean of the programs; ${cost.mean <= LIMIT_VIRTUAL ? 'met' : 'MISSED'} ${LIMIT_VIRTUAL}), at most ${cost.worstRatio.toFixed(2)} (${cost.worst})`,
+      );
   }
   for (const s of c.skipped) lines.push(`skipped: ${s}`);
   return `${lines.join('\n')}\n`;

@@ -48,7 +48,7 @@ export const emptyResult = (peer: string, label: string, version: string): PeerR
   failures: [],
 });
 
-/** Adds a boot; a checksum that is not the native one is noted, its time is left out. */
+/** Adds a boot; a checksum that is not the native one is noted; its time is left out, as is one that could not be taken. */
 export function addBoot(result: PeerResult, boot: BootRun, native: GuestResult['native']): void {
   if (boot.failure !== null) {
     result.failures.push(boot.failure);
@@ -67,6 +67,8 @@ export function addBoot(result: PeerResult, boot: BootRun, native: GuestResult['
       if (!result.wrong.includes(name)) result.wrong.push(name);
       continue;
     }
+    // Both markers came at once: the host had no time to read the first before the program had ended.
+    if (p.seconds === 0) continue;
     add(result.wall, name, p.seconds);
     add(result.cpu, name, p.cpuSeconds);
   }
@@ -104,6 +106,41 @@ export function meanRatio(
 ): number | null {
   return geometricMean(programs.map((p) => ratio(a, b, p, clock)).filter((r) => r !== null && r > 0) as number[]);
 }
+
+/** a's time over b's for a group: the geometric mean, or the worst program where each has to meet the target. */
+export function groupRatio(a: PeerResult, b: PeerResult, group: Group, clock: ClockOfHost): number | null {
+  if (!group.each) return meanRatio(a, b, group.programs, clock);
+  const ratios = group.programs.map((p) => ratio(a, b, p, clock)).filter((r) => r !== null);
+  return ratios.length === 0 ? null : Math.max(...ratios);
+}
+const ALL = GROUPS.flatMap((g) => g.programs);
+/** a's time over b's over everything that both have run, boot included. */
+export const overallRatio = (a: PeerResult, b: PeerResult, clock: ClockOfHost): number | null =>
+  meanRatio(a, b, ALL, clock);
+
+/** Virtual time may cost this many times the host time of real time. */
+export const LIMIT_VIRTUAL = 1.3;
+export interface VirtualCost {
+  /** Geometric mean over the programs; the boot waits in real time and is left out. */
+  readonly mean: number;
+  readonly worst: string;
+  readonly worstRatio: number;
+}
+/** What Pcanel's virtual time costs over its real time with the same programs, or null without both. */
+export function virtualCost(guest: GuestResult, clock: ClockOfHost): VirtualCost | null {
+  const of = (time: string): PeerResult | undefined => guest.peers.find((p) => p.peer === `pcanel-${time}`);
+  const [virtual, real] = [of('virtual'), of('real')];
+  if (virtual === undefined || real === undefined) return null;
+  const programs = ALL.filter((p) => p !== BOOT);
+  const mean = meanRatio(virtual, real, programs, clock);
+  if (mean === null) return null;
+  const list = programs.map((worst) => ({ worst, worstRatio: ratio(virtual, real, worst, clock) ?? 0 }));
+  return { mean, ...list.reduce((a, b) => (b.worstRatio > a.worstRatio ? b : a)) };
+}
+
+/** How many cores a peer might use, in words. */
+export const coresText = (c: Comparison): string =>
+  c.cores === null ? `all ${c.host.cores} cores` : `${c.cores} core${c.cores === 1 ? '' : 's'}`;
 
 /** The target of a group against a peer, or null. */
 export const targetOf = (group: Group, peer: string): number | null =>

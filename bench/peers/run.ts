@@ -182,7 +182,11 @@ export function runBoot(command: Command, limits: RunLimits, programs: readonly 
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (!reader.done && reader.failure === null) {
-        const why = errors.trim().split('\n').at(-1) || reader.tail;
+        const why =
+          errors
+            .split('\n')
+            .findLast((l) => /\w/.test(l))
+            ?.trim() || reader.tail;
         reader.failure = `ended early (${code ?? signal}): ${why}`;
       }
       for (const p of programs)

@@ -67,6 +67,19 @@ test('a wrong checksum is told and its time is not counted', () => {
   assert.deepEqual(result.cpu, { fib: [1] });
 });
 
+test('a program whose markers arrive together has no time', () => {
+  const { marks, at } = reader();
+  at(2, 1).feed('BOOT-OK 1\n');
+  at(3, 2).feed('START fib\nEND fib\nBENCH fib 0.5 s sum=0000000000000001\nSTART sieve\n');
+  at(5, 3).feed('END sieve\nBENCH sieve 0.5 s sum=0000000000000001\nALL-DONE\n');
+  const result = emptyResult('qemu', 'QEMU', '');
+  const native = { seconds: 1, checksum: '0000000000000001' };
+  const boot = { bootSeconds: 2, bootCpuSeconds: 1, programs: marks.programs, peakMib: null, failure: marks.failure };
+  addBoot(result, boot, { fib: native, sieve: native });
+  assert.deepEqual(result.wall, { boot: [2], sieve: [2] });
+  assert.deepEqual(result.wrong, []);
+});
+
 test('ratios are of medians; their mean is geometric; programs beyond the limit are named, the worst first', () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1]), 2.5);
@@ -109,10 +122,10 @@ test('the chart has a bar per program and peer, and none without QEMU', () => {
   });
   const qemu = peer('qemu', { fib: [2], sieve: [1] });
   const ours = peer('pcanel-real', { fib: [1], sieve: [4] });
-  const svg = chartSvg(guests([qemu, ours]), 'wall') ?? '';
+  const svg = chartSvg([guests([qemu, ours])], 'wall', 'programs') ?? '';
   assert.match(svg, /A &amp; B/);
   assert.equal(svg.match(/height="8" fill=/g)?.length, 2);
   assert.match(svg, />0\.50<\/text>/);
   assert.match(svg, />4\.00<\/text>/);
-  assert.equal(chartSvg(guests([ours]), 'wall'), null);
+  assert.equal(chartSvg([guests([ours])], 'wall', 'programs'), null);
 });
