@@ -611,6 +611,16 @@ export function generateInterpreter(): Uint8Array {
         .return(),
     next: (f) => f.return(),
   };
+  // regions lead to regions in a function of their own: in the large one V8 has no registers left for it
+  const regions = module.function(['i32', 'i32'], ['i32']);
+  const region = hot.find(({ name }) => name === 'region') as HandlerPlan;
+  region.emit(
+    regions,
+    new WasmSem(regions, imports, null as unknown as Binding, STATE, conditions),
+    asFunction,
+    afterRegion,
+  );
+  regions.op('unreachable');
   for (const handler of cold) {
     const f = module.function(['i32', 'i32'], ['i32']);
     const s = new WasmSem(f, imports, null as unknown as Binding, STATE, conditions);
@@ -639,7 +649,10 @@ export function generateInterpreter(): Uint8Array {
   for (const handler of inLoop) {
     f.end();
     try {
-      handler.emit(f, s, inside, handler.name === 'region' ? afterRegion : lookup);
+      if (handler === region) {
+        f.get(STATE).get(U).call(regions.index);
+        inside.next(f);
+      } else handler.emit(f, s, inside, lookup);
     } catch (cause) {
       throw new Error(`handler ${handler.name} of ${describe(handler.name)}: ${(cause as Error).message}`, { cause });
     }
