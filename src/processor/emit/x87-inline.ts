@@ -100,6 +100,8 @@ export class X87Inline extends X87Stack {
           slow,
         };
       case 'x87_load_st':
+        // ST(7) is where the number goes: it is a fault in any case
+        if (number(first) === 7) return null;
         return {
           valid: [number(first)],
           empty: [7],

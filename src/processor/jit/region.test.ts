@@ -537,7 +537,7 @@ function x87Instruction(r: (below: number) => number): number[] {
     case 3:
       return [0xde, [0xc1, 0xc9, 0xe1, 0xe9, 0xf1, 0xf9][r(6)] as number];
     case 4:
-      return [0xd9, ([0xc0, 0xc8][r(2)] as number) | r(4)]; // fld, fxch
+      return [0xd9, ([0xc0, 0xc8][r(2)] as number) | r(r(4) === 0 ? 8 : 4)]; // fld, fxch
     case 5:
       return [0xd9, [0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xeb, 0xee, 0xfa, 0xfc][r(9)] as number];
     case 6:
