@@ -225,6 +225,8 @@ export class X87Stack {
       ...(o.empty ?? []).map((i) => [this.register(i), false] as const),
     ];
     if (tests.some(([r, v]) => this.valid[r] !== undefined && this.valid[r] !== v)) return false;
+    // FLD ST(7) reads the register that it fills: never without a stack fault
+    if (o.valid?.some((i) => o.empty?.includes(i))) return false;
     const { f } = s;
     for (const i of [...(o.valid ?? []), ...(o.empty ?? []), ...(o.sets ?? [])]) this.address(s, i);
     let mask = 0;
