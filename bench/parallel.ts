@@ -1,10 +1,13 @@
-// What the processors of one domain do at once: two copies of a program in Linux with two processors, on one physical CPU
-// (taking turns) and on two, beside one copy with one processor and two native processes. Real time, host seconds.
+// What the processors of one domain do at once: twice the processes in Linux with two processors, on one physical CPU
+// (taking turns) and on two, as in Linux with one; beside two native processes. Real time, host seconds.
+import { runLinux } from './linux.js';
 import { figure, type Section } from './output.js';
-import { nativeSeconds, runLinux } from './scaling.js';
+import { nativeThroughput } from './scaling.js';
 
 const PROGRAM = 'coremark';
-const COPIES = 2;
+/** Processes for each processor. */
+const EACH = 4;
+const CORES = 2;
 
 export async function parallelSection(runs: number): Promise<Section> {
   const section: Section = {
@@ -13,39 +16,31 @@ export async function parallelSection(runs: number): Promise<Section> {
     notes: [],
   };
   const ways = [
-    { name: '1 copy, 1 processor', copies: 1, cpus: 1, pcpus: [0] },
-    { name: `${COPIES} copies, 2 processors on 1 physical CPU`, copies: COPIES, cpus: 2, pcpus: [0] },
-    { name: `${COPIES} copies, 2 processors on 2 physical CPUs`, copies: COPIES, cpus: 2, pcpus: [0, 1] },
+    { name: `${EACH} processes, 1 processor`, cpus: 1, pcpus: [0] },
+    { name: `${EACH * CORES} processes, ${CORES} processors on 1 physical CPU`, cpus: CORES, pcpus: [0] },
+    { name: `${EACH * CORES} processes, ${CORES} processors on ${CORES} physical CPUs`, cpus: CORES, pcpus: [0, 1] },
   ];
   let single = 0;
-  for (const { name, copies, cpus, pcpus } of ways) {
+  for (const { name, cpus, pcpus } of ways) {
     const seconds: number[] = [];
     for (let n = 0; n < runs; n++) {
-      const ran = await runLinux({
-        program: PROGRAM,
-        divisor: 1,
-        count: 1,
-        copies,
-        domain: { cpus, pcpus, time: 'real' },
-      });
-      seconds.push(ran.seconds[0] as number);
+      const run = { program: PROGRAM, copies: { count: cpus * EACH, way: 'at once' }, cpus, time: 'real' } as const;
+      seconds.push((await runLinux({ ...run, domains: [pcpus] })).seconds);
     }
     const f = figure(`${name}: host seconds`, 's', seconds);
     single ||= f.median;
     section.figures.push(f);
-    if (copies > 1)
+    if (cpus > 1)
       section.figures.push(
         figure(
           `${name}: throughput over one`,
           'times',
-          seconds.map((s) => (copies * single) / s),
+          seconds.map((s) => (cpus * single) / s),
         ),
       );
   }
-  const native: number[] = [];
-  for (let n = 0; n < Math.max(3, runs); n++)
-    native.push((COPIES * (await nativeSeconds(PROGRAM, 1))) / (await nativeSeconds(PROGRAM, COPIES)));
-  section.figures.push(figure(`${COPIES} native processes: throughput over one`, 'times', native));
+  const native = await nativeThroughput(PROGRAM, CORES, Math.max(3, runs));
+  section.figures.push(figure(`${CORES} native processes: throughput over one`, 'times', native));
   section.notes.push('native: what this computer gives two processes at this moment; 2 would be two cores to itself');
   return section;
 }

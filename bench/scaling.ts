@@ -1,177 +1,101 @@
 // How time and memory grow with a guest's work, and how much more two and four domains do at once on two cores than one.
-// Linux guests on physical CPUs that are threads, in virtual time; host seconds between the markers of a program.
-
+// Linux guests in virtual time; the work is one program, run several times.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder } from '../src/apps/testing.js';
-import { type DomainConfig, Pcanel } from '../src/domains/index.js';
-import { nodePcpus } from '../src/domains/node/index.js';
-import { figure, residentMib, type Section } from './output.js';
-import { buildGuest, COPIES, repository } from './peers/guest.js';
+import { type LinuxRan, runLinux } from './linux.js';
+import { figure, type Section } from './output.js';
+import { repository } from './peers/guest.js';
 import { median } from './peers/results.js';
-import { MarkerReader } from './peers/run.js';
 
 const PROGRAM = 'coremark';
-/** Divisors of the program's work: 1, 4 and 16 times the least. */
-const DIVISORS = [16, 4, 1] as const;
+/** Runs of the program: 1, 4 and 16 times the least. */
+const WORK = [1, 4, 16] as const;
+/** Runs in each of several domains. */
+const SIDE_BY_SIDE = 16;
 const CORES = 2;
-const LIMIT_MS = 600_000;
+/** What two or four domains on two cores are to do over one. */
+const TARGET = 1.8;
 
-export interface Ran {
-  /** Host seconds of each domain's program. */
-  readonly seconds: readonly number[];
-  /** From the first program's start to the last one's end. */
-  readonly spanS: number;
-  readonly residentMib: number;
-  /** Processor seconds of all threads, boots included, per domain. */
-  readonly cpuS: number;
-}
-
-export interface LinuxRun {
-  readonly program: string;
-  /** Divides the program's work. */
-  readonly divisor: number;
-  /** Equal domains at once, spread over two physical CPUs. */
-  readonly count: number;
-  /** So many copies of the program at once in each domain; alone without. */
-  readonly copies?: number;
-  readonly domain: Partial<DomainConfig> & Pick<DomainConfig, 'time'>;
-}
-/** Boots the domains and runs the program in all of them. */
-export async function runLinux(run: LinuxRun): Promise<Ran> {
-  const { count } = run;
-  const result = run.copies === undefined ? run.program : COPIES;
-  const folder = join(cacheFolder(), 'bench');
-  const guest = await buildGuest('64', folder, [run.program], run.divisor, run.copies ?? null);
-  const worker = new URL('../src/apps/cli/pcpu-worker.js', import.meta.url);
-  const pcanel = new Pcanel({ spawn: nodePcpus({ worker }) });
-  const begin = performance.now();
-  const cpuBefore = process.cpuUsage();
-  const nowS = (): number => (performance.now() - begin) / 1000;
-  try {
-    const starts: number[] = [];
-    const ends: number[] = [];
-    const seconds: number[] = [];
-    const all: Promise<void>[] = [];
-    for (let n = 0; n < count; n++) {
-      const config: DomainConfig = {
-        name: `linux${n}`,
-        memoryBytes: guest.memoryMib << 20,
-        ...(run.domain.pcpus === undefined && { cpu: n % CORES }),
-        ...run.domain,
-        boot: {
-          kind: 'linux',
-          kernel: { name: 'kernel', data: readFileSync(guest.kernel) },
-          initrd: { name: 'initramfs', data: readFileSync(guest.initrd) },
-          cmdline: guest.cmdline,
-        },
-      };
-      const domain = await pcanel.createDomain(config);
-      all.push(
-        new Promise((resolve, reject) => {
-          const timer = setTimeout(
-            () => reject(new Error(`no end of '${run.program}' in ${LIMIT_MS / 1000} s`)),
-            LIMIT_MS,
-          );
-          const reader = new MarkerReader(nowS, () => null);
-          domain.onOutput((bytes) => {
-            reader.feed(String.fromCharCode(...bytes));
-            const ended = reader.programs.get(result);
-            if (reader.failure !== null) reject(new Error(reader.failure));
-            if (!reader.done || ended === undefined) return;
-            clearTimeout(timer);
-            const end = nowS();
-            ends.push(end);
-            starts.push(end - ended.seconds);
-            seconds.push(ended.seconds);
-            resolve();
-          });
-          domain.onState((state, outcome) => {
-            if (state === 'stopped' && !reader.done) reject(new Error(`the guest ended: ${JSON.stringify(outcome)}`));
-          });
-        }),
-      );
-    }
-    await pcanel.start();
-    await Promise.all(all);
-    const { user, system } = process.cpuUsage(cpuBefore);
-    const spanS = Math.max(...ends) - Math.min(...starts);
-    return { seconds, spanS, residentMib: residentMib(), cpuS: (user + system) / 1e6 / count };
-  } finally {
-    await pcanel.close();
-  }
-}
-
-/** Host seconds of `count` native processes of a program at once. */
-export async function nativeSeconds(program: string, count: number): Promise<number> {
+/** Host seconds of `processes` native ones at once, each running the program `times` times. */
+export async function nativeSeconds(program: string, times: number, processes: number): Promise<number> {
   const file = join(repository, 'bench/build/guest/64/bench');
+  const run = async (): Promise<void> => {
+    for (let n = 0; n < times; n++) {
+      const [code] = (await once(spawn(file, [program], { stdio: 'ignore' }), 'close')) as [number | null];
+      if (code !== 0) throw new Error(`the native '${program}' ended with ${code}`);
+    }
+  };
   const begin = performance.now();
-  const children = Array.from({ length: count }, () => spawn(file, [program, '1'], { stdio: 'ignore' }));
-  for (const code of await Promise.all(children.map(async (c) => (await once(c, 'close'))[0] as number | null)))
-    if (code !== 0) throw new Error(`the native '${program}' ended with ${code}`);
+  await Promise.all(Array.from({ length: processes }, run));
   return (performance.now() - begin) / 1000;
+}
+/** How much more native processes do at once than one, one value per measurement. */
+export async function nativeThroughput(program: string, processes: number, runs: number): Promise<number[]> {
+  const list: number[] = [];
+  for (let n = 0; n < runs; n++)
+    list.push((processes * (await nativeSeconds(program, 8, 1))) / (await nativeSeconds(program, 8, processes)));
+  return list;
 }
 
 export async function scalingSection(runs: number): Promise<Section> {
   const section: Section = {
-    name: `scaling ('${PROGRAM}' in Debian's 64-bit kernel, virtual time)`,
+    name: `growth ('${PROGRAM}' in Debian's 64-bit kernel, virtual time)`,
     figures: [],
     notes: [],
   };
-  const several = async (count: number, divisor: number): Promise<Ran[]> => {
-    const list: Ran[] = [];
+  const several = async (count: number, work: number): Promise<LinuxRan[]> => {
+    const domains = Array.from({ length: count }, (_, n) => [n % CORES]);
+    const list: LinuxRan[] = [];
     for (let n = 0; n < runs; n++)
-      list.push(await runLinux({ program: PROGRAM, divisor, count, domain: { time: 'virtual' } }));
+      list.push(
+        await runLinux({ program: PROGRAM, copies: { count: work, way: 'in turn' }, domains, time: 'virtual' }),
+      );
     return list;
   };
-  let least = 0;
-  let single = 0;
-  let singleCpu = 0;
-  for (const divisor of DIVISORS) {
-    const ran = await several(1, divisor);
-    const times = DIVISORS[0] / divisor;
-    const seconds = figure(
-      `work x ${times}: host seconds`,
-      's',
-      ran.map((r) => r.seconds[0] as number),
-    );
-    least ||= seconds.median;
-    single = seconds.median;
-    singleCpu = median(ran.map((r) => r.cpuS)) ?? 0;
-    section.figures.push(seconds);
+  const middle = (list: readonly LinuxRan[], of: (r: LinuxRan) => number): number => median(list.map(of)) as number;
+  let least: number | null = null;
+  let single: LinuxRan[] = [];
+  for (const work of WORK) {
+    const ran = await several(1, work);
+    const seconds = (r: LinuxRan): number => r.seconds;
+    least ??= middle(ran, seconds);
+    const one = least;
     section.figures.push(
+      figure(`work x ${work}: host seconds`, 's', ran.map(seconds)),
       figure(
-        `work x ${times}: time over x 1`,
+        `work x ${work}: time over x 1`,
         'times',
-        ran.map((r) => (r.seconds[0] as number) / least),
+        ran.map((r) => r.seconds / one),
       ),
       figure(
-        `work x ${times}: process`,
+        `work x ${work}: process`,
         'MiB resident',
         ran.map((r) => r.residentMib),
       ),
     );
+    if (work === SIDE_BY_SIDE) single = ran;
   }
-  // What the computer itself gives two processes at this moment.
-  const native: number[] = [];
-  for (let n = 0; n < Math.max(3, runs); n++)
-    native.push((CORES * (await nativeSeconds(PROGRAM, 1))) / (await nativeSeconds(PROGRAM, CORES)));
-  section.figures.push(figure(`${CORES} native processes: throughput over one`, 'times', native));
+  const alone = { seconds: middle(single, (r) => r.seconds), cpu: middle(single, (r) => r.cpuSeconds) };
+  section.figures.push(
+    figure(
+      `${CORES} native processes: throughput over one`,
+      'times',
+      await nativeThroughput(PROGRAM, CORES, Math.max(3, runs)),
+    ),
+  );
   for (const count of [2, 4]) {
-    const ran = await several(count, 1);
-    // Work done per second by all domains, over that of the one domain above; all programs run at once.
+    const ran = await several(count, SIDE_BY_SIDE);
     section.figures.push(
       figure(
-        `${count} domains on ${CORES} cores: throughput over one domain (target 1.8)`,
+        `${count} domains on ${CORES} cores: throughput over one domain (target ${TARGET})`,
         'times',
-        ran.map((r) => (count * single) / r.spanS),
+        ran.map((r) => (count * alone.seconds) / r.seconds),
       ),
       figure(
-        `${count} domains: processor time of each over one alone, boots included`,
+        `${count} domains: processor time of each over one alone`,
         'times',
-        ran.map((r) => r.cpuS / singleCpu),
+        ran.map((r) => r.cpuSeconds / count / alone.cpu),
       ),
       figure(
         `${count} domains: process`,

@@ -34,12 +34,19 @@ export interface NativeResult {
 
 const MEMORY_MIB = 256;
 
-/** The name under which the guest tells of several copies of a program at once (`copies`). */
+/** The name under which the guest tells of several runs of one program (`Copies`). */
 export const COPIES = 'copies';
+/** What such a guest waits for on its serial line after its boot. */
+export const GO = '\n';
+/** One program run several times, with one pair of markers around all. */
+export interface Copies {
+  readonly count: number;
+  readonly way: 'at once' | 'in turn';
+}
 
 /**
  * The first process of the guest: every program, each between markers on the serial line. With $bcopies: the one program
- * of the list so many times at once, with one pair of markers around all.
+ * of the list so many times, one after the other if $bturn is 1; all results have to be equal.
  */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
@@ -50,9 +57,14 @@ exec </dev/ttyS0 >/dev/ttyS0 2>&1
 read up idle </proc/uptime
 echo "BOOT-OK $up"
 if [ -n "$bcopies" ]; then
+  read go
   n=0
   echo "START copies"
-  while [ $n -lt $bcopies ]; do /bin/bench $blist $bdiv >/tmp/copy$n & n=$((n + 1)); done
+  while [ $n -lt $bcopies ]; do
+    /bin/bench $blist $bdiv >/tmp/copy$n &
+    [ "$bturn" = 1 ] && wait
+    n=$((n + 1))
+  done
   wait
   echo "END copies"
   sums=$(/bin/busybox sed -n 's/.* sum=//p' /tmp/copy*)
@@ -91,7 +103,7 @@ export async function buildGuest(
   folder: string,
   wanted: readonly string[],
   divisor: number,
-  copies: number | null = null,
+  copies: Copies | null = null,
 ): Promise<Guest> {
   const programs = buildPrograms(bits);
   const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
@@ -122,7 +134,7 @@ export async function buildGuest(
     kernel: kernel.path,
     initrd,
     // Words that the kernel does not know become the environment of /init.
-    cmdline: `console=ttyS0 cryptomgr.notests quiet blist=${list.join(',')} bdiv=${divisor}${copies === null ? '' : ` bcopies=${copies}`}`,
+    cmdline: `console=ttyS0 cryptomgr.notests quiet blist=${list.join(',')} bdiv=${divisor}${copies === null ? '' : ` bcopies=${copies.count} bturn=${copies.way === 'in turn' ? 1 : 0}`}`,
     memoryMib: MEMORY_MIB,
     programs: list,
     divisor,

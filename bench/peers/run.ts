@@ -63,6 +63,8 @@ export class MarkerReader {
   bootCpu: number | null = null;
   failure: string | null = null;
   done = false;
+  /** When the latest program ended. */
+  endedAt = Number.NaN;
   #text = '';
   #start: { name: string; at: number; cpu: number | null } | null = null;
   #end: { name: string; seconds: number; cpuSeconds: number | null } | null = null;
@@ -99,6 +101,7 @@ export class MarkerReader {
     }
     const end = /^END (\S+)$/.exec(line);
     if (end !== null) {
+      this.endedAt = at;
       const s = this.#start;
       if (s === null || s.name !== end[1]) this.failure = `the guest ended '${end[1]}' without having started it`;
       else {
