@@ -1,53 +1,51 @@
-;; call: 52 instructions
+;; call: 50 instructions
 local.get 17
 i64.const 5
 i64.add
-local.set 24
+local.set 23
 local.get 5
-local.set 25
-local.get 25
+local.set 24
+local.get 24
 i64.const 8
 i64.sub
-local.set 26
-local.get 18
-local.get 26
+local.set 25
+local.get 25
 i32.wrap_i64
 i32.const 7
 i32.shr_u
 i32.const 131040
 i32.and
-i32.add
-local.tee 27
-i64.load offset=8
-local.get 26
+local.tee 26
+i64.load offset=65544
+local.get 25
 i64.const 7
 i64.add
 i64.const -4096
 i64.and
 i64.eq
 if
-  local.get 27
-  i32.load offset=24
   local.get 26
+  i32.load offset=65560
+  local.get 25
   i32.wrap_i64
   i32.add
-  local.get 24
+  local.get 23
   i64.store
 else
   local.get 0
-  local.get 24
+  local.get 23
   i64.store offset=2528
   local.get 0
-  local.get 26
+  local.get 25
   i32.const 8
   i32.const 327685
-  local.get 19
+  local.get 18
   call $slow_write
   i32.eqz
   br_if 1
   i32.const 0
-  local.set 20
+  local.set 19
 end
-local.get 26
+local.get 25
 local.set 5
 br 0

@@ -1,6 +1,6 @@
-;; pushfq; pop rax; cli: 136 instructions
+;; pushfq; pop rax; cli: 132 instructions
 local.get 0
-local.get 19
+local.get 18
 i32.const 65537
 call $note_position
 i32.const 64
@@ -9,111 +9,107 @@ if
   br 1
 end
 local.get 0
-local.get 21
+local.get 20
 i32.store offset=184
 local.get 0
-local.get 22
+local.get 21
 i64.store offset=168
 local.get 0
-local.get 23
+local.get 22
 i64.store offset=176
 call $pushf_value
-local.set 24
+local.set 23
 local.get 5
-local.set 25
-local.get 25
+local.set 24
+local.get 24
 i64.const 8
 i64.sub
-local.set 26
-local.get 18
-local.get 26
+local.set 25
+local.get 25
 i32.wrap_i64
 i32.const 7
 i32.shr_u
 i32.const 131040
 i32.and
-i32.add
-local.tee 27
-i64.load offset=8
-local.get 26
+local.tee 26
+i64.load offset=65544
+local.get 25
 i64.const 7
 i64.add
 i64.const -4096
 i64.and
 i64.eq
 if
-  local.get 27
-  i32.load offset=24
   local.get 26
+  i32.load offset=65560
+  local.get 25
   i32.wrap_i64
   i32.add
-  local.get 24
+  local.get 23
   i64.store
 else
   local.get 0
-  local.get 24
+  local.get 23
   i64.store offset=2528
   local.get 0
-  local.get 26
+  local.get 25
   i32.const 8
   i32.const 65537
-  local.get 19
+  local.get 18
   call $slow_write
   i32.eqz
   br_if 1
   i32.const 0
-  local.set 20
+  local.set 19
 end
-local.get 26
+local.get 25
 local.set 5
 local.get 5
-local.set 28
-local.get 18
-local.get 28
+local.set 27
+local.get 27
 i32.wrap_i64
 i32.const 7
 i32.shr_u
 i32.const 131040
 i32.and
-i32.add
-local.tee 30
-i64.load
-local.get 28
+local.tee 29
+i64.load offset=65536
+local.get 27
 i64.const 7
 i64.add
 i64.const -4096
 i64.and
 i64.eq
 if
-  local.get 30
-  i32.load offset=24
-  local.get 28
+  local.get 29
+  i32.load offset=65560
+  local.get 27
   i32.wrap_i64
   i32.add
-  local.set 29
+  local.set 28
 else
   local.get 0
-  local.get 28
+  local.get 27
   i32.const 8
   i32.const 131329
-  local.get 19
+  local.get 18
   call $slow_read
-  local.tee 29
+  local.tee 28
   i32.eqz
   br_if 1
 end
-local.get 29
+local.get 28
 i64.load
-local.set 31
+local.set 30
 local.get 5
-local.set 32
-local.get 32
+local.set 31
+local.get 31
 i64.const 8
 i64.add
-local.set 33
-local.get 33
+local.set 32
+local.get 32
 local.set 5
-local.get 31
+local.get 30
 local.set 1
 local.get 0
 i32.load offset=536
@@ -127,7 +123,7 @@ if
   i64.store offset=160
 else
   local.get 0
-  local.get 19
+  local.get 18
   i32.const 197121
   call $note_position
   call $cli

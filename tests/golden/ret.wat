@@ -1,55 +1,53 @@
-;; ret: 68 instructions
+;; ret: 66 instructions
 local.get 5
-local.set 24
-local.get 18
-local.get 24
+local.set 23
+local.get 23
 i32.wrap_i64
 i32.const 7
 i32.shr_u
 i32.const 131040
 i32.and
-i32.add
-local.tee 26
-i64.load
-local.get 24
+local.tee 25
+i64.load offset=65536
+local.get 23
 i64.const 7
 i64.add
 i64.const -4096
 i64.and
 i64.eq
 if
-  local.get 26
-  i32.load offset=24
-  local.get 24
+  local.get 25
+  i32.load offset=65560
+  local.get 23
   i32.wrap_i64
   i32.add
-  local.set 25
+  local.set 24
 else
   local.get 0
-  local.get 24
+  local.get 23
   i32.const 8
   i32.const 65537
-  local.get 19
+  local.get 18
   call $slow_read
-  local.tee 25
+  local.tee 24
   i32.eqz
   br_if 1
 end
-local.get 25
+local.get 24
 i64.load
-local.set 27
-local.get 27
+local.set 26
+local.get 26
 i64.const 16
 i64.shl
 i64.const 16
 i64.shr_s
-local.get 27
+local.get 26
 i64.ne
-local.set 28
-local.get 28
+local.set 27
+local.get 27
 if
   local.get 0
-  local.get 19
+  local.get 18
   i32.const 65537
   call $note_position
   i32.const 13
@@ -59,11 +57,11 @@ if
   br 1
 end
 local.get 5
-local.set 29
-local.get 29
+local.set 28
+local.get 28
 i64.const 8
 i64.add
-local.set 30
-local.get 30
+local.set 29
+local.get 29
 local.set 5
 br 0

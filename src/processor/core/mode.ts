@@ -33,6 +33,7 @@ import {
   KEY_FLAT,
   KEY_PROTECTED,
   KEY_REAL,
+  KEY_USER,
   KEY_STACK32,
   rflags,
   seg_access,
@@ -75,8 +76,9 @@ export function update_mode(): void {
       key |= KEY_FLAT;
   }
   if (load<u64>(ST, S_DR + 56) & 0xff) key |= KEY_DEBUG;
-  store<u32>(ST, key, S_MODE_KEY);
   const user: u32 = load<u32>(ST, S_CPL) == 3 ? 1 : 0;
+  if (user) key |= KEY_USER;
+  store<u32>(ST, key, S_MODE_KEY);
   if (user) update_alignment();
   store<u32>(ST, (ST + (user ? AREA_TLB_USER : AREA_TLB_SUPERVISOR)) as u32, S_TLB);
   const cache = ST + (user ? AREA_JUMP_USER : AREA_JUMP_SUPERVISOR);

@@ -103,6 +103,8 @@ export const KEY_REAL: u32 = 0x10;
 export const KEY_PROTECTED: u32 = 0x20;
 /** A breakpoint is enabled: every instruction has a breakpoint record, accesses to watched pages take the slow path. */
 export const KEY_DEBUG: u32 = 0x40;
+/** CPL 3: translated code has the address of that TLB in it. */
+export const KEY_USER: u32 = 0x80;
 
 export const DE_FAULT: u32 = 0;
 export const DB: u32 = 1;

@@ -80,8 +80,8 @@ export interface Binding {
 export interface TranslationHooks {
   /** Status flags (EFLAGS positions) that something may still look at after the current instruction. */
   readonly liveFlags: number;
-  /** Pushes the host address of the TLB. */
-  pushTlb(s: WasmSem): void;
+  /** Host address of the TLB of the code's privilege level. */
+  readonly tlb: number;
   /** Replaces the lazy flags: `code` as in the state field flagsKind. */
   storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
   /** A condition on flags of unknown kind, in place for a frequent kind, else as `compute` leaves it on the stack; null: not in place. */

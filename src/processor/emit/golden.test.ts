@@ -75,7 +75,6 @@ function translated(code: string): string[] {
     const locals = {
       gpr: Array.from({ length: 16 }, () => local('i64')),
       codePage: local('i64'),
-      tlb: local('i32'),
       budget: local('i32'),
       stale: local('i32'),
       flagsKind: local('i32'),
@@ -86,6 +85,7 @@ function translated(code: string): string[] {
     const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));
     const exit = f.block();
     const control = {
+      tlb: 65536,
       shares: false,
       blockLength: instructions.length,
       order: 0,
@@ -93,6 +93,7 @@ function translated(code: string): string[] {
       syncedFaultLabel: exit,
       branchDirect: () => f.br(exit),
       branchIndirect: () => f.br(exit),
+      leaveBehind: () => f.br(exit),
       checkStale: () => f.i32(0).set(locals.stale),
     };
     binding.startBlock(f);

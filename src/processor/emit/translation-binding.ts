@@ -20,8 +20,7 @@ export interface RegionLocals {
   readonly gpr: readonly number[];
   /** i64: RIP of the page's first byte. */
   readonly codePage: number;
-  /** i32: host address of the TLB; budget after the current block; a slow write hit translated code. */
-  readonly tlb: number;
+  /** i32: budget after the current block; a slow write hit translated code. */
   readonly budget: number;
   readonly stale: number;
   /** Lazy flags: i32 code, i64 operands, as in the state fields. */
@@ -40,6 +39,8 @@ export interface RegionControl {
   /** Instructions of the block, and of those before this one. */
   readonly blockLength: number;
   readonly order: number;
+  /** Host address of the TLB. */
+  readonly tlb: number;
   /** Another access of the block may share the TLB check of this instruction's. */
   readonly shares: boolean;
   /** Registers and flags have to be written back before the fault is resolved. */
@@ -48,6 +49,8 @@ export interface RegionControl {
   readonly syncedFaultLabel: Label;
   branchDirect(s: WasmSem, taken: boolean): void;
   branchIndirect(s: WasmSem, rip: Value): void;
+  /** Leaves the region at the next instruction. */
+  leaveBehind(): void;
   /** Checks whether the block this region was made of is still what it was; sets the local `stale`. */
   checkStale(s: WasmSem): void;
 }
@@ -57,6 +60,10 @@ const STATE = 0;
 const PAGE_ORIGIN = 1;
 const FIRST_ORIGIN = 2;
 const ORIGINS = 4096;
+/** Nothing is left to do behind their store. */
+const ONLY_STORES = new Set(
+  'mov movnti movaps movapd movups movupd movdqa movdqu movss movsd movd movq movlps movhps movlpd movhpd'.split(' '),
+);
 const NOTE_POSITION = lateImport('note_position');
 const SLOW_ACCESS = { read: lateImport('slow_read'), rmw: lateImport('slow_rmw'), write: lateImport('slow_write') };
 /** In the set of registers read: the region looks at whether SSE, x87 and MMX instructions may run. */
@@ -433,8 +440,8 @@ export class TranslationBinding implements Binding {
       get liveFlags() {
         return self.liveFlags;
       },
-      pushTlb: (s) => {
-        s.f.get(this.locals.tlb);
+      get tlb() {
+        return self.control.tlb;
       },
       storeFlags: (s, code, a, b) => {
         s.f.i32(code).set(this.locals.flagsKind);
@@ -507,7 +514,6 @@ export class TranslationBinding implements Binding {
         if (/^(fxrstor|xrstor)/.test(name)) this.vectors.load(s.f);
         this.loadFlags(s.f);
         s.state().memory('i32.load', at('budget')).set(this.locals.budget);
-        s.state().memory('i32.load', at('tlb')).set(this.locals.tlb);
         this.control.checkStale(s);
         this.writes = true;
       },
@@ -519,6 +525,12 @@ export class TranslationBinding implements Binding {
       },
       afterSlowWrite: (s) => {
         this.control.checkStale(s);
+        if (ONLY_STORES.has(this.instruction.form.instruction.name) && s.depth === 0) {
+          s.f.get(this.locals.stale).if(false);
+          this.control.leaveBehind();
+          s.f.end();
+          return;
+        }
         this.writes = true;
       },
     };

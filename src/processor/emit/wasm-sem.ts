@@ -632,26 +632,27 @@ export class WasmSem extends WasmValues implements Sem<Value> {
     this.f.i32(size);
     this.call_(`mem_${access}_slow`);
   }
-  /** Pushes the address of the TLB entry of `linear`; it is in the local that is returned, too. */
+  /** Pushes the place of the TLB entry of `linear` from `tlbBase`; it is in the local that is returned, too. */
   private pushEntry(linear: Value): number {
     const entry = this.temp('i32');
-    this.pushTlb();
+    const known = this.binding.translation !== undefined;
+    if (!known) this.state().memory('i32.load', at('tlb'));
     this.push_(linear);
     this.f
       .op('i32.wrap_i64')
       .i32(7)
       .op('i32.shr_u')
       .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
-      .op('i32.and')
-      .op('i32.add')
-      .tee(entry);
+      .op('i32.and');
+    if (!known) this.f.op('i32.add');
+    this.f.tee(entry);
     return entry;
   }
   /** Pushes whether the TLB has `size` bytes at `linear` in one page; returns the local that holds the entry's address. */
   pushMatch(linear: Value, size: number, tagOffset: number): number {
     const { f } = this;
     const entry = this.pushEntry(linear);
-    f.memory('i64.load', tagOffset);
+    f.memory('i64.load', this.tlbBase + tagOffset);
     this.push_(linear);
     if (size > 1) f.i64Number(size - 1).op('i64.add');
     f.i64Number(-4096).op('i64.and').op('i64.eq');
@@ -661,7 +662,7 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   pushRangeMatch(linear: Value, tagOffset: number): { entry: number; lengthAt: number } {
     const { f } = this;
     const entry = this.pushEntry(linear);
-    f.memory('i64.load', tagOffset);
+    f.memory('i64.load', this.tlbBase + tagOffset);
     this.push_(linear);
     const lengthAt = f.i64Later();
     f.op('i64.add').i64Number(-4096).op('i64.and').op('i64.eq');
@@ -669,14 +670,13 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   }
   /** Pushes the host address of `linear` by the entry that matches. */
   pushHost(entry: number, linear: Value): void {
-    this.f.get(entry).memory('i32.load', TLB_ENTRY.addend);
+    this.f.get(entry).memory('i32.load', this.tlbBase + TLB_ENTRY.addend);
     this.push_(linear);
     this.f.op('i32.wrap_i64').op('i32.add');
   }
-  private pushTlb(): void {
-    const { translation } = this.binding;
-    if (translation !== undefined) translation.pushTlb(this);
-    else this.state().memory('i32.load', at('tlb'));
+  /** What the offsets into a TLB entry have added to them: its address where that is known. */
+  private get tlbBase(): number {
+    return this.binding.translation?.tlb ?? 0;
   }
   loadLinear(linear: Value, bits: Bits): Value {
     const host = this.temp('i32');

@@ -18,6 +18,8 @@ export interface RegionRequest {
   /** Page offset of the entry. */
   readonly entry: number;
   readonly mode: RegionMode;
+  /** Host address of the TLB of the code's privilege level. */
+  readonly tlb: number;
   /** Other threads run vCPUs of the same memory. */
   readonly parallel: boolean;
   readonly maxInstructions: number;

@@ -8,6 +8,8 @@ export interface RegionMode {
   readonly stackBits: 16 | 32 | 64;
   readonly flat: boolean;
 }
+/** The mode is one of CPL 3. */
+export const isUser = (key: number): boolean => (key & 0x80) !== 0;
 export const modeOfKey = (key: number): RegionMode => {
   const codeBits = (key & 3) === 2 ? 64 : (key & 3) === 1 ? 32 : 16;
   return {

@@ -1,12 +1,12 @@
 // Makes regions from a vCPU's memory: where code lies, how often it was entered, what it was when it was translated. Works on
 // the vCPU's thread or, while the guest runs, on another one: nothing here is written, every chain and address is bounded, and
 // who installs a region compares the code once more.
-import { at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
+import { AREA, at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 import { linesOf } from './code-cache.js';
 import { CodePages, type PagingRegisters } from './code-pages.js';
 import { PAGE, type RegionRequest } from './discover.js';
-import { modeOfKey } from './instruction.js';
+import { isUser, modeOfKey } from './instruction.js';
 import type { RegionPlan, RegionTranslator } from './region.js';
 
 /** A block that was entered often. */
@@ -132,6 +132,7 @@ export class RegionSource {
       code: { bytes: this.copies, host, offset: copyOf },
       entry: hostOfKey(hot.key) & (PAGE - 1),
       mode: modeOfKey(mode),
+      tlb: this.making.area + (isUser(mode) ? AREA.tlbUser : AREA.tlbSupervisor),
       parallel: this.making.parallel,
       maxInstructions: this.making.maxInstructions * (deep ? DEEP_FACTOR : 1),
       maxPages: REGION_PAGES,

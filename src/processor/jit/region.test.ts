@@ -630,6 +630,7 @@ describe('region translator', () => {
       executions: () => 1,
       cold: 0,
       jumps: [],
+      tlb: 65536,
       maxInlined: 32,
       maxRepeated: 24,
     });

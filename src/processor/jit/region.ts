@@ -78,10 +78,10 @@ export class RegionTranslator {
       if ((read >> r) & 1) guess.use.read.add(r);
       if ((written >> r) & 1) guess.use.written.add(r);
     }
-    let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned);
+    let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned, request.tlb);
     if (!emitter.emit()) {
       // the guess was wrong: the first emission found out what the second one needs
-      emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned);
+      emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned, request.tlb);
       if (!emitter.emit()) return null;
     }
     const pages = pagesOf(request, discovery, flow);
@@ -244,13 +244,13 @@ class RegionEmitter {
     private readonly live: ReadonlyMap<RegionInstruction, number>,
     private readonly guess: Guess,
     private readonly learned: Map<Form, FlagsCode>,
+    tlb: number,
   ) {
     this.total = flow.blocks.reduce((n, b) => n + b.instructions.length, 0);
     const { f } = this;
     this.locals = {
       gpr: Array.from({ length: 16 }, () => f.newLocal('i64')),
       codePage: f.newLocal('i64'),
-      tlb: f.newLocal('i32'),
       budget: f.newLocal('i32'),
       stale: f.newLocal('i32'),
       flagsKind: f.newLocal('i32'),
@@ -267,11 +267,17 @@ class RegionEmitter {
     this.control = {
       blockLength: 0,
       order: 0,
+      tlb,
       shares: false,
       faultLabel: 0,
       syncedFaultLabel: 0,
       branchDirect: (_s, taken) => this.branch((taken ? this.block.taken : this.block.fall) as Edge, taken),
       branchIndirect: (_s, rip) => this.branchIndirect(rip),
+      leaveBehind: () => {
+        const { order } = this.control;
+        this.retire(order + 1);
+        this.exitAt((this.block.instructions[order] as RegionInstruction).next);
+      },
       checkStale: () => {
         f.get(STATE)
           .memory('i32.load', at('region'))
@@ -300,7 +306,6 @@ class RegionEmitter {
     const { f, locals, binding, control } = this;
     f.get(STATE).memory('i32.load', at('budget')).set(locals.budget);
     f.get(STATE).memory('i64.load', at('codePage')).set(locals.codePage);
-    f.get(STATE).memory('i32.load', at('tlb')).set(locals.tlb);
     binding.loadRegisters(f);
     binding.loadFlags(f);
     this.exitLabel = f.block();
@@ -423,7 +428,7 @@ class RegionEmitter {
   private pushPageCheck(page: number): void {
     const { f, locals } = this;
     f.get(STATE)
-      .get(locals.tlb)
+      .i32(this.control.tlb)
       .get(locals.codePage)
       .i64(BigInt(page * PAGE))
       .op('i64.add')
