@@ -2,7 +2,7 @@
 import { ConfigError } from '../../base/index.js';
 
 export interface TierOptions {
-  /** Entries of a block before it is translated; by default as many as suit where regions are translated. */
+  /** Entries of a block before it is translated. */
   readonly threshold: number;
   readonly maxInstructions: number;
   /** Translates a block as soon as it is hot, on the vCPU's thread, instead of between two runs of the interpreter. */
@@ -10,10 +10,11 @@ export interface TierOptions {
   /** Closes random regions for a while: code changes between translated and interpreted at any time. */
   readonly mixed: boolean;
 }
-export const TIER_DEFAULTS: Omit<TierOptions, 'threshold'> = { maxInstructions: 500, eager: false, mixed: false };
-/** Default thresholds: regions made on the vCPU's own thread, and by a translation service. */
-export const THRESHOLD_OWN = 24_000;
-export const THRESHOLD_SERVED = 3_000;
+/**
+ * A region costs milliseconds of the translator and of V8's optimizing compiler: with lower thresholds and larger regions these
+ * take more of the processors than the guest gains (docs/decisions/0013).
+ */
+export const TIER_DEFAULTS: TierOptions = { threshold: 24_000, maxInstructions: 250, eager: false, mixed: false };
 
 /** How hot code is run: translated, only interpreted; for tests: all of it translated at once, and that now and then not. */
 export type JitMode = 'on' | 'off' | 'forced' | 'mixed';

@@ -7,7 +7,7 @@ import { StateView } from '../state-view.js';
 import { pagingOf } from './code-pages.js';
 import { hostMs } from './host-clock.js';
 import { type NewRegion, RegionInstaller } from './installer.js';
-import { THRESHOLD_OWN, THRESHOLD_SERVED, TIER_DEFAULTS, type TierOptions } from './options.js';
+import { TIER_DEFAULTS, type TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
 import { type Hot, type Jump, RegionSource, type Translated } from './region-source.js';
 import { RegionTable } from './region-table.js';
@@ -96,8 +96,8 @@ export class Tier {
   private readonly source: RegionSource;
   private readonly table: RegionTable;
   private readonly installer: RegionInstaller;
-  private readonly options: Partial<TierOptions> & Omit<TierOptions, 'threshold'>;
-  private threshold: number;
+  private readonly options: TierOptions;
+  private readonly threshold: number;
   private client: TranslationClient | null = null;
   private queue: Hot[] = [];
   /** Asked of the service: by id, and the ids by the block's key. */
@@ -132,7 +132,7 @@ export class Tier {
     const { memory, area, parallel, features, service } = parts;
     const served = service?.alive === true && parts.shared && options.eager !== true && options.mixed !== true;
     this.options = { ...TIER_DEFAULTS, ...options };
-    this.threshold = options.threshold ?? (served ? THRESHOLD_SERVED : THRESHOLD_OWN);
+    this.threshold = this.options.threshold;
     this.state = new StateView(memory.buffer, area);
     this.memory = new StateView(memory.buffer, 0);
     this.translator = new RegionTranslator(parts.decoder);
@@ -258,8 +258,6 @@ export class Tier {
   private takeBack(): void {
     for (const { hot } of this.wanted.values()) this.queue.push(hot);
     this.close();
-    this.threshold = this.options.threshold ?? THRESHOLD_OWN;
-    this.state.setU32(at('jitThreshold'), this.threshold);
   }
 
   // --- on this thread ---
