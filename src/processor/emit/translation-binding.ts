@@ -5,6 +5,7 @@ import { effectsOf, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effe
 import type { RegionInstruction } from '../jit/instruction.js';
 import { at, FLAGS_KIND, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
+import { emitDivision } from './division.js';
 import { lateImport } from './imports.js';
 import { MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
@@ -487,6 +488,7 @@ export class TranslationBinding implements Binding {
         if (name.startsWith('x87_')) return this.x87.emit(s, name, args);
         if (name === 'cli') return this.clearInterrupts(s);
         if (name === 'popf') return this.popFlags(s, args);
+        if (name.startsWith('divide_')) return emitDivision(s, name, args);
         this.sse ??= new SseInline(s, this.vectors);
         return name.startsWith('sse_') ? this.sse.emit(name, args) : null;
       },

@@ -208,6 +208,44 @@ describe('region translator against interpreter', () => {
     });
     assert.ok(inRegions > 400, `${inRegions} instructions in regions`);
   });
+  for (const [what, opcode, bits, signed] of [
+    ['div r64', '48f7f3', 64n, false],
+    ['idiv r64', '48f7fb', 64n, true],
+    ['div r32', 'f7f3', 32n, false],
+    ['idiv r32', 'f7fb', 32n, true],
+  ] as const)
+    it(`divides alike, up to #DE: ${what}`, async () => {
+      const edge = 1n << (bits - 1n);
+      const numbers = [0n, 1n, 2n, 7n, edge - 1n, edge, edge + 1n, 2n * edge - 1n, 2n * edge - 2n, 0x12345678n];
+      const extend = (v: bigint): bigint => (signed ? BigInt.asIntN(Number(bits), v) : v);
+      const fits = (high: bigint, low: bigint, by: bigint): boolean => {
+        if (by === 0n) return false;
+        const dividend = signed ? BigInt.asIntN(Number(2n * bits), (high << bits) | low) : (high << bits) | low;
+        const quotient = dividend / extend(by);
+        return quotient >= (signed ? -edge : 0n) && quotient < (signed ? edge : 2n * edge);
+      };
+      const triples = numbers.flatMap((high) =>
+        numbers.flatMap((low) => numbers.map((by) => [high, low, by] as const)),
+      );
+      const good = triples.filter(([high, low, by]) => fits(high, low, by)).slice(0, 300);
+      const bad = triples.find(([high, low, by]) => by !== 0n && !fits(high, low, by)) as (typeof triples)[number];
+      const words = [...good, bad].flat();
+      const data = new Uint8Array(BigUint64Array.from(words).buffer);
+      // mov rdx,[rsi+8]; mov rax,[rsi]; mov rbx,[rsi+16]; DIV; add r8,rax; xor r9,rdx; add r9,r8; add rsi,24; dec rcx; jnz; hlt
+      const body = `488b5608488b06488b5e10${opcode}4901c04931d14d01c14883c61848ffc9`;
+      const swapped = data.slice();
+      const view = new BigUint64Array(swapped.buffer);
+      for (let n = 0; n < words.length; n += 3) [view[n], view[n + 1]] = [words[n + 1] as bigint, words[n] as bigint];
+      const back = (256 - (body.length / 2 + 2)).toString(16);
+      const { outcome: o, inRegions } = await compare({
+        code: `${body}75${back}f4`,
+        gpr: { [RCX]: BigInt(good.length + 1), [RSI]: BigInt(DATA) },
+        data: swapped,
+      });
+      assert.deepEqual([o.exit.name, o.exit.name === 'exceptionOrNmi' && o.exit.vector], ['exceptionOrNmi', 0]);
+      assert.equal(o.state.gpr[RCX], 1n, 'all but the last one fit');
+      assert.ok(inRegions > 10 * (good.length - 10), `${inRegions} instructions in regions`);
+    });
   it('runs SSE on vectors', async () => {
     const { outcome: o, inRegions } = await compare({
       code: SSE_LOOP,
