@@ -170,8 +170,13 @@ class EndOfRun {
     const domains = this.#domains;
     const failed = domains.find((d) => d.outcome !== null && !outcomeOk(d.outcome));
     const scripted = domains.filter((_, i) => this.#o.configs[i]?.script !== undefined);
+    // a script that waits for the end is done when the domain has told how it ended
+    const isDone = (d: Domain): boolean => {
+      const last = this.#o.configs[domains.indexOf(d)]?.script?.at(-1);
+      return d.state === 'stopped' || (d.scriptDone && last?.ended !== true);
+    };
     const over = domains.every((d) => d.state === 'stopped');
-    const scriptsOver = scripted.length > 0 && scripted.every((d) => d.scriptDone || d.state === 'stopped');
+    const scriptsOver = scripted.length > 0 && scripted.every(isDone);
     const scriptFailed = scripted.some((d) => d.outcome !== null && !outcomeOk(d.outcome));
     if (!over && !scriptsOver && !scriptFailed) return;
     const [only] = domains;
