@@ -82,6 +82,8 @@ export interface TranslationHooks {
   readonly liveFlags: number;
   /** Host address of the TLB of the code's privilege level. */
   readonly tlb: number;
+  /** The memory operand lies in a segment that may have a base and a limit: FS and GS outside 64-bit mode. */
+  readonly segmented: boolean;
   /** Replaces the lazy flags: `code` as in the state field flagsKind. */
   storeFlags(s: WasmSem, code: number, a: Value, b: Value | null): void;
   /** A condition on flags of unknown kind, in place for a frequent kind, else as `compute` leaves it on the stack; null: not in place. */

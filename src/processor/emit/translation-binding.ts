@@ -441,6 +441,9 @@ export class TranslationBinding implements Binding {
       get liveFlags() {
         return self.liveFlags;
       },
+      get segmented() {
+        return self.instruction.hasMem && self.instruction.segment >= 4;
+      },
       get tlb() {
         return self.control.tlb;
       },

@@ -257,6 +257,12 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       const ea = this.add(this.effectiveAddress(operand), offset);
       return this.checkedLinear(this.binding.segmentNumber(this), ea, operand.bits / 8, isWrite);
     }
+    if (!this.long && this.binding.translation?.segmented === true) {
+      let ea = this.effectiveAddress(operand);
+      if (typeof offset === 'number') ea = this.add(ea, this.const(offset, ea.bits));
+      const aligned = this.checkedLinear(this.binding.segmentNumber(this), ea, operand.bits / 8, isWrite);
+      return this.alignedLinear(operand, aligned);
+    }
     let linear = this.binding.address(this, operand, true);
     if (offset !== undefined)
       linear = this.add(linear, typeof offset === 'number' ? this.const(offset, 64) : this.sext(offset, 64));
@@ -266,6 +272,10 @@ export class WasmSem extends WasmValues implements Sem<Value> {
       this.f.i64(0xffffffffn).op('i64.and');
       linear = this.take(64, symbol);
     }
+    return this.alignedLinear(operand, linear);
+  }
+  /** Raises #GP for an operand that has to be aligned and is not. */
+  private alignedLinear(operand: Operand, linear: Value): Value {
     if (this.binding.facts.aligned && operand.bits === 128) {
       this.push_(linear);
       this.f.op('i32.wrap_i64').i32(15).op('i32.and');

@@ -206,6 +206,7 @@ export class Discoverer {
     const instruction = new InstructionCode(decoded, mode, this.request.parallel);
     if (!translatable(instruction)) return null;
     const effects = this.effects.of(instruction);
+    if (!plainInSegment(instruction, effects)) return null;
     if (effects.leaves || ((effects.direct || effects.indirect) && instruction.facts.opBits === 16)) return null;
     return { code: instruction, effects };
   }
@@ -332,11 +333,19 @@ export class Discoverer {
 /** Targets of one indirect call that are followed. */
 const MAX_CALLEES = 4;
 
+/** Operands in FS and GS outside 64-bit mode: of plain instructions only, whose operand is what they access. */
+function plainInSegment(i: InstructionCode, { calls }: Effects): boolean {
+  if (i.facts.long || !i.hasMem || i.segment < 4) return true;
+  const { encoding } = i.form.row;
+  return (
+    calls.length === 0 && encoding.noAccess !== true && i.form.operands.every((o) => o.kind !== 'mem' || o.bits <= 64)
+  );
+}
 /** Their procedures look for the number of a general register in the decoded record. */
 const READS_RECORD = new Set(['mov_from_cr', 'mov_to_cr', 'mov_from_dr', 'mov_to_dr']);
-/** Instructions that may change the mode and, outside 64-bit mode, operands in CS (never writable), FS and GS end a region. */
+/** Instructions that may change the mode and, outside 64-bit mode, operands in CS (never writable) and strings in FS and GS end a region. */
 function translatable(i: InstructionCode): boolean {
   if (endsRegion(i.form.instruction) || READS_RECORD.has(i.form.instruction.name)) return false;
-  const segment = i.hasMem ? i.segment : i.segmentOverride;
-  return i.facts.long || (segment !== 1 && segment < 4);
+  if (i.facts.long) return true;
+  return i.hasMem ? i.segment !== 1 : i.segmentOverride !== 1 && i.segmentOverride < 4;
 }

@@ -38,9 +38,12 @@ interface Guest {
   readonly gpr?: Readonly<Record<number, bigint>>;
   readonly threshold?: number;
   readonly mxcsr?: number;
+  /** Base and limit of FS. */
+  readonly fs?: { readonly base: bigint; readonly limit: number };
   /** Bytes at DATA. */
   readonly data?: Uint8Array;
 }
+const BYTE_GRANULAR_DATA = 0x4093;
 const RCX = 1;
 const RSP = 4;
 const RSI = 6;
@@ -78,6 +81,7 @@ async function machine(guest: Guest, jit: Partial<TierOptions> | null): Promise<
   state.gpr[RSP] = BigInt(STACK);
   for (const [n, v] of Object.entries(guest.gpr ?? {})) state.gpr[Number(n)] = v;
   if (guest.mxcsr !== undefined) state.fpu.mxcsr = guest.mxcsr;
+  if (guest.fs !== undefined) Object.assign(state.segments.fs, guest.fs, { accessRights: BYTE_GRANULAR_DATA });
   if (guest.data !== undefined) memory.loadBytes(DATA, guest.data);
   vcpu.writeState(state);
   return { vm, vcpu };
@@ -246,6 +250,19 @@ describe('region translator against interpreter', () => {
       assert.equal(o.state.gpr[RCX], 1n, 'all but the last one fit');
       assert.ok(inRegions > 10 * (good.length - 10), `${inRegions} instructions in regions`);
     });
+  it('adds the base of FS and looks at its limit outside 64-bit mode', async () => {
+    // mov eax,fs:[esi]; add ebx,eax; mov fs:[edi],ebx; add esi,4; add edi,4; dec ecx; jnz; hlt
+    const code = '648b0601c364891f83c60483c7044975eff4';
+    const guest = { code, bits: 32, gpr: { [RCX]: 200n, [RSI]: 0x100n, [RDI]: 0n } } as const;
+    const all = await compare({ ...guest, fs: { base: BigInt(DATA), limit: 0xffff } });
+    assert.equal(all.outcome.exit.name, 'hlt');
+    assert.ok(all.inRegions > 1200, `${all.inRegions} instructions in regions`);
+    const cut = await compare({ ...guest, fs: { base: BigInt(DATA), limit: 0x100 + 150 * 4 - 1 } });
+    const { exit } = cut.outcome;
+    assert.deepEqual([exit.name, exit.name === 'exceptionOrNmi' && exit.vector], ['exceptionOrNmi', 13]);
+    assert.equal(cut.outcome.state.gpr[RSI], 0x100n + 150n * 4n);
+    assert.ok(cut.inRegions > 900, `${cut.inRegions} instructions in regions`);
+  });
   it('runs SSE on vectors', async () => {
     const { outcome: o, inRegions } = await compare({
       code: SSE_LOOP,
