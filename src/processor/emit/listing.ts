@@ -1,6 +1,6 @@
 // WebAssembly code as indented text, one instruction a line: what golden tests compare. WebAssembly Core Specification 2.0,
 // "Binary Format".
-import { MEMORY_OP, OP, SIMD } from './wasm.js';
+import { MEMORY_OP, OP, SIMD } from './wasm-opcodes.js';
 
 const NAMES = new Map<number, string>(Object.entries(OP).map(([name, code]) => [code, name]));
 const MEMORY_NAMES = new Map<number, string>(Object.entries(MEMORY_OP).map(([name, [code]]) => [code, name]));

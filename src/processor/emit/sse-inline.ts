@@ -8,7 +8,8 @@
 import { at } from '../state-layout.js';
 import { isPointer, type PointerValue, type Value } from './binding.js';
 import type { FloatKind, VectorRegisters } from './vector-registers.js';
-import type { OpName, WasmType } from './wasm.js';
+import type { WasmType } from './wasm.js';
+import type { OpName } from './wasm-opcodes.js';
 import type { WasmSem } from './wasm-sem.js';
 
 type Scalar = 'sd' | 'ss';

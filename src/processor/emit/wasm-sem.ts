@@ -23,27 +23,16 @@ import {
   type PointerValue,
   type Value,
 } from './binding.js';
-import type { FunctionBuilder, MemoryOpName } from './wasm.js';
-import { WasmValues } from './wasm-values.js';
+import type { FunctionBuilder } from './wasm.js';
+import { WasmMemory } from './wasm-memory.js';
 
 const GPR: Record<GprName, number> = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 };
 const log2Bytes = (bits: number): number => Math.log2(bits / 8);
-const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
-  8: 'i32.load8_u',
-  16: 'i32.load16_u',
-  32: 'i32.load',
-  64: 'i64.load',
-};
-const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
-  8: 'i32.store8',
-  16: 'i32.store16',
-  32: 'i32.store',
-  64: 'i64.store',
-};
 const ALL_FLAGS = 0x8d5;
 const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
 
-export class WasmSem extends WasmValues implements Sem<Value> {
+export class WasmSem extends WasmMemory implements Sem<Value> {
+  protected override readonly self: WasmSem = this;
   /** The operation that made the flags, where it is known. */
   known: KnownFlags | null = null;
   private deferred: (() => void)[] | null = null;
@@ -51,8 +40,6 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   depth = 0;
   private scratchGiven: Value | null = null;
   private compared: ComparedFlags | null = null;
-  /** Where the code of the last load from a host address began and ended, and how it can be said in a wider way. */
-  private lastLoad: { start: number; end: number; local: number; offset: number } | null = null;
   /** The last emitted code cannot fall through. */
   terminated = false;
   /** A branch was emitted: the instruction ends its block. */
@@ -61,11 +48,11 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   constructor(
     f: FunctionBuilder,
     imports: ImportTable,
-    public binding: Binding,
+    binding: Binding,
     stateLocal: number,
     private readonly conditionFunctions: readonly number[],
   ) {
-    super(f, imports, stateLocal);
+    super(f, imports, binding, stateLocal);
   }
 
   /** Starts another instruction in the same function: temporaries are free again. */
@@ -585,142 +572,6 @@ export class WasmSem extends WasmValues implements Sem<Value> {
   }
 
   // --- memory ---
-  /** Loads `bits` from the host address on the wasm stack. */
-  private loadHost(bits: Bits, offset = 0): Value {
-    const start = this.f.code.length;
-    if (bits === 128) this.f.simdMemory('v128.load', offset);
-    else this.f.memory(LOAD[bits as 8], offset);
-    const v = this.take(bits);
-    this.lastLoad = { start, end: this.f.code.length, local: v.local, offset };
-    return v;
-  }
-  /** A number that was just loaded to be extended to a vector is loaded as one. */
-  override zext(v: Value, bits: Bits): Value {
-    const last = this.lastLoad;
-    if (bits === 128 && last !== null && v.local === last.local && v.bits >= 32 && v.bits < 128)
-      if (this.f.code.length === last.end) {
-        this.f.code.length = last.start;
-        this.f.simdMemory(v.bits === 64 ? 'v128.load64_zero' : 'v128.load32_zero', last.offset);
-        return this.take(128);
-      }
-    return super.zext(v, bits);
-  }
-  /** Stores the value on the wasm stack to the host address below it. */
-  private storeHost(bits: Bits, offset = 0): void {
-    if (bits === 128) this.f.simdMemory('v128.store', offset);
-    else this.f.memory(STORE[bits as 8], offset);
-  }
-  /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else runs `miss`. */
-  private probe(linear: Value, size: number, tagOffset: number, host: number, access: 'read' | 'rmw'): void {
-    const { f } = this;
-    const shared = this.binding.translation?.sharedAddress(this, linear, size, tagOffset === TLB_ENTRY.writeTag);
-    if (shared) {
-      f.get(shared.local).if(true);
-      f.get(shared.local);
-      if (shared.offset !== 0) f.i32(shared.offset).op('i32.add');
-      f.set(host).else();
-    } else {
-      const entry = this.pushMatch(linear, size, tagOffset);
-      f.if(true);
-      this.pushHost(entry, linear);
-      f.set(host).else();
-    }
-    this.pushSlow(access, linear, size);
-    f.tee(host);
-    this.binding.unwindUnless(this);
-    f.end();
-  }
-  /** Pushes what the slow path says: a host address, or for writes (from the bounce buffer) a status; 0: unwind. */
-  private pushSlow(access: 'read' | 'rmw' | 'write', linear: Value, size: number): void {
-    const { translation } = this.binding;
-    if (translation !== undefined) {
-      translation.slowAccess(this, access, linear, size);
-      return;
-    }
-    this.binding.notePosition(this);
-    this.push_(linear);
-    this.f.i32(size);
-    this.call_(`mem_${access}_slow`);
-  }
-  /** Pushes the place of the TLB entry of `linear` from `tlbBase`; it is in the local that is returned, too. */
-  private pushEntry(linear: Value): number {
-    const entry = this.temp('i32');
-    const known = this.binding.translation !== undefined;
-    if (!known) this.state().memory('i32.load', at('tlb'));
-    this.push_(linear);
-    this.f
-      .op('i32.wrap_i64')
-      .i32(7)
-      .op('i32.shr_u')
-      .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
-      .op('i32.and');
-    if (!known) this.f.op('i32.add');
-    this.f.tee(entry);
-    return entry;
-  }
-  /** Pushes whether the TLB has `size` bytes at `linear` in one page; returns the local that holds the entry's address. */
-  pushMatch(linear: Value, size: number, tagOffset: number): number {
-    const { f } = this;
-    const entry = this.pushEntry(linear);
-    f.memory('i64.load', this.tlbBase + tagOffset);
-    this.push_(linear);
-    if (size > 1) f.i64Number(size - 1).op('i64.add');
-    f.i64Number(-4096).op('i64.and').op('i64.eq');
-    return entry;
-  }
-  /** Like pushMatch() for a range that gets its length later; returns where the length less 1 lies in the code, too. */
-  pushRangeMatch(linear: Value, tagOffset: number): { entry: number; lengthAt: number } {
-    const { f } = this;
-    const entry = this.pushEntry(linear);
-    f.memory('i64.load', this.tlbBase + tagOffset);
-    this.push_(linear);
-    const lengthAt = f.i64Later();
-    f.op('i64.add').i64Number(-4096).op('i64.and').op('i64.eq');
-    return { entry, lengthAt };
-  }
-  /** Pushes the host address of `linear` by the entry that matches. */
-  pushHost(entry: number, linear: Value): void {
-    this.f.get(entry).memory('i32.load', this.tlbBase + TLB_ENTRY.addend);
-    this.push_(linear);
-    this.f.op('i32.wrap_i64').op('i32.add');
-  }
-  /** What the offsets into a TLB entry have added to them: its address where that is known. */
-  private get tlbBase(): number {
-    return this.binding.translation?.tlb ?? 0;
-  }
-  loadLinear(linear: Value, bits: Bits): Value {
-    const host = this.temp('i32');
-    const size = bits / 8;
-    this.probe(linear, size, TLB_ENTRY.readTag, host, 'read');
-    this.f.get(host);
-    return this.loadHost(bits);
-  }
-  storeLinear(linear: Value, v: Value): void {
-    const { f } = this;
-    const size = v.bits / 8;
-    const shared = this.binding.translation?.sharedAddress(this, linear, size, true);
-    if (shared) {
-      f.get(shared.local).if(true);
-      f.get(shared.local);
-      if (shared.offset < 0) f.i32(shared.offset).op('i32.add');
-      this.push_(v);
-      this.storeHost(v.bits, Math.max(0, shared.offset));
-    } else {
-      const entry = this.pushMatch(linear, size, TLB_ENTRY.writeTag);
-      f.if(true);
-      this.pushHost(entry, linear);
-      this.push_(v);
-      this.storeHost(v.bits);
-    }
-    f.else();
-    this.state();
-    this.push_(v);
-    this.storeHost(v.bits, at('bounce'));
-    this.pushSlow('write', linear, size);
-    this.binding.unwindUnless(this);
-    this.binding.translation?.afterSlowWrite(this);
-    f.end();
-  }
   /** Linear address of segment:address; 64-bit mode and flat segments need no check. */
   private segmentLinear(
     segment: number,

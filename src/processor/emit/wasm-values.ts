@@ -3,7 +3,8 @@
 import type { BinaryOp, Bits, CompareOp } from '../../isa/index.js';
 import { simdOp, simdShiftOp } from '../reference/lanes.js';
 import { type AddressSymbol, type ImportTable, isPointer, type PointerValue, type Value } from './binding.js';
-import type { FunctionBuilder, OpName, WasmType } from './wasm.js';
+import type { FunctionBuilder, WasmType } from './wasm.js';
+import type { OpName } from './wasm-opcodes.js';
 
 const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
 const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
