@@ -28,8 +28,8 @@ interface Installed {
   deep: boolean;
 }
 
-/** All code is dropped when more than this is alive. */
-const MAX_CODE_BYTES = 48 << 20;
+/** All code is dropped when more WebAssembly than this is alive; machine code takes up to four times as much. */
+const MAX_CODE_BYTES = 24 << 20;
 
 export class RegionInstaller {
   readonly cache: CodeCache;
