@@ -74,8 +74,6 @@ export const REGION = {
   valid: 0,
   /** u32: record that enters it. */
   record: 4,
-  /** u32: function in the interpreter's table. */
-  slot: 8,
   /** u32: instructions; it runs only while the budget is at least that. */
   instructions: 12,
   next: 16,

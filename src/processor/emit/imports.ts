@@ -1,8 +1,9 @@
 // What emitted code imports: procedures of procedures.wasm and, for regions, helpers that interpreter.wasm exports.
 import { PROCEDURES, type ProcedureType } from '../../isa/index.js';
-import { at, JUMP_TARGETS, RECORD, TLB_ENTRIES, TLB_ENTRY } from '../state-layout.js';
+import { at, JUMP_TARGETS, RECORD, TLB_ENTRY } from '../state-layout.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { type FunctionBuilder, LATE_INDEX, type ModuleBuilder, type WasmType } from './wasm.js';
+import { tlbIndex } from './wasm-memory.js';
 
 const MEMORY_IMPORT = { initial: 1, maximum: 65536, shared: true } as const;
 interface FunctionImport {
@@ -126,12 +127,8 @@ function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
   const expected = f.newLocal('i32');
   f.get(STATE).memory('i32.load', at('region')).get(3).op('i32.add').memory('i32.load').set(expected);
   f.get(1);
-  f.get(2)
-    .op('i32.wrap_i64')
-    .i32(7)
-    .op('i32.shr_u')
-    .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
-    .op('i32.and');
+  f.get(2);
+  tlbIndex(f);
   f.op('i32.add').tee(entry).memory('i64.load', TLB_ENTRY.execTag).get(2).op('i64.eq').if(true);
   f.get(entry).memory('i32.load', TLB_ENTRY.addend).get(2).op('i32.wrap_i64').op('i32.add');
   f.get(expected).op('i32.eq').return().end();

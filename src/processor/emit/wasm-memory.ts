@@ -21,6 +21,15 @@ const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
   64: 'i64.store',
 };
 
+/** Turns the linear address on the wasm stack into the place of its entry from the beginning of a TLB. */
+export function tlbIndex(f: FunctionBuilder): void {
+  f.op('i32.wrap_i64')
+    .i32(7)
+    .op('i32.shr_u')
+    .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
+    .op('i32.and');
+}
+
 export abstract class WasmMemory extends WasmValues {
   /** Where the code of the last load from a host address began and ended, and how it can be said in a wider way. */
   private lastLoad: { start: number; end: number; local: number; offset: number } | null = null;
@@ -99,12 +108,7 @@ export abstract class WasmMemory extends WasmValues {
     const known = this.binding.translation !== undefined;
     if (!known) this.state().memory('i32.load', at('tlb'));
     this.push_(linear);
-    this.f
-      .op('i32.wrap_i64')
-      .i32(7)
-      .op('i32.shr_u')
-      .i32((TLB_ENTRIES - 1) * TLB_ENTRY.sizeBytes)
-      .op('i32.and');
+    tlbIndex(this.f);
     if (!known) this.f.op('i32.add');
     this.f.tee(entry);
     return entry;

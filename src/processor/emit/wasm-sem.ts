@@ -12,7 +12,7 @@ import {
   type Sem,
   type StatusFlag,
 } from '../../isa/index.js';
-import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../state-layout.js';
+import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY, xmmOffset } from '../state-layout.js';
 import {
   type Binding,
   type ComparedFlags,

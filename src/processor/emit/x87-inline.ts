@@ -215,8 +215,7 @@ export class X87Inline extends X87Stack {
     return known === undefined ? null : { ...known, fast: null, slow };
   }
   private memoryNumber(numbers: NumberEmitter, name: string, v: Value, slow: Label): NumberLocals {
-    if (name.endsWith('f32')) return numbers.fromSingle(v, slow);
-    if (name.endsWith('f64')) return numbers.fromDouble(v, slow);
+    if (name.endsWith('f32') || name.endsWith('f64')) return numbers.fromReal(v, slow);
     return numbers.fromInteger(v);
   }
   private callFast(s: WasmSem, name: string, replaced: number, slow: Label): void {

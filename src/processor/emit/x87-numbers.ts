@@ -11,6 +11,9 @@ export interface NumberLocals {
 }
 const TOP_BIT = 1n << 63n;
 const BIAS = 16383;
+/** Bits of the fraction and bias of the exponent. */
+const DOUBLE = { fraction: 52, bias: 1023 } as const;
+const SINGLE = { fraction: 23, bias: 127 } as const;
 /** PE, and the place of C1 from the rounding increment. */
 const PRECISION_SHIFT = 5;
 const C1_SHIFT = 9;
@@ -37,57 +40,53 @@ export class NumberEmitter {
     this.s.f.i32(e).set(n.e).i64(m).set(n.m);
     return n;
   }
-  fromDouble(v: Value, slow: Label): NumberLocals {
+  /** Of a double (64 bits wide) or single (32): zero and normal numbers are exact, others go to `slow`. */
+  fromReal(v: Value, slow: Label): NumberLocals {
     const n = this.fresh();
     const { s } = this;
     const { f } = s;
+    const { fraction, bias } = v.bits === 64 ? DOUBLE : SINGLE;
+    const largest = 2 * bias + 1;
     const exponent = s.temp('i32');
-    const sign = (): void => {
+    /** Pushes the value, shifted in its own width. */
+    const shifted = (op: 'shl' | 'shr_u', count: number): void => {
       s.push_(v);
-      f.i64(48n).op('i64.shr_u').op('i32.wrap_i64').i32(0x8000).op('i32.and');
+      if (v.bits === 64) f.i64(BigInt(count)).op(`i64.${op}`);
+      else f.i32(count).op(`i32.${op}`);
     };
-    s.push_(v);
-    f.i64(52n).op('i64.shr_u').op('i32.wrap_i64').i32(0x7ff).op('i32.and').tee(exponent);
-    f.i32(1).op('i32.sub').i32(0x7fe).op('i32.lt_u').if(true);
+    /** Pushes the bits above the lowest `count` as an i32. */
+    const above = (count: number): void => {
+      shifted('shr_u', count);
+      if (v.bits === 64) f.op('i32.wrap_i64');
+    };
+    const sign = (): void => {
+      above(v.bits - 16);
+      f.i32(0x8000).op('i32.and');
+    };
+    above(fraction);
+    f.i32(largest).op('i32.and').tee(exponent);
+    f.i32(1)
+      .op('i32.sub')
+      .i32(largest - 1)
+      .op('i32.lt_u')
+      .if(true);
     sign();
     f.get(exponent)
-      .i32(BIAS - 1023)
+      .i32(BIAS - bias)
       .op('i32.add')
       .op('i32.or')
       .set(n.e);
     s.push_(v);
-    f.i64(11n).op('i64.shl').i64(TOP_BIT).op('i64.or').set(n.m);
+    if (v.bits === 32) f.op('i64.extend_i32_u');
+    f.i64(BigInt(63 - fraction))
+      .op('i64.shl')
+      .i64(TOP_BIT)
+      .op('i64.or')
+      .set(n.m);
     f.else();
-    s.push_(v);
-    f.i64(1n).op('i64.shl').op('i64.eqz').op('i32.eqz').brIf(slow, false);
-    sign();
-    f.set(n.e).i64(0n).set(n.m);
-    f.end();
-    return n;
-  }
-  fromSingle(v: Value, slow: Label): NumberLocals {
-    const n = this.fresh();
-    const { s } = this;
-    const { f } = s;
-    const exponent = s.temp('i32');
-    const sign = (): void => {
-      s.push_(v);
-      f.i32(16).op('i32.shr_u').i32(0x8000).op('i32.and');
-    };
-    s.push_(v);
-    f.i32(23).op('i32.shr_u').i32(0xff).op('i32.and').tee(exponent);
-    f.i32(1).op('i32.sub').i32(0xfe).op('i32.lt_u').if(true);
-    sign();
-    f.get(exponent)
-      .i32(BIAS - 127)
-      .op('i32.add')
-      .op('i32.or')
-      .set(n.e);
-    s.push_(v);
-    f.op('i64.extend_i32_u').i64(40n).op('i64.shl').i64(TOP_BIT).op('i64.or').set(n.m);
-    f.else();
-    s.push_(v);
-    f.i32(1).op('i32.shl').brIf(slow, false);
+    shifted('shl', 1);
+    if (v.bits === 64) f.op('i64.eqz').op('i32.eqz');
+    f.brIf(slow, false);
     sign();
     f.set(n.e).i64(0n).set(n.m);
     f.end();
@@ -122,16 +121,28 @@ export class NumberEmitter {
     const result = s.temp('i64');
     const exponent = s.temp('i32');
     const up = s.temp('i64');
-    const fraction = bits === 64 ? 52 : 23;
+    const { fraction, bias } = bits === 64 ? DOUBLE : SINGLE;
     const drop = BigInt(63 - fraction);
     const half = (1n << (drop - 1n)) - 1n;
-    const [low, high] = bits === 64 ? [BIAS - 1023, 0x7fd] : [BIAS - 127, 0xfd];
     const sign = (): void => {
       f.get(n.e).i32(0x8000).op('i32.and').op('i64.extend_i32_u');
       f.i64(BigInt(bits - 16)).op('i64.shl');
     };
-    f.get(n.e).i32(0x7fff).op('i32.and').i32(low).op('i32.sub').tee(exponent);
-    f.i32(1).op('i32.sub').i32(high).op('i32.lt_u').get(n.m).i64(63n).op('i64.shr_u').op('i32.wrap_i64').op('i32.and');
+    f.get(n.e)
+      .i32(0x7fff)
+      .op('i32.and')
+      .i32(BIAS - bias)
+      .op('i32.sub')
+      .tee(exponent);
+    f.i32(1)
+      .op('i32.sub')
+      .i32(2 * bias - 1)
+      .op('i32.lt_u')
+      .get(n.m)
+      .i64(63n)
+      .op('i64.shr_u')
+      .op('i32.wrap_i64')
+      .op('i32.and');
     f.if(true);
     // one more when the part that is dropped is above half, or half and the last bit is odd
     f.get(n.m)

@@ -27,7 +27,6 @@ export function linesOf(bytes: Uint8Array, offset: number, lines: bigint): Uint8
 
 export class CodeCache {
   private readonly byHead = new Map<string, CompiledRegion[]>();
-  count = 0;
   codeBytes = 0;
 
   constructor(private readonly bytes: Uint8Array) {}
@@ -36,7 +35,6 @@ export class CodeCache {
     const end = Math.min(host + HEAD, (host | (PAGE - 1)) + 1);
     return `${mode}:${host & (PAGE - 1)}:${String.fromCharCode(...this.bytes.subarray(host, end))}`;
   }
-  /** The lines of a page as they are in memory, one after the other. */
   /** The page at a host address holds, in these lines, what was translated. */
   holds(host: number, lines: bigint, content: Uint8Array): boolean {
     let at = 0;
@@ -77,12 +75,10 @@ export class CodeCache {
     const known = this.byHead.get(key);
     if (known === undefined) this.byHead.set(key, [region]);
     else known.unshift(region);
-    this.count++;
     this.codeBytes += region.codeBytes;
   }
   clear(): void {
     this.byHead.clear();
-    this.count = 0;
     this.codeBytes = 0;
   }
 }

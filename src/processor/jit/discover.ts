@@ -135,20 +135,29 @@ export class Discoverer {
   /** The page of an offset is one of the region's, or becomes one. */
   private takePage(offset: number): boolean {
     const page = pageOf(offset);
-    if (this.pages.includes(page)) return true;
-    if (this.pages.length >= this.request.maxPages || this.request.code.host(page) === 0) return false;
-    this.pages.push(page);
+    if (!this.canTakePage(page)) return false;
+    if (!this.pages.includes(page)) this.pages.push(page);
     return true;
   }
+  private canTakePage(page: number): boolean {
+    if (this.pages.includes(page)) return true;
+    return this.pages.length < this.request.maxPages && this.request.code.host(page) !== 0;
+  }
+  /** Host address of the code at an offset, or 0. */
+  private hostOf(offset: number): number {
+    const page = pageOf(offset);
+    const host = this.request.code.host(page);
+    return host === 0 ? 0 : host + offset - page * PAGE;
+  }
   private executions(offset: number): number {
-    const host = this.request.code.host(pageOf(offset));
-    return host === 0 ? -1 : this.request.executions(host + offset - pageOf(offset) * PAGE);
+    const host = this.hostOf(offset);
+    return host === 0 ? -1 : this.request.executions(host);
   }
   /** The code there has a region of its own that is too large to be translated once more. */
   private isElsewhere(offset: number): boolean {
     if (offset === this.request.entry) return false;
-    const host = this.request.code.host(pageOf(offset));
-    return host !== 0 && this.request.installed(host + offset - pageOf(offset) * PAGE) > this.request.maxRepeated;
+    const host = this.hostOf(offset);
+    return host !== 0 && this.request.installed(host) > this.request.maxRepeated;
   }
   private enqueue(key: number, weight: number): void {
     this.leaders.add(key);
@@ -174,7 +183,7 @@ export class Discoverer {
   private decodeAt(offset: number): KnownCode | null {
     const { code, mode } = this.request;
     const page = pageOf(offset);
-    const key = (code.host(page) + offset - page * PAGE) * 8 + modeNumber(mode);
+    const key = this.hostOf(offset) * 8 + modeNumber(mode);
     const from = code.offset(page) + offset - page * PAGE;
     const known = this.decodedBefore.get(key);
     if (known !== undefined && known.bytes.every((byte, n) => code.bytes[from + n] === byte)) return known;
@@ -275,8 +284,7 @@ export class Discoverer {
     const known = this.small.get(target);
     if (known !== undefined) return known;
     const page = pageOf(target);
-    const room = this.pages.includes(page) || this.pages.length < this.request.maxPages;
-    if (!room || this.request.code.host(page) === 0 || this.instructionAt(target) === null) return false;
+    if (!this.canTakePage(page) || this.instructionAt(target) === null) return false;
     const seen = new Set<number>();
     const starts = [target];
     for (let start = starts.pop(); start !== undefined && seen.size <= this.request.maxInlined; start = starts.pop()) {

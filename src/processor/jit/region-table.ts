@@ -51,7 +51,6 @@ export class RegionTable {
     this.interpreter.table.set(slot, run);
     memory.setU32(region + REGION.valid, 1);
     memory.setU32(region + REGION.record, record);
-    memory.setU32(region + REGION.slot, slot);
     memory.setU32(region + REGION.instructions, instructions);
     memory.setU32(region + REGION.entries, 0);
     memory.setU32(region + REGION.calls, 0);

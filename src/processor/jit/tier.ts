@@ -97,7 +97,6 @@ export class Tier {
   private readonly table: RegionTable;
   private readonly installer: RegionInstaller;
   private readonly options: TierOptions;
-  private readonly threshold: number;
   private client: TranslationClient | null = null;
   private queue: Hot[] = [];
   /** Asked of the service: by id, and the ids by the block's key. */
@@ -132,7 +131,6 @@ export class Tier {
     const { memory, area, parallel, features, service } = parts;
     const served = service?.alive === true && parts.shared && options.eager !== true && options.mixed !== true;
     this.options = { ...TIER_DEFAULTS, ...options };
-    this.threshold = this.options.threshold;
     this.state = new StateView(memory.buffer, area);
     this.memory = new StateView(memory.buffer, 0);
     this.translator = new RegionTranslator(parts.decoder);
@@ -140,7 +138,7 @@ export class Tier {
     this.source = new RegionSource(subject, this.translator);
     this.table = new RegionTable(memory.buffer, this.state, parts.regions, parts.procedures, parts.interpreter);
     this.installer = new RegionInstaller(parts, this.table, (hot) => this.source.isCurrent(hot));
-    this.state.setU32(at('jitThreshold'), this.threshold);
+    this.state.setU32(at('jitThreshold'), this.options.threshold);
     if (served) this.client = service.open({ ...subject, ...(features && { features }) });
   }
   get statistics(): TierStatistics {
@@ -187,7 +185,7 @@ export class Tier {
     // the block may have been decoded again since
     (this.wanted.get(id) as Wanted).hot = hot;
     this.hurried.push(id);
-    this.countAgain(hot, this.threshold * HURRY);
+    this.countAgain(hot, this.options.threshold * HURRY);
     return true;
   }
   private serve(client: TranslationClient): void {
@@ -219,7 +217,7 @@ export class Tier {
       const id = ++this.lastId;
       this.wanted.set(id, { hot, again, deep });
       this.wantedKeys.set(hot.key, id);
-      this.countAgain(hot, this.threshold * HURRY);
+      this.countAgain(hot, this.options.threshold * HURRY);
       return { id, hot, jumps: this.jumpsOf(hot), again: again > 0, deep };
     });
     client.request(requests);
@@ -318,7 +316,7 @@ export class Tier {
     return true;
   }
   /** The block gets another count before it is looked at again. */
-  private countAgain(hot: Hot, count = this.threshold): void {
+  private countAgain(hot: Hot, count = this.options.threshold): void {
     if (!this.isIdle(hot)) return;
     this.memory.setU32(hot.record + RECORD.imm, count);
     this.memory.setU16(hot.record + RECORD.handler, this.state.u32(at('countHandler')));

@@ -16,16 +16,8 @@ export const TOP: u64 = 0x8000000000000000;
 
 /** High 64 bits of a * b; the low half in w_lo. */
 export function mul64(a: u64, b: u64): u64 {
-  const al = a & 0xffffffff;
-  const ah = a >> 32;
-  const bl = b & 0xffffffff;
-  const bh = b >> 32;
-  const ll = al * bl;
-  const lh = al * bh;
-  const hl = ah * bl;
-  const mid = (ll >> 32) + (lh & 0xffffffff) + (hl & 0xffffffff);
-  w_lo = (mid << 32) | (ll & 0xffffffff);
-  return ah * bh + (lh >> 32) + (hl >> 32) + (mid >> 32);
+  w_lo = a * b;
+  return umulh(a, b);
 }
 
 /** High 64 bits of a * b, no low half. */

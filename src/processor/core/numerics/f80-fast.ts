@@ -2,7 +2,7 @@
 // that are zeros or normal numbers, results that are normal or exact zeros. Without branches on the operands' bits, which
 // nobody can predict. Source: SDM 1 ch. 8 "Programming with the x87 FPU".
 // A value is a sign and exponent (as bits 79..64) and a significand. Flags are PE and C1; REFUSED: nothing was written.
-import { divide, exact_sqrt, r_exp, r_hi, r_lo, w_lo } from './exact';
+import { divide, exact_sqrt, r_exp, r_hi, r_lo, umulh, w_lo } from './exact';
 import { put } from './f80-format';
 import { C0, C1, C3, PE } from './status';
 
@@ -107,16 +107,8 @@ export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
     put(dst, sign, 0);
     return 0;
   }
-  const al = ma & 0xffffffff;
-  const ah = ma >> 32;
-  const bl = mb & 0xffffffff;
-  const bh = mb >> 32;
-  const ll = al * bl;
-  const lh = al * bh;
-  const hl = ah * bl;
-  const mid = (ll >> 32) + (lh & 0xffffffff) + (hl & 0xffffffff);
-  let hi = ah * bh + (lh >> 32) + (hl >> 32) + (mid >> 32);
-  let lo = (mid << 32) | (ll & 0xffffffff);
+  let hi = umulh(ma, mb);
+  let lo = ma * mb;
   const small = (hi >> 63) ^ 1;
   hi = (hi << small) | ((lo >> 63) & small);
   lo <<= small;
