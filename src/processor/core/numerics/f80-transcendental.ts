@@ -24,6 +24,7 @@ import { C2, DE, DENORMAL, IE, INFINITE, PE, QNAN, UE, ZE, ZERO } from './status
 /** Fixed-point result of the helpers below: Q0.128. */
 let x_hi: u64 = 0;
 let x_lo: u64 = 0;
+let x_below: bool = false;
 
 /** A normalized value below 1 as Q0.128, truncated. */
 function to_fixed(exp: i32, hi: u64, lo: u64): void {
@@ -132,6 +133,17 @@ function combine(ah: u64, al: u64, bh: u64, bl: u64, minus: bool): void {
     set_result(0, -1, ah + bh + u64(l < al), l);
   }
 }
+/** Takes the nearest multiple of 2^-6 off x and returns its number; the distance stays in x, and in x_below whether x was less. */
+function take_nearest(): u64 {
+  const nearest = ((x_hi >> 57) + 1) >> 1;
+  x_hi -= nearest << 58;
+  x_below = i64(x_hi) < 0;
+  if (x_below) {
+    x_hi = ~x_hi + u64(x_lo == 0);
+    x_lo = 0 - x_lo;
+  }
+  return nearest;
+}
 /** 1 - series of `last`, every other one down to `first` (of FACTORIAL), in z = Z / 2^76; times z, scaled like it. */
 @inline
 function deficit(z: u64, first: usize): u64 {
@@ -143,15 +155,10 @@ function deficit(z: u64, first: usize): u64 {
 /** Sine and cosine with errors below QUICK_ERROR: the small terms in 64 bits. */
 function sincos_quick(): void {
   to_fixed(k_exp, k_hi, k_lo);
+  const k = take_nearest();
+  const below = x_below;
   let th = x_hi;
   let tl = x_lo;
-  const k = ((th >> 57) + 1) >> 1;
-  th -= k << 58;
-  const below = i64(th) < 0;
-  if (below) {
-    th = ~th + u64(tl == 0);
-    tl = 0 - tl;
-  }
   // t * 2^6 and t^2 * 2^12
   const t = (th << 6) | (tl >> 58);
   const z = umulh(t, t);
@@ -191,10 +198,8 @@ function sincos_exact(): void {
   const lo = k_lo;
   quick = false;
   to_fixed(exp, hi, lo);
-  let th = x_hi;
-  let tl = x_lo;
   if (exp <= -8) {
-    const zh = mul128(th, tl, th, tl);
+    const zh = mul128(x_hi, x_lo, x_hi, x_lo);
     const zl = w_lo;
     sin_deficit(zh, zl);
     const ph = mul128(hi, lo, x_hi, x_lo);
@@ -207,13 +212,10 @@ function sincos_exact(): void {
     keep_cos();
     return;
   }
-  const k = ((th >> 57) + 1) >> 1;
-  th -= k << 58;
-  const below = i64(th) < 0;
-  if (below) {
-    th = ~th + u64(tl == 0);
-    tl = 0 - tl;
-  }
+  const k = take_nearest();
+  const below = x_below;
+  let th = x_hi;
+  let tl = x_lo;
   const zh = mul128(th, tl, th, tl);
   const zl = w_lo;
   sin_deficit(zh, zl);
@@ -463,15 +465,10 @@ export function f80_f2xm1(dst: usize, a: usize, fcw: u32): u32 {
     return pack(dst, sign, r_exp, r_hi, r_lo | 1, 0, fcw, flags);
   }
   to_fixed(x, n, 0);
-  let th = x_hi;
-  let tl = x_lo;
-  const index = ((th >> 57) + 1) >> 1;
-  th -= index << 58;
-  const below = i64(th) < 0;
-  if (below) {
-    th = ~th + u64(tl == 0);
-    tl = 0 - tl;
-  }
+  const index = take_nearest();
+  const below = x_below;
+  const th = x_hi;
+  const tl = x_lo;
   const negative = below != (sign != 0);
   const yh = mul128(th, tl, ln2_hi, ln2_lo);
   const yl = w_lo;
