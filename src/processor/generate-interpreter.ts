@@ -613,6 +613,7 @@ export function generateInterpreter(): Uint8Array {
   };
   // regions lead to regions in a function of their own: in the large one V8 has no registers left for it
   const regions = module.function(['i32', 'i32'], ['i32']);
+  regions.optimizeAtOnce = true;
   const region = hot.find(({ name }) => name === 'region') as HandlerPlan;
   region.emit(
     regions,
@@ -634,6 +635,7 @@ export function generateInterpreter(): Uint8Array {
   }
   module.setTable(table, TABLE_EXPORT);
   const f = module.function(['i32', 'i32'], ['i32'], 'run');
+  f.optimizeAtOnce = true;
   const loop: Label = f.loop();
   const unwind: Label = f.block();
   const coldLabel: Label = f.block();

@@ -1,0 +1,40 @@
+// The processor's modules: optimized from the start where V8 can be told so.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
+import { processorModules } from './processor-modules.js';
+import { modulesFrom } from './spare-thread.js';
+
+test('the interpreter asks for optimized code of its two loops, and of nothing else', async () => {
+  const { interpreter } = await processorModules();
+  const [hints] = WebAssembly.Module.customSections(interpreter, 'compilationHints');
+  assert.ok(hints);
+  const bytes = [...new Uint8Array(hints)];
+  let count = 0;
+  let shift = 0;
+  for (let more = true; more; shift += 7) {
+    const byte = bytes.shift() as number;
+    count |= (byte & 0x7f) << shift;
+    more = byte >= 0x80;
+  }
+  assert.equal(bytes.length, count, 'one byte per function');
+  assert.equal(bytes.filter((hint) => hint !== 0).length, 2);
+  assert.notEqual(bytes.at(-1), 0, 'run is the last function');
+});
+
+test('a thread that starts early gets the modules of the one that started it, or hears that there are none', async () => {
+  const modules = await processorModules();
+  for (const sent of [modules, null]) {
+    const { port1, port2 } = new MessageChannel();
+    const got = modulesFrom({ spare: port2 });
+    port1.postMessage(sent);
+    assert.equal((await got)?.interpreter instanceof WebAssembly.Module, sent !== null);
+    port1.close();
+  }
+  const { port1, port2 } = new MessageChannel();
+  const got = modulesFrom({ spare: port2 });
+  port1.close();
+  assert.equal(await got, null, 'the other side is gone');
+  assert.equal(modulesFrom(null), null, 'a thread that is started for what it runs');
+});
