@@ -95,9 +95,14 @@ export function nodePcpus(options: NodePcpuOptions): PcpuSpawner {
   };
 }
 
+/** Longest interval of a timer. */
+const MOST_TIMER_MS = 0x7fff_ffff;
+
 /** The main program of a worker thread that is a physical CPU. */
 export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
   if (parentPort === null) throw new BugError('PCPU_THREAD', 'the main thread is no physical CPU, expected a worker');
+  // what is awaited below, a module's compilation for one, does not keep a thread alive in every version of Node.js
+  const alive = setInterval(() => {}, MOST_TIMER_MS);
   const [start] = await once(parentPort, 'message');
   const { cpu, port, doorbell, pace, holdAfterScripts } = start as WorkerStart;
   const bell = new Int32Array(doorbell);
@@ -111,6 +116,7 @@ export async function runPcpuWorker(engines: EngineFactories): Promise<void> {
       if (message.kind === 'close') {
         runtime.close();
         port.close();
+        clearInterval(alive);
         return;
       }
       await runtime.handle(message.command);
