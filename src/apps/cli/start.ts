@@ -2,6 +2,7 @@
 // command line.
 
 import { startSpareThread } from './spare-thread.js';
+import { optimizeLate } from './v8-flags.js';
 
 /** Whether a command line is likely to run guests on the software engine. */
 export function wantsThread(argv: readonly string[]): boolean {
@@ -12,7 +13,10 @@ export function wantsThread(argv: readonly string[]): boolean {
 
 /** The program: runs the command line of this process, then exits. */
 export async function program(): Promise<void> {
-  if (wantsThread(process.argv.slice(2))) startSpareThread();
+  if (wantsThread(process.argv.slice(2))) {
+    startSpareThread();
+    optimizeLate();
+  }
   const { program_ } = await import('./main.js');
   await program_();
 }

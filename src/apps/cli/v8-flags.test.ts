@@ -1,0 +1,15 @@
+// The flags for V8 exist in this version of Node.js: one that does not is a line on standard error.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { lateFlags } from './v8-flags.js';
+
+test('this version of V8 knows the flags that it is given', () => {
+  const flags = lateFlags(Number.parseInt(process.versions.node, 10));
+  assert.equal(flags.length, process.versions.node.startsWith('21.') ? 0 : 1);
+  const program = `for (const f of ${JSON.stringify(flags)}) require('node:v8').setFlagsFromString(f)`;
+  const { stderr, status } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  assert.equal(stderr, '');
+  assert.equal(status, 0);
+});
