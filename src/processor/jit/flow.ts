@@ -3,6 +3,7 @@
 import { contextOf, type Discovery, type Edge, keyOf, offsetOf, pageOf, type Step } from './discover.js';
 import type { Effects } from './effects.js';
 import type { RegionInstruction } from './instruction.js';
+import { makeReducible } from './reduce.js';
 
 export interface RegionBlock {
   readonly key: number;
@@ -24,6 +25,10 @@ export interface RegionBlock {
   successors: RegionBlock[];
   /** Some way out of it leaves the region. */
   exits: boolean;
+  /** Dispatch blocks that ways to other blocks lead through (reduce.ts). */
+  readonly via: Map<RegionBlock, RegionBlock>;
+  /** A dispatch block, without instructions: where it may go, by number. Empty: an ordinary block. */
+  readonly entries: readonly RegionBlock[];
 }
 /** Longest block in instructions: positions count in a byte. */
 const MAX_BLOCK = 128;
@@ -35,7 +40,8 @@ export interface Flow {
   /** Children in the dominator tree, by order, ascending. */
   readonly children: readonly (readonly number[])[];
   readonly loopHeaders: ReadonlySet<number>;
-  readonly reducible: boolean;
+  /** Loops that have several entries. */
+  readonly dispatches: number;
 }
 export const isBackEdge = (from: RegionBlock, to: RegionBlock): boolean => to.order <= from.order;
 
@@ -85,9 +91,34 @@ function buildBlock(d: Discovery, start: number): { block: RegionBlock; last: St
     order: -1,
     successors: [],
     exits: false,
+    via: new Map(),
+    entries: [],
   };
   return { block, last, more };
 }
+/** A block that goes to one of `entries`. */
+function dispatchBlock(entries: RegionBlock[]): RegionBlock {
+  const [first] = entries as [RegionBlock];
+  return {
+    key: -1,
+    start: first.start,
+    page: entries.every((e) => e.page === first.page) ? first.page : NO_PAGE,
+    crosses: false,
+    instructions: [],
+    effects: [],
+    taken: null,
+    fall: null,
+    indirect: false,
+    targets: [],
+    order: -1,
+    successors: entries,
+    exits: false,
+    via: new Map(),
+    entries,
+  };
+}
+/** Page of a block without instructions between blocks of several pages. */
+const NO_PAGE = Number.NaN;
 
 export function buildFlow(d: Discovery): Flow {
   const byKey = new Map<number, RegionBlock>();
@@ -116,25 +147,32 @@ export function buildFlow(d: Discovery): Flow {
     }
   }
 
-  const blocks = reversePostorder(byKey.get(d.entry) as RegionBlock);
-  const idom = dominators(blocks);
+  const entry = byKey.get(d.entry) as RegionBlock;
+  let blocks = reversePostorder(entry);
+  let idom = dominators(blocks);
+  let dispatches = 0;
+  if (!isReducible(blocks, idom)) {
+    dispatches = makeReducible(blocks, dispatchBlock).length;
+    blocks = reversePostorder(entry);
+    idom = dominators(blocks);
+  }
+  const loopHeaders = new Set<number>();
+  for (const block of blocks)
+    for (const next of block.successors) if (isBackEdge(block, next)) loopHeaders.add(next.order);
+  const children: number[][] = blocks.map(() => []);
+  for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
+  return { blocks, byKey, children, loopHeaders, dispatches };
+}
+/** The target of every back edge dominates its source. */
+function isReducible(blocks: readonly RegionBlock[], idom: Int32Array): boolean {
   const dominates = (a: number, b: number): boolean => {
     let n = b;
     while (n > a) n = idom[n] as number;
     return n === a;
   };
-  const loopHeaders = new Set<number>();
-  let reducible = true;
-  for (const block of blocks) {
-    for (const next of block.successors) {
-      if (!isBackEdge(block, next)) continue;
-      loopHeaders.add(next.order);
-      if (!dominates(next.order, block.order)) reducible = false;
-    }
-  }
-  const children: number[][] = blocks.map(() => []);
-  for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
-  return { blocks, byKey, children, loopHeaders, reducible };
+  return blocks.every((block) =>
+    block.successors.every((next) => !isBackEdge(block, next) || dominates(next.order, block.order)),
+  );
 }
 function reversePostorder(entry: RegionBlock): RegionBlock[] {
   const postorder: RegionBlock[] = [];

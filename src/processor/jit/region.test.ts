@@ -386,6 +386,43 @@ describe('region translator on random loops', () => {
   });
 });
 
+describe('region translator on random control flow', () => {
+  const hex32 = (v: number): string => Buffer.from(Int32Array.of(v).buffer).toString('hex');
+  /** So many blocks, each with two random successors: what was computed so far decides. Counts EDI down, then halts. */
+  function randomFlow(random: () => number, blocks: number): string {
+    const size = 40;
+    const halt = blocks * size;
+    let code = '';
+    for (let n = 0; n < blocks; n++) {
+      const to = (offset: number, next: number): string => hex32(offset - n * size - next);
+      const successor = (): number => Math.floor(random() * blocks) * size;
+      const value = (): string => hex32(Math.floor(random() * 2 ** 32) | 1);
+      code += `69c0${value()}05${value()}01c3`; // imul eax,eax,v; add eax,v; add ebx,eax
+      code += `83ef010f84${to(halt, 22)}`; // sub edi,1; jz halt
+      code += `0fbae0${hex32(8 + Math.floor(random() * 20)).slice(0, 2)}0f82${to(successor(), 32)}`; // bt eax,bit; jc
+      code += `e9${to(successor(), 37)}909090`;
+    }
+    return `${code}f4`;
+  }
+  it('agrees with the interpreter, with loops of one and of several entries', async () => {
+    let x = 4711;
+    const random = (): number => {
+      x = (Math.imul(x, 1103515245) + 12345) >>> 0;
+      return (x >>> 8) / 2 ** 24;
+    };
+    let total = 0;
+    for (let n = 0; n < 60; n++) {
+      const code = randomFlow(random, 4 + (n % 20));
+      const { inRegions } = await compare(
+        { code, gpr: { [RDI]: 3000n }, threshold: 3 },
+        n % 3 === 0 ? 1_000_000 : 5000 + n * 37,
+      );
+      total += inRegions;
+    }
+    assert.ok(total > 300_000, `${total} instructions in regions`);
+  });
+});
+
 describe('region translator on random memory loops', () => {
   // One address with many displacements, moved and copied: accesses that share a check, at page borders, up to the fault
   for (const bits of [64, 32] as const)
@@ -692,14 +729,20 @@ describe('region translator', () => {
   };
   it('emits structured control flow for a loop', () => {
     const region = translate(FLAGS_LOOP);
-    assert.equal(region?.structured, true);
+    assert.equal(region?.dispatches, 0);
     assert.ok(region !== null && WebAssembly.validate(translator.assemble([region])));
   });
-  it('falls back to a dispatch loop for a loop with two entries', () => {
+  it('dispatches at the top of a loop with two entries', () => {
     // jz into the middle of a loop: jz 1f; 0: inc eax; 1: dec ecx; jnz 0b; hlt
     const region = translate('7402ffc0ffc975faf4');
-    assert.equal(region?.structured, false);
+    assert.equal(region?.dispatches, 1);
     assert.ok(region !== null && WebAssembly.validate(translator.assemble([region])));
+  });
+  it('keeps a loop with one entry structured around one with two', () => {
+    // 2: test al,1; jz 1f; 0: inc eax; 1: dec ecx; jnz 0b; dec edx; jnz 2b; hlt
+    const region = translate('a8017402ffc0ffc975faffca75f2f4');
+    assert.equal(region?.dispatches, 1);
+    assert.equal(region?.blocks, 5, 'four blocks and the dispatch');
   });
   it('stops at the instruction limit', () => {
     assert.equal(translate(FLAGS_LOOP, 10)?.instructions, 10);

@@ -32,8 +32,8 @@ export interface RegionPlan {
   /** Instructions; the region runs only while the budget is at least that. */
   readonly instructions: number;
   readonly blocks: number;
-  /** Structured control flow; false: a dispatch loop (irreducible). */
-  readonly structured: boolean;
+  /** Loops with several entries (reduce.ts). */
+  readonly dispatches: number;
   /** Pages in the order of REGION.page: host address, and the 64-byte lines that code was translated from. */
   readonly pages: readonly { readonly page: number; readonly host: number; readonly lines: bigint }[];
   /** Host addresses of its blocks. */
@@ -88,9 +88,11 @@ export class RegionTranslator {
     return {
       instructions: emitter.total,
       blocks: flow.blocks.length,
-      structured: flow.reducible,
+      dispatches: flow.dispatches,
       pages,
-      covers: flow.blocks.map((b) => (pages.find((p) => p.page === b.page)?.host ?? 0) + b.start - b.page * PAGE),
+      covers: flow.blocks
+        .filter((b) => b.entries.length === 0)
+        .map((b) => (pages.find((p) => p.page === b.page)?.host ?? 0) + b.start - b.page * PAGE),
       code: emitter.f,
     };
   }
@@ -232,7 +234,6 @@ class RegionEmitter {
   private readonly registers: number;
   readonly total: number;
   private exitLabel: Label = 0;
-  private dispatchLabel: Label = 0;
   private readonly forward = new Map<number, Label>();
   private readonly loops = new Map<number, Label>();
   private readonly control: { -readonly [K in keyof RegionControl]: RegionControl[K] };
@@ -311,8 +312,7 @@ class RegionEmitter {
     this.exitLabel = f.block();
     control.syncedFaultLabel = f.block();
     control.faultLabel = f.block();
-    if (this.flow.reducible) this.emitTree(0);
-    else this.emitDispatch();
+    this.emitTree(0);
     f.op('unreachable').end();
     binding.finish(f);
     binding.writeBackRegisters(f);
@@ -341,16 +341,16 @@ class RegionEmitter {
     }
     if (isLoop) f.end();
   }
-  private emitDispatch(): void {
-    const { f, flow } = this;
-    this.dispatchLabel = f.loop();
-    const labels = flow.blocks.map(() => f.block()).reverse();
-    f.get(this.next).brTable(labels, labels[0] as Label);
-    for (const block of flow.blocks) {
+  /** Goes where the number in `next` says. */
+  private emitDispatch(block: RegionBlock): void {
+    const { f } = this;
+    const last = block.entries.length - 1;
+    for (let n = 0; n < last; n++) {
+      f.get(this.next).i32(n).op('i32.eq').if();
+      this.jumpInside(block.entries[n] as RegionBlock);
       f.end();
-      this.emitBlock(block);
     }
-    f.end();
+    this.jumpInside(block.entries[last] as RegionBlock);
   }
 
   /** Lazy flags of a known kind, operands taken from the locals where they are needed. */
@@ -362,6 +362,11 @@ class RegionEmitter {
   private emitBlock(block: RegionBlock): void {
     const { f, s, binding, control, locals } = this;
     this.block = block;
+    if (block.entries.length > 0) {
+      this.transfers.set(block.order, 'same');
+      this.emitDispatch(block);
+      return;
+    }
     const length = block.instructions.length;
     if (block.crosses) {
       this.pushPageCheck(block.page + 1);
@@ -452,14 +457,16 @@ class RegionEmitter {
       this.exitAt(edge.offset);
       f.end();
     }
-    const back = isBackEdge(this.block, target);
-    if (back) {
+    if (this.goesBack(target)) {
       f.get(this.locals.budget).i32(this.total).op('i32.lt_s').if(false);
       this.exitAt(edge.offset);
       f.end();
     }
     this.enterPage(target, () => this.exitAt(edge.offset));
-    this.jumpInside(target, back);
+    this.jumpInside(target);
+  }
+  private goesBack(target: RegionBlock): boolean {
+    return isBackEdge(this.block, this.block.via.get(target) ?? target);
   }
   /** Before control goes to a block of another page: that page must be where it was. */
   private enterPage(target: RegionBlock, exit: () => void): void {
@@ -475,10 +482,14 @@ class RegionEmitter {
       .op('i64.add')
       .memory('i64.store', at('codePage'));
   }
-  private jumpInside(target: RegionBlock, back: boolean): void {
-    const { f } = this;
-    if (!this.flow.reducible) f.i32(target.order).set(this.next).br(this.dispatchLabel);
-    else f.br((back ? this.loops : this.forward).get(target.order) as Label);
+  private jumpInside(target: RegionBlock): void {
+    const { f, block } = this;
+    const dispatch = block.via.get(target);
+    if (dispatch !== undefined) f.i32(dispatch.entries.indexOf(target)).set(this.next);
+    f.br(this.labelOf(dispatch ?? target));
+  }
+  private labelOf(target: RegionBlock): Label {
+    return (isBackEdge(this.block, target) ? this.loops : this.forward).get(target.order) as Label;
   }
   private branchIndirect(rip: Value): void {
     const { f, s, locals, block } = this;
@@ -515,8 +526,8 @@ class RegionEmitter {
     s.push_(rip);
     f.get(locals.codePage).op('i64.sub').i64(BigInt(first)).op('i64.sub');
     const offset = s.take(64);
-    const samePage = targets.every((t) => t.page === block.page);
-    if (this.flow.reducible && samePage && targets.length > 2 && span <= MAX_RETURN_SPAN) {
+    const direct = targets.every((t) => t.page === block.page && !block.via.has(t));
+    if (direct && targets.length > 2 && span <= MAX_RETURN_SPAN) {
       s.push_(offset);
       f.i64(BigInt(span)).op('i64.ge_u').if(false);
       leave();
@@ -524,8 +535,7 @@ class RegionEmitter {
       this.retire(length);
       const out = f.block();
       const labels = Array.from({ length: span }, () => out);
-      for (const t of targets)
-        labels[t.start - first] = (isBackEdge(block, t) ? this.loops : this.forward).get(t.order) as Label;
+      for (const t of targets) labels[t.start - first] = this.labelOf(t);
       s.push_(offset);
       f.op('i32.wrap_i64').brTable(labels, out);
       f.end();
@@ -539,7 +549,7 @@ class RegionEmitter {
         .if();
       this.enterPage(t, leave);
       this.retire(length);
-      this.jumpInside(t, isBackEdge(block, t));
+      this.jumpInside(t);
       f.end();
     }
     leave();
