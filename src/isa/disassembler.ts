@@ -1,8 +1,8 @@
 // Intel-syntax text of a decoded instruction, for traces. Mnemonics are the declarations' names (SDM Vol. 2 headings).
 import { GPR_NAMES_BY_SIZE, GPR8_LEGACY_NAMES, SEGMENT_REGISTER_NAMES } from '../arch/index.js';
 import { hex } from '../base/index.js';
-import type { Decoded, DecodedOperand, Form } from './decoder.js';
-import { OPERAND_KIND } from './decoder.js';
+import type { Decoded, DecodedOperand, Form } from './decoded.js';
+import { OPERAND_KIND } from './operand-codes.js';
 
 const NAMES: Readonly<Record<string, string>> = {
   mov_from_sreg: 'mov',
