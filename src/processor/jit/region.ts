@@ -228,6 +228,8 @@ class RegionEmitter {
   private readonly locals: RegionLocals;
   private readonly exitRip: number;
   private readonly next: number;
+  /** i32: bits of the region's pages that were looked at since it was entered. */
+  private readonly checkedPages: number;
   private readonly binding: TranslationBinding;
   private readonly transfers = new Map<number, Transfer>();
   private readonly startFlags: readonly FlagsCode[];
@@ -260,6 +262,7 @@ class RegionEmitter {
     };
     this.exitRip = f.newLocal('i64');
     this.next = f.newLocal('i32');
+    this.checkedPages = f.newLocal('i32');
     const { use } = guess;
     this.registers = use.read.size * 64 + use.written.size;
     this.binding = new TranslationBinding(this.locals, use);
@@ -369,10 +372,7 @@ class RegionEmitter {
     }
     const length = block.instructions.length;
     if (block.crosses) {
-      this.pushPageCheck(block.page + 1);
-      f.op('i32.eqz').if(false);
-      this.exitAt(block.start);
-      f.end();
+      this.checkPage(block.page + 1, () => this.exitAt(block.start));
     }
     control.blockLength = length;
     binding.startBlock(f);
@@ -429,16 +429,34 @@ class RegionEmitter {
     f.get(STATE).memory('i32.load', at('region')).tee(next);
     f.get(next).memory('i32.load', REGION.calls).i32(1).op('i32.add').memory('i32.store', REGION.calls);
   }
-  /** Pushes whether a region page is still mapped to the code that was translated. */
-  private pushPageCheck(page: number): void {
-    const { f, locals } = this;
+  /**
+   * Leaves by `exit` where a page of the region is no longer mapped to the code that was translated. One look is enough until
+   * the region is left: what flushes the TLB ends it.
+   */
+  private checkPage(page: number, exit: () => void): void {
+    if (page === 0) return; // the entry's
+    const { f, locals, checkedPages } = this;
+    const index = this.discovery.pages.indexOf(page);
+    f.get(checkedPages)
+      .i32(1 << index)
+      .op('i32.and')
+      .op('i32.eqz')
+      .if(false);
     f.get(STATE)
       .i32(this.control.tlb)
       .get(locals.codePage)
       .i64(BigInt(page * PAGE))
       .op('i64.add')
-      .i32(REGION.page + 4 * this.discovery.pages.indexOf(page))
+      .i32(REGION.page + 4 * index)
       .call(lateImport('check_page'));
+    f.op('i32.eqz').if(false);
+    exit();
+    f.end();
+    f.get(checkedPages)
+      .i32(1 << index)
+      .op('i32.or')
+      .set(checkedPages)
+      .end();
   }
   /** Goes to a block of the region, or out. */
   private branch(edge: Edge, taken = false): void {
@@ -472,10 +490,7 @@ class RegionEmitter {
   private enterPage(target: RegionBlock, exit: () => void): void {
     if (target.page === this.block.page) return;
     const { f, locals } = this;
-    this.pushPageCheck(target.page);
-    f.op('i32.eqz').if(false);
-    exit();
-    f.end();
+    this.checkPage(target.page, exit);
     f.get(STATE)
       .get(locals.codePage)
       .i64(BigInt(target.page * PAGE))
