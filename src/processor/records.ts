@@ -9,6 +9,8 @@ import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, 
 const MAX_INSTRUCTIONS = 32;
 /** With a breakpoint record in front of each: a block must not outgrow the room that the block table keeps. */
 const MAX_INSTRUCTIONS_DEBUG = 24;
+/** Instructions of a block that is counted as often as the threshold says. */
+const TYPICAL_LENGTH = 8;
 const PAGE = 4096;
 const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
 
@@ -267,9 +269,12 @@ export class RecordBuilder {
       if (info.endsBlock) break;
     }
     const counter = header + BLOCK.sizeBytes;
-    if (slowness > 0 && u16[counter >> 1] === this.special.count) {
+    if (u16[counter >> 1] === this.special.count) {
+      // what counts is the time spent in the block: long ones, and those of slow instructions, are translated sooner
       const imm = (counter + RECORD.imm) >> 2;
-      i32[imm] = Math.max(1, Math.floor(((i32[imm] as number) * order) / (order + slowness)));
+      const share = (order / (order + slowness)) * Math.min(1, TYPICAL_LENGTH / order);
+      i32[imm] = Math.max(1, Math.floor((i32[imm] as number) * share));
+      i32[imm + 1] = i32[imm] as number;
     }
     this.result.next = u;
     this.result.bytes = used;

@@ -147,7 +147,7 @@ export class RegionSource {
     };
     return { request, copyOf };
   }
-  /** Times the block at a host address was entered; -1: there is none. */
+  /** Times the block at a host address was entered, for one of typical length; -1: there is none. */
   private executions(host: number, mode: number, threshold: number): number {
     const record = this.recordAt(host, mode);
     if (record === 0) return -1;
@@ -156,8 +156,9 @@ export class RegionSource {
     if (handler === state.u32(at('regionHandler')) || handler === state.u32(at('skipHandler'))) return threshold;
     if (handler !== state.u32(at('countHandler'))) return -1;
     const left = memory.u32(record + RECORD.imm);
+    const all = memory.u32(record + RECORD.imm + 4);
     // a longer count: the block was hot and waits for its region
-    return left > threshold ? threshold : threshold - left;
+    return left > all ? threshold : Math.floor(((all - left) * threshold) / Math.max(1, all));
   }
   /** Instructions of the region that is entered at a host address; 0: there is none. */
   private installedAt(host: number, mode: number): number {
