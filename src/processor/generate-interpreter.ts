@@ -29,6 +29,8 @@ interface Leaving {
   unwind(f: FunctionBuilder): void;
   /** Goes on at the record on the wasm stack; 0 leaves the loop. `sure`: it is not 0. */
   next(f: FunctionBuilder, sure?: boolean): void;
+  /** The same for the first record of a block, or 0: behind a jump. A record that counts is done on the way. */
+  enter(f: FunctionBuilder): void;
 }
 
 const SLOT_FIELD = [RECORD.a, RECORD.b, RECORD.c] as const;
@@ -227,7 +229,7 @@ class RecordBinding implements Binding {
       .set(target);
     f.end();
     f.get(target);
-    this.leaving.next(f);
+    this.leaving.enter(f);
   }
   jumpIndirect(s: WasmSem, rip: Value): void {
     const budget = this.retire(s);
@@ -237,13 +239,13 @@ class RecordBinding implements Binding {
     this.pushRecord(s);
     s.push_(rip);
     f.call(s.imports.get('lookup_slow') as number);
-    this.leaving.next(f);
+    this.leaving.enter(f);
     f.end();
     s.state();
     this.pushRecord(s);
     s.push_(rip);
     f.call(this.lookup);
-    this.leaving.next(f);
+    this.leaving.enter(f);
   }
 }
 const NEAR_END = 64;
@@ -610,6 +612,7 @@ export function generateInterpreter(): Uint8Array {
         .call(imports.get('resolve') as number)
         .return(),
     next: (f) => f.return(),
+    enter: (f) => f.return(),
   };
   // regions lead to regions in a function of their own: in the large one V8 has no registers left for it
   const regions = module.function(['i32', 'i32'], ['i32']);
@@ -622,6 +625,7 @@ export function generateInterpreter(): Uint8Array {
     afterRegion,
   );
   regions.op('unreachable');
+  const counting = hot.find(({ name }) => name === 'count') as HandlerPlan;
   for (const handler of cold) {
     const f = module.function(['i32', 'i32'], ['i32']);
     const s = new WasmSem(f, imports, null as unknown as Binding, STATE, conditions);
@@ -637,6 +641,7 @@ export function generateInterpreter(): Uint8Array {
   const f = module.function(['i32', 'i32'], ['i32'], 'run');
   f.optimizeAtOnce = true;
   const loop: Label = f.loop();
+  const enter: Label = f.block();
   const unwind: Label = f.block();
   const coldLabel: Label = f.block();
   const labels: Label[] = [];
@@ -647,13 +652,14 @@ export function generateInterpreter(): Uint8Array {
   const inside: Leaving = {
     unwind: (b) => b.br(unwind),
     next: (b, sure) => (sure === true ? b.set(U).br(loop) : b.tee(U).brIf(loop).i32(0).return()),
+    enter: (b) => b.tee(U).brIf(enter).i32(0).return(),
   };
   for (const handler of inLoop) {
     f.end();
     try {
       if (handler === region) {
         f.get(STATE).get(U).call(regions.index);
-        inside.next(f);
+        inside.enter(f);
       } else handler.emit(f, s, inside, lookup);
     } catch (cause) {
       throw new Error(`handler ${handler.name} of ${describe(handler.name)}: ${(cause as Error).message}`, { cause });
@@ -673,8 +679,15 @@ export function generateInterpreter(): Uint8Array {
   f.end(); // unwind
   f.get(U)
     .call(imports.get('resolve') as number)
-    .set(U);
-  f.get(U).brIf(loop);
+    .tee(U);
+  f.op('i32.eqz').if(false);
+  f.i32(0).return().end();
+  f.end(); // enter: as the handler of a counting record does, unless the count is at its end
+  const left = f.newLocal('i32');
+  f.get(U).memory('i32.load16_u', RECORD.handler).i32(inLoop.indexOf(counting)).op('i32.ne').brIf(loop);
+  f.get(U).memory('i32.load', RECORD.imm).i32(1).op('i32.sub').tee(left).op('i32.eqz').brIf(loop);
+  f.get(U).get(left).memory('i32.store', RECORD.imm);
+  f.get(U).i32(RECORD.sizeBytes).op('i32.add').set(U).br(loop);
   f.end(); // loop
   f.i32(0);
   module.custom(
