@@ -10,6 +10,7 @@ import { addRegionHelpers, importProcedures } from './emit/imports.js';
 import { factsOf, probe } from './emit/probe-sem.js';
 import { type FunctionBuilder, type Label, ModuleBuilder } from './emit/wasm.js';
 import { WasmSem } from './emit/wasm-sem.js';
+import { isFusedPair } from './fused-pairs.js';
 import {
   fusedName,
   HANDLER_SECTION,
@@ -162,11 +163,12 @@ class RecordBinding implements Binding {
     s.f.memory('i32.store', at('record'));
   }
   unwind(s: WasmSem): void {
+    if (this.shift !== 0) s.f.get(U).i32(this.shift).op('i32.add').set(U);
     this.leaving.unwind(s.f);
   }
   unwindUnless(s: WasmSem): void {
     s.f.op('i32.eqz').if(false);
-    this.leaving.unwind(s.f);
+    this.unwind(s);
     s.f.end();
   }
   /** Counts the block's instructions up to and including this one; leaves the new budget in a local. */
@@ -183,6 +185,13 @@ class RecordBinding implements Binding {
     s.push_(budget);
     s.f.memory('i32.store', at('budget'));
     return budget;
+  }
+  /** Pushes the record behind this one. */
+  pushNext(s: WasmSem): void {
+    s.f
+      .get(U)
+      .i32(this.shift + RECORD.sizeBytes)
+      .op('i32.add');
   }
   private pushRecord(s: WasmSem): void {
     s.f.get(U);
@@ -265,7 +274,7 @@ function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving
     s.f.call(s.imports.get('take_stale_pages') as number).end();
     s.jump(s.nextRip());
   } else {
-    s.f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+    binding.pushNext(s);
     leaving.next(s.f, true);
   }
 }
@@ -302,8 +311,11 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   const seen = new Map<string, { form: Form; facts: StaticFacts }>();
+  // Shifts in memory set their flags under a condition behind the write: in the loop, V8 would carry the locals for that from
+  // handler to handler.
   const isHot = (form: Form, facts: StaticFacts): boolean =>
     form.instruction.hot === true &&
+    !(form.operands[0]?.kind === 'mem' && /^(shl|shr|sar)$/.test(form.instruction.name)) &&
     form.operands.every((o) => o.bits !== 16) &&
     facts.opBits !== 16 &&
     facts.addrBits !== 16 &&
@@ -319,8 +331,7 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   }
   const hot: HandlerPlan[] = [];
   const cold: HandlerPlan[] = [];
-  const compares: { name: string; form: Form; facts: StaticFacts }[] = [];
-  const branches: { name: string; form: Form; facts: StaticFacts }[] = [];
+  const single: { name: string; form: Form; facts: StaticFacts }[] = [];
   for (const [name, { form, facts }] of seen) {
     const instruction = form.instruction;
     const entry: HandlerPlan = {
@@ -334,22 +345,34 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       },
     };
     (entry.hot ? hot : cold).push(entry);
-    if (entry.hot && (instruction.name === 'cmp' || instruction.name === 'test')) compares.push({ name, form, facts });
-    if (entry.hot && FUSED_BRANCHES.has(instruction.name)) branches.push({ name, form, facts });
+    if (entry.hot) single.push({ name, form, facts });
   }
   const fused: HandlerPlan[] = [];
-  for (const first of compares) {
-    for (const second of branches) {
+  for (const first of single) {
+    for (const second of single) {
+      if (!isFusedPair(first.form, second.form)) continue;
       if (first.facts.long !== second.facts.long && first.name.includes('long=') && second.name.includes('long='))
         continue;
-      if (first.form.instruction.name === 'test' && !TEST_BRANCHES.has(second.form.instruction.name)) continue;
       fused.push({
         name: fusedName(first.name, second.name),
         hot: true,
-        emit(_f, s, leaving, lookup) {
+        emit(f, s, leaving, lookup) {
+          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes);
           s.begin(new RecordBinding(first.facts, first.form, leaving, lookup));
           first.form.instruction.execute(s, ...first.form.operands);
-          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes);
+          if (s.branched) throw new RangeError('the first of two instructions must not branch');
+          if (s.wrote) {
+            // what it has written may be the code of the second one
+            const number = fused.length + hot.findIndex(({ name }) => name === second.name);
+            f.get(U)
+              .memory('i32.load16_u', RECORD.handler + RECORD.sizeBytes)
+              .i32(number)
+              .op('i32.ne');
+            f.if(false);
+            f.get(U).i32(RECORD.sizeBytes).op('i32.add');
+            leaving.next(f, true);
+            f.end();
+          }
           s.begin(binding, true);
           second.form.instruction.execute(s, ...second.form.operands);
           finish(s, binding, second.form, leaving);
@@ -519,9 +542,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   own.number = fused.length + hot.findIndex(({ name }) => name === 'region');
   return { fused, hot, cold };
 }
-const FUSED_BRANCHES = new Set(['jz', 'jnz', 'jb', 'jnb', 'jbe', 'jnbe', 'jl', 'jnl', 'jle', 'jnle', 'js', 'jns']);
-const TEST_BRANCHES = new Set(['jz', 'jnz', 'js', 'jns', 'jle', 'jnle', 'jl', 'jnl']);
-
 /**
  * (state, record, rip) -> record: the jump cache, then the slow lookup: `lookup_slow` after an indirect branch at `record`,
  * `go_on` after a region, which has checked the target.

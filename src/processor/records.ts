@@ -192,7 +192,7 @@ export class RecordBuilder {
     let order = 0;
     if (flat && !debug && !single) u = this.count(u, start);
     let slowness = 0;
-    let previous = -1; // record of the previous instruction if it may be fused with a branch
+    let previous = -1; // record of the previous instruction if it may be fused with this one
     for (;;) {
       if (order === most || (single ? order === 1 : used >= available)) {
         if (order > 0) u = this.chain(u, order, start + used);
@@ -254,15 +254,13 @@ export class RecordBuilder {
         if (info.movesAddress) u8[u + RECORD.extra] = decoded.segment;
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
       this.fillOperands(u, form, next, single);
-      if (previous >= 0 && info.endsBlock) {
-        const pair = this.fusedHandler(u16[previous >> 1] as number, info.handler);
-        if (pair >= 0) {
-          u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;
-          u16[previous >> 1] = pair;
-        }
-      }
       slowness += SLOWNESS[info.precheck] ?? 0;
-      previous = u;
+      const pair = previous < 0 ? -1 : this.fusedHandler(u16[previous >> 1] as number, info.handler);
+      if (pair >= 0) {
+        u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;
+        u16[previous >> 1] = pair;
+        previous = -1;
+      } else previous = u;
       u += RECORD.sizeBytes;
       used += length;
       order++;

@@ -3,6 +3,7 @@ import { asInterpreter, Evaluator, withoutBlocks } from './reference/evaluator.j
 import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
 export { ExitDecoder } from './exit-decoder.js';
+export { isFusedPair } from './fused-pairs.js';
 export type { TranslationRequest } from './jit/translation-messages.js';
 export { Translator } from './jit/translator.js';
 export { Evaluator, type TraceStep, type Value } from './reference/evaluator.js';

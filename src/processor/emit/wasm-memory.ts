@@ -33,6 +33,8 @@ export function tlbIndex(f: FunctionBuilder): void {
 export abstract class WasmMemory extends WasmValues {
   /** Where the code of the last load from a host address began and ended, and how it can be said in a wider way. */
   private lastLoad: { start: number; end: number; local: number; offset: number } | null = null;
+  /** The instruction has written guest memory. */
+  wrote = false;
   /** The whole emitter, as bindings want it. */
   protected abstract readonly self: WasmSem;
 
@@ -152,6 +154,7 @@ export abstract class WasmMemory extends WasmValues {
   }
   storeLinear(linear: Value, v: Value): void {
     const { f } = this;
+    this.wrote = true;
     const size = v.bits / 8;
     const shared = this.binding.translation?.sharedAddress(this.self, linear, size, true);
     if (shared) {

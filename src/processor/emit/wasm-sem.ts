@@ -60,6 +60,7 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
     this.binding = binding;
     this.terminated = false;
     this.branched = false;
+    this.wrote = false;
     this.scratchGiven = null;
     this.compared = null;
     if (!keepFlags) {
@@ -146,6 +147,7 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
     const size = bits / 8;
     const linear = this.operandLinear(operand, true);
     const host = this.temp('i32');
+    this.wrote = true;
     this.probe(linear, size, TLB_ENTRY.writeTag, host, 'rmw');
     this.f.get(host);
     if (this.binding.facts.lock === true) {

@@ -704,6 +704,31 @@ describe('x87 instructions in regions', () => {
   });
 });
 
+describe('the count of a block', () => {
+  const THRESHOLD = 40;
+  /** Regions made when the loop's block has been entered so many times by the jump at its end. */
+  const compiled = async (loop: string, entries: number): Promise<number> => {
+    const iterations = (entries + 1).toString(16).padStart(2, '0');
+    const { vcpu } = await machine(
+      { code: `b9${iterations}000000488d0500000000${loop}` },
+      { threshold: THRESHOLD, eager: true },
+    );
+    assert.equal(vcpu.enter(100_000).name, 'hlt');
+    return vcpu.jitStatistics()?.compiled ?? -1;
+  };
+  // mov ecx,iterations; lea rax,[rip+0]; then
+  const LOOPS = {
+    'a direct jump': 'ffc975fcf4', // 0: dec ecx; jnz 0b; hlt
+    'a fused pair': 'ffc985c975faf4', // 0: dec ecx; test ecx,ecx; jnz 0b; hlt
+    'an indirect jump': 'ffc97402ffe0f4', // 0: dec ecx; jz 1f; jmp rax; 1: hlt
+  };
+  for (const [how, loop] of Object.entries(LOOPS))
+    it(`reaches its end exactly at the threshold, through ${how}`, async () => {
+      assert.equal(await compiled(loop, THRESHOLD - 1), 0);
+      assert.ok((await compiled(loop, THRESHOLD)) > 0);
+    });
+});
+
 describe('region translator', () => {
   const translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS));
   const translate = (code: string, maxInstructions = 100) => {
