@@ -18,6 +18,7 @@ import {
   handlerName,
   REGION_LOOKUP,
   TABLE_EXPORT,
+  unindexedName,
 } from './handlers.js';
 import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD, REGION } from './state-layout.js';
 
@@ -45,6 +46,8 @@ class RecordBinding implements Binding {
     private readonly lookup: number,
     /** Byte offset of the record from local U (the second half of a fused pair). */
     private readonly shift = 0,
+    /** The memory operand has no index. */
+    private readonly unindexed = false,
   ) {}
   private register(s: WasmSem, operand: Operand): void {
     const field = SLOT_FIELD[operand.index];
@@ -107,25 +110,20 @@ class RecordBinding implements Binding {
       .memory('i32.load16_u', RECORD.base + shift)
       .op('i32.add')
       .memory('i64.load');
-    s.state()
-      .get(U)
-      .memory('i32.load16_u', RECORD.index + shift)
-      .op('i32.add')
-      .memory('i64.load');
-    f.get(U)
-      .memory('i64.load8_u', RECORD.scale + shift)
-      .op('i64.shl')
-      .op('i64.add');
+    if (!this.unindexed) {
+      s.state()
+        .get(U)
+        .memory('i32.load16_u', RECORD.index + shift)
+        .op('i32.add')
+        .memory('i64.load');
+      f.get(U)
+        .memory('i64.load8_u', RECORD.scale + shift)
+        .op('i64.shl')
+        .op('i64.add');
+    }
     f.get(U)
       .memory('i64.load32_s', RECORD.disp + shift)
       .op('i64.add');
-    if (withSegment)
-      s.state()
-        .get(U)
-        .memory('i32.load16_u', RECORD.segBase + shift)
-        .op('i32.add')
-        .memory('i64.load')
-        .op('i64.add');
     const computed = s.take(64);
     if (withSegment || this.form?.row.encoding.noAccess === true) return computed;
     // Behind an address record the base is its result; the offset is kept beside it.
@@ -258,6 +256,9 @@ class RecordBinding implements Binding {
   }
 }
 const NEAR_END = 64;
+/** It has a second handler for memory operands without an index. */
+const hasUnindexed = ({ instruction, operands }: Form): boolean =>
+  /^(mov|movzx|movsxd|lea|cmp|test|add|sub|inc|dec)$/.test(instruction.name) && operands.some((o) => o.kind === 'mem');
 
 interface HandlerPlan {
   readonly name: string;
@@ -345,7 +346,19 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       },
     };
     (entry.hot ? hot : cold).push(entry);
-    if (entry.hot) single.push({ name, form, facts });
+    if (!entry.hot) continue;
+    single.push({ name, form, facts });
+    if (hasUnindexed(form))
+      hot.push({
+        name: unindexedName(name),
+        hot: true,
+        emit(_f, s, leaving, lookup) {
+          const binding = new RecordBinding(facts, form, leaving, lookup, 0, true);
+          s.begin(binding);
+          instruction.execute(s, ...form.operands);
+          finish(s, binding, form, leaving);
+        },
+      });
   }
   const fused: HandlerPlan[] = [];
   for (const first of single) {
@@ -357,13 +370,14 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
         name: fusedName(first.name, second.name),
         hot: true,
         emit(f, s, leaving, lookup) {
-          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes);
-          s.begin(new RecordBinding(first.facts, first.form, leaving, lookup));
+          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes, true);
+          s.begin(new RecordBinding(first.facts, first.form, leaving, lookup, 0, true));
           first.form.instruction.execute(s, ...first.form.operands);
           if (s.branched) throw new RangeError('the first of two instructions must not branch');
           if (s.wrote) {
             // what it has written may be the code of the second one
-            const number = fused.length + hot.findIndex(({ name }) => name === second.name);
+            const own = hasUnindexed(second.form) ? unindexedName(second.name) : second.name;
+            const number = fused.length + hot.findIndex(({ name }) => name === own);
             f.get(U)
               .memory('i32.load16_u', RECORD.handler + RECORD.sizeBytes)
               .i32(number)

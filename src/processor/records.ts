@@ -2,7 +2,7 @@
 import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPERAND_KIND } from '../isa/index.js';
 import type { StaticFacts } from './emit/binding.js';
 import { probe } from './emit/probe-sem.js';
-import { fusedName, type HandlerDirectory, handlerName } from './handlers.js';
+import { fusedName, type HandlerDirectory, handlerName, unindexedName } from './handlers.js';
 import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
 
 /** Longest block in instructions; below the loop's reserve of budget. */
@@ -21,10 +21,13 @@ const PRECHECK = ['', 'fpu_check', 'fpu_check_nowait', 'mmx_check', 'sse_check',
 
 interface FormInfo {
   readonly handler: number;
+  /** The handler for memory operands without index and segment base; the same where there is none. */
+  readonly unindexed: number;
   readonly endsBlock: boolean;
   readonly writesMemory: boolean;
   readonly usesLinear: boolean;
   readonly movesAddress: boolean;
+  readonly usesOffset: boolean;
   readonly precheck: number;
   readonly linearBytes: number;
 }
@@ -115,13 +118,16 @@ export class RecordBuilder {
       ...(lock && { lock }),
     };
     const found = probe(form, facts);
-    const handler = this.handlerNumber(handlerName(this.numbers.get(form.instruction) as number, found.key));
+    const name = handlerName(this.numbers.get(form.instruction) as number, found.key);
+    const handler = this.handlerNumber(name);
     const info: FormInfo = {
       handler,
+      unindexed: this.handlers.get(unindexedName(name)) ?? handler,
       endsBlock: found.endsBlock,
       writesMemory: found.writesMemory,
       usesLinear: found.usesLinear,
       movesAddress: found.movesAddress,
+      usesOffset: found.usesOffset,
       precheck: PRECHECK.indexOf(found.firstCall ?? ''),
       linearBytes: found.linearBytes,
     };
@@ -193,6 +199,7 @@ export class RecordBuilder {
     if (flat && !debug && !single) u = this.count(u, start);
     let slowness = 0;
     let previous = -1; // record of the previous instruction if it may be fused with this one
+    let previousHandler = -1;
     for (;;) {
       if (order === most || (single ? order === 1 : used >= available)) {
         if (order > 0) u = this.chain(u, order, start + used);
@@ -226,7 +233,11 @@ export class RecordBuilder {
         const wide = decoded.dispHi !== decoded.disp >> 31;
         if (form.long) {
           direct = decoded.addrBits === 64 && !wide;
-          if (decoded.segment >= 4) seg = SEGMENT_BASE[decoded.segment] as number;
+          if (decoded.segment >= 4) {
+            // the base takes the place of an index
+            seg = SEGMENT_BASE[decoded.segment] as number;
+            if (decoded.index >= 0 || info.usesOffset) direct = false;
+          }
         } else direct = flat && decoded.addrBits === 32 && decoded.segment < 4 && decoded.segment !== 1; // CS is never writable
         if (!direct) {
           this.clear(u, order, next, length);
@@ -245,22 +256,26 @@ export class RecordBuilder {
         }
       }
       this.clear(u, order, next, length);
-      u16[u >> 1] = info.handler;
+      const unindexed = !decoded.hasMem || !direct || (decoded.index < 0 && seg === ZERO);
+      u16[u >> 1] = unindexed ? info.unindexed : info.handler;
       if (decoded.hasMem) {
         if (direct) {
           this.fillAddress(u, next, true);
-          u16[(u + RECORD.segBase) >> 1] = seg;
+          if (seg !== ZERO) u16[(u + RECORD.index) >> 1] = seg;
         } else u16[(u + RECORD.base) >> 1] = EA_TMP;
         if (info.movesAddress) u8[u + RECORD.extra] = decoded.segment;
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
       this.fillOperands(u, form, next, single);
       slowness += SLOWNESS[info.precheck] ?? 0;
-      const pair = previous < 0 ? -1 : this.fusedHandler(u16[previous >> 1] as number, info.handler);
+      const pair = previous < 0 || !unindexed ? -1 : this.fusedHandler(previousHandler, info.handler);
       if (pair >= 0) {
         u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;
         u16[previous >> 1] = pair;
         previous = -1;
-      } else previous = u;
+      } else {
+        previous = unindexed ? u : -1;
+        previousHandler = info.handler;
+      }
       u += RECORD.sizeBytes;
       used += length;
       order++;
@@ -292,7 +307,6 @@ export class RecordBuilder {
     u16[(u + RECORD.b) >> 1] = ZERO;
     u16[(u + RECORD.base) >> 1] = ZERO;
     u16[(u + RECORD.index) >> 1] = ZERO;
-    u16[(u + RECORD.segBase) >> 1] = ZERO;
     u8[u + RECORD.order] = order;
     u16[(u + RECORD.next) >> 1] = next;
     u8[u + RECORD.length] = length;

@@ -43,8 +43,7 @@ export const RECORD = {
   a: 2, // u16: state offset of register operand 0
   b: 4, // u16: of register operand 1
   base: 6, // u16: of the base register (zero slot if none)
-  index: 8, // u16: of the index register (zero slot if none)
-  segBase: 10, // u16: of the segment base (zero slot if flat)
+  index: 8, // u16: of the index register or the segment base (zero slot if neither)
   scale: 12, // u8: 0..3
   order: 13, // u8: instructions before this one in its block
   next: 14, // u16: page offset of the next instruction (may exceed 4095 by an instruction's length)

@@ -14,6 +14,8 @@ export interface ProbeResult {
   readonly writesMemory: boolean;
   /** The memory operand is accessed with segmentation (not LEA), where its address says. */
   readonly usesLinear: boolean;
+  /** The handler looks at the effective address, without the segment. */
+  readonly usesOffset: boolean;
   /** The handler adds to the effective address and segments it itself (BT with a register offset). */
   readonly movesAddress: boolean;
   /** Bytes that linear addresses are asked for, 0 if none are. */
@@ -29,6 +31,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   let writesMemory = false;
   let usesLinear = false;
   let movesAddress = false;
+  let usesOffset = false;
   let linearBytes = 0;
   let firstCall: string | undefined;
   const fact = <K extends keyof StaticFacts>(name: K): StaticFacts[K] => {
@@ -77,6 +80,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
       f(null);
     },
     effectiveAddress: () => {
+      usesOffset = true;
       fact('addrBits');
       return null;
     },
@@ -147,6 +151,7 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
     writesMemory,
     usesLinear: usesLinear && !movesAddress,
     movesAddress,
+    usesOffset,
     linearBytes,
     firstCall,
   };
