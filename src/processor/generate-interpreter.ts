@@ -20,7 +20,7 @@ import {
   TABLE_EXPORT,
   unindexedName,
 } from './handlers.js';
-import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD, REGION } from './state-layout.js';
+import { at, gprOffset, JUMP_ENTRIES, JUMP_ENTRY, RECORD } from './state-layout.js';
 
 const STATE = 0; // local: host address of the state area
 const U = 1; // local: record
@@ -442,7 +442,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       const next = s.temp('i32');
       const before = s.temp('i32');
       const entered = s.temp('i32');
-      const place = s.temp('i32');
       const entry = s.temp('i32');
       const rip = s.temp('i64');
       s.state().memory('i32.load', at('budget')).set(before);
@@ -455,10 +454,7 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       s.state()
         .get(U)
         .memory('i32.load', RECORD.imm + 4)
-        .tee(place)
         .memory('i32.store', at('region'));
-      f.get(place).get(place).memory('i32.load', REGION.entries).i32(1).op('i32.add');
-      f.memory('i32.store', REGION.entries);
       f.get(entered).i32(1).op('i32.add').set(entered);
       f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).tee(next);
       f.i32(REGION_LOOKUP).op('i32.ne').brIf(elsewhere, false);

@@ -78,9 +78,8 @@ export const REGION = {
   next: 16,
   /** u32: host addresses of its pages; 0: unused. The first one holds the entry. */
   page: 48,
-  /** u32: times it was entered, and left by a call of a function that it does not contain. */
-  entries: 80,
-  calls: 84,
+  /** u32: times it was left by a call of a function that it does not contain. */
+  calls: 80,
 } as const;
 export const REGION_PAGES = 8;
 /** Ring of indirect jump targets that regions did not know. */
