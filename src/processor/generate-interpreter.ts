@@ -256,6 +256,15 @@ class RecordBinding implements Binding {
   }
 }
 const NEAR_END = 64;
+/** Frequent with 16-bit operands, too. */
+const WORD_MOVES = /^(mov|movzx)$/;
+/** Instructions that are no cases of the loop although their other forms are. */
+const RARE = /^(cmov|set)n?[op]$/;
+/**
+ * With an operand in memory. Shifts set their flags under a condition behind the write: in the loop, V8 would carry the
+ * locals for that from handler to handler.
+ */
+const RARE_IN_MEMORY = /^(cmov.*|set.*|shl|shr|sar)$/;
 /** It has a second handler for memory operands without an index. */
 const hasUnindexed = ({ instruction, operands }: Form): boolean =>
   /^(mov|movzx|movsxd|lea|cmp|test|add|sub|inc|dec)$/.test(instruction.name) && operands.some((o) => o.kind === 'mem');
@@ -312,17 +321,20 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   const seen = new Map<string, { form: Form; facts: StaticFacts }>();
-  // Shifts in memory set their flags under a condition behind the write: in the loop, V8 would carry the locals for that from
-  // handler to handler.
-  const isHot = (form: Form, facts: StaticFacts): boolean =>
-    form.instruction.hot === true &&
-    !(form.operands[0]?.kind === 'mem' && /^(shl|shr|sar)$/.test(form.instruction.name)) &&
-    form.operands.every((o) => o.bits !== 16) &&
-    facts.opBits !== 16 &&
-    facts.addrBits !== 16 &&
-    facts.lock !== true &&
-    facts.flat &&
-    facts.stackBits !== 16;
+  const isHot = (form: Form, facts: StaticFacts): boolean => {
+    const { instruction, operands } = form;
+    const inMemory = operands.some((o) => o.kind === 'mem');
+    const wordMoves = WORD_MOVES.test(instruction.name) && operands.every((o) => o.bits !== 16 || o.kind !== 'imm');
+    return (
+      instruction.hot === true &&
+      !(inMemory ? RARE_IN_MEMORY : RARE).test(instruction.name) &&
+      (wordMoves || (operands.every((o) => o.bits !== 16) && facts.opBits !== 16)) &&
+      facts.addrBits !== 16 &&
+      facts.lock !== true &&
+      facts.flat &&
+      facts.stackBits !== 16
+    );
+  };
   for (const form of decoder.forms) {
     for (const facts of factsOf(form)) {
       const name = handlerName(numbers.get(form.instruction) as number, probe(form, facts).key);
@@ -501,12 +513,13 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       leaving.next(f);
     },
   });
-  cold.push(viaNext('stop'), viaNext('stale'), {
+  cold.push(viaNext('stop'), viaNext('stale'));
+  hot.push({
     name: 'skip',
-    hot: false,
+    hot: true,
     emit(f, _s, leaving) {
       f.get(U).i32(RECORD.sizeBytes).op('i32.add');
-      leaving.next(f);
+      leaving.next(f, true);
     },
   });
   const raising = (name: string, vector: number): HandlerPlan => ({

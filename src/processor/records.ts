@@ -28,6 +28,8 @@ interface FormInfo {
   readonly usesLinear: boolean;
   readonly movesAddress: boolean;
   readonly usesOffset: boolean;
+  /** There is a memory operand, and it matters where it is (not for NOP). */
+  readonly usesAddress: boolean;
   readonly precheck: number;
   readonly linearBytes: number;
 }
@@ -128,6 +130,7 @@ export class RecordBuilder {
       usesLinear: found.usesLinear,
       movesAddress: found.movesAddress,
       usesOffset: found.usesOffset,
+      usesAddress: form.mem && (found.usesLinear || found.usesOffset || found.movesAddress),
       precheck: PRECHECK.indexOf(found.firstCall ?? ''),
       linearBytes: found.linearBytes,
     };
@@ -256,7 +259,7 @@ export class RecordBuilder {
         }
       }
       this.clear(u, order, next, length);
-      const unindexed = !decoded.hasMem || !direct || (decoded.index < 0 && seg === ZERO);
+      const unindexed = !info.usesAddress || !direct || (decoded.index < 0 && seg === ZERO);
       u16[u >> 1] = unindexed ? info.unindexed : info.handler;
       if (decoded.hasMem) {
         if (direct) {
