@@ -2,7 +2,7 @@
 import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPERAND_KIND } from '../isa/index.js';
 import type { StaticFacts } from './emit/binding.js';
 import { probe } from './emit/probe-sem.js';
-import { fusedName, type HandlerDirectory, handlerName, unindexedName } from './handlers.js';
+import { type HandlerDirectory, handlerName, unindexedName } from './handlers.js';
 import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
 
 /** Longest block in instructions; below the loop's reserve of budget. */
@@ -12,7 +12,6 @@ const MAX_INSTRUCTIONS_DEBUG = 24;
 /** Instructions of a block that is counted as often as the threshold says. */
 const TYPICAL_LENGTH = 8;
 const PAGE = 4096;
-const ADDRESS_CODE = { 16: 0, 32: 1, 64: 2 } as const;
 
 /** Checks whose faults come before the segment faults of a memory operand; an address record holds the index in `a`. */
 /** How many others an instruction with that check takes the time of: blocks of slow instructions are translated sooner. */
@@ -51,8 +50,12 @@ export class RecordBuilder {
   private readonly decoded = new Decoded();
   private readonly numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   private readonly handlers: Map<string, number>;
-  private readonly names: readonly string[];
-  private readonly fusedPairs = new Map<number, number>();
+  /** Handlers that run two records, + 1, by the ranks of the two handlers; 0: none. */
+  private readonly fused: Uint16Array;
+  /** By handler: its rank among those that come first, and second, from 1 on; 0: it does not. */
+  private readonly firstRank: Uint16Array;
+  private readonly secondRank: Uint16Array;
+  private readonly secondRanks: number;
   private readonly info: (FormInfo | undefined)[][] = [];
   private readonly special: {
     chain: number;
@@ -75,7 +78,18 @@ export class RecordBuilder {
   ) {
     this.decoder = new Decoder(ALL_INSTRUCTIONS, features);
     this.handlers = new Map(directory.names.map((name, n) => [name, n]));
-    this.names = directory.names;
+    const { names, fused } = directory;
+    const pairs = names.slice(0, fused).map((name) => name.split('+').map((half) => this.handlerNumber(half)));
+    this.firstRank = new Uint16Array(names.length);
+    this.secondRank = new Uint16Array(names.length);
+    let [firsts, seconds] = [0, 0];
+    for (const [first, second] of pairs as [number, number][]) {
+      if (this.firstRank[first] === 0) this.firstRank[first] = ++firsts;
+      if (this.secondRank[second] === 0) this.secondRank[second] = ++seconds;
+    }
+    this.secondRanks = seconds + 1;
+    this.fused = new Uint16Array((firsts + 1) * this.secondRanks);
+    for (const [n, pair] of (pairs as [number, number][]).entries()) this.fused[this.pairIndex(...pair)] = n + 1;
     this.special = {
       chain: this.handlerNumber('chain'),
       undefined: this.handlerNumber('undefined'),
@@ -131,22 +145,19 @@ export class RecordBuilder {
       movesAddress: found.movesAddress,
       usesOffset: found.usesOffset,
       usesAddress: form.mem && (found.usesLinear || found.usesOffset || found.movesAddress),
-      precheck: PRECHECK.indexOf(found.firstCall ?? ''),
+      precheck: Math.max(0, PRECHECK.indexOf(found.firstCall ?? '')),
       linearBytes: found.linearBytes,
     };
     list[code] = info;
     return info;
   }
 
+  private pairIndex(first: number, second: number): number {
+    return (this.firstRank[first] as number) * this.secondRanks + (this.secondRank[second] as number);
+  }
   /** Number of the handler that runs both records, or -1. */
   private fusedHandler(first: number, second: number): number {
-    const key = first * 65536 + second;
-    let pair = this.fusedPairs.get(key);
-    if (pair === undefined) {
-      pair = this.handlers.get(fusedName(this.names[first] as string, this.names[second] as string)) ?? -1;
-      this.fusedPairs.set(key, pair);
-    }
-    return pair;
+    return (this.fused[this.pairIndex(first, second)] as number) - 1;
   }
 
   /**
@@ -245,13 +256,13 @@ export class RecordBuilder {
         if (!direct) {
           this.clear(u, order, next, length);
           u16[u >> 1] = this.special.address;
-          u16[(u + RECORD.a) >> 1] = Math.max(0, info.precheck);
+          u16[(u + RECORD.a) >> 1] = info.precheck;
           this.fillAddress(u, next, !wide);
           if (wide) {
             i32[(u + RECORD.imm) >> 2] = decoded.disp;
             i32[(u + RECORD.imm + 4) >> 2] = decoded.dispHi;
           }
-          u8[u + RECORD.extra] = decoded.segment | (info.writesMemory ? 8 : 0) | (ADDRESS_CODE[decoded.addrBits] << 4);
+          u8[u + RECORD.extra] = decoded.segment | (info.writesMemory ? 8 : 0) | ((decoded.addrBits >> 5) << 4);
           u16[(u + RECORD.c) >> 1] =
             form.row.encoding.noAccess === true ? 0 : Math.max(this.memoryBytes(form), info.linearBytes);
           u += RECORD.sizeBytes;
@@ -269,7 +280,7 @@ export class RecordBuilder {
         if (info.movesAddress) u8[u + RECORD.extra] = decoded.segment;
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
       this.fillOperands(u, form, next, single);
-      slowness += SLOWNESS[info.precheck] ?? 0;
+      slowness += SLOWNESS[info.precheck] as number;
       const pair = previous < 0 || !unindexed ? -1 : this.fusedHandler(previousHandler, info.handler);
       if (pair >= 0) {
         u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;

@@ -24,10 +24,19 @@ export interface ProbeResult {
   readonly firstCall: string | undefined;
 }
 
+let prober: ((form: Form, facts: StaticFacts) => ProbeResult) | null = null;
 /** Runs `form.instruction.execute` with `facts`. */
 export function probe(form: Form, facts: StaticFacts): ProbeResult {
+  prober ??= makeProber();
+  return prober(form, facts);
+}
+
+/** One vocabulary for all forms, as making it takes longer than using it. */
+function makeProber(): (form: Form, facts: StaticFacts) => ProbeResult {
+  let form!: Form;
+  let facts!: StaticFacts;
   const seen = new Set<string>();
-  let endsBlock = form.instruction.serializes === true;
+  let endsBlock = false;
   let writesMemory = false;
   let usesLinear = false;
   let movesAddress = false;
@@ -140,20 +149,32 @@ export function probe(form: Form, facts: StaticFacts): ProbeResult {
   const sem = new Proxy(handlers, {
     get: (target, name) => (name in target ? target[name as keyof Sem<null>] : none),
   }) as unknown as Sem<null>;
-  form.instruction.execute(sem, ...form.operands);
-  // it goes on at nextRip(), which depends on the mode
-  if (form.instruction.serializes === true) fact('long');
-  // a branch's displacement is resolved by the record builder: its width makes no difference
-  const operands = form.operands.map((o) => `${o.index}${o.kind}${o.kind === 'rel' ? '' : o.bits}`).join();
-  return {
-    key: `${operands};${[...seen].sort().join()}`,
-    endsBlock,
-    writesMemory,
-    usesLinear: usesLinear && !movesAddress,
-    movesAddress,
-    usesOffset,
-    linearBytes,
-    firstCall,
+  return (ofForm, withFacts) => {
+    form = ofForm;
+    facts = withFacts;
+    seen.clear();
+    endsBlock = form.instruction.serializes === true;
+    writesMemory = false;
+    usesLinear = false;
+    movesAddress = false;
+    usesOffset = false;
+    linearBytes = 0;
+    firstCall = undefined;
+    form.instruction.execute(sem, ...form.operands);
+    // it goes on at nextRip(), which depends on the mode
+    if (form.instruction.serializes === true) fact('long');
+    // a branch's displacement is resolved by the record builder: its width makes no difference
+    const operands = form.operands.map((o) => `${o.index}${o.kind}${o.kind === 'rel' ? '' : o.bits}`).join();
+    return {
+      key: `${operands};${[...seen].sort().join()}`,
+      endsBlock,
+      writesMemory,
+      usesLinear: usesLinear && !movesAddress,
+      movesAddress,
+      usesOffset,
+      linearBytes,
+      firstCall,
+    };
   };
 }
 

@@ -81,11 +81,21 @@ interface Work {
 const SURE = Number.MAX_SAFE_INTEGER;
 
 /** An instruction that was decoded, with its bytes. */
-interface KnownCode {
-  readonly code: InstructionCode;
-  readonly effects: Effects;
-  readonly bytes: readonly number[];
+class KnownCode {
+  /** `bytes`: none where it is not kept. */
+  constructor(
+    readonly code: InstructionCode,
+    readonly effects: Effects,
+    readonly bytes: Uint8Array,
+  ) {}
+  /** They are the bytes there. */
+  isAt(code: Uint8Array, from: number): boolean {
+    const { bytes } = this;
+    for (let n = 0; n < bytes.length; n++) if (bytes[n] !== code[from + n]) return false;
+    return true;
+  }
 }
+const NO_BYTES = new Uint8Array(0);
 /** Decoded instructions that are kept for other regions. */
 const MAX_KNOWN = 50_000;
 /** What of a mode decoding depends on, below 8. */
@@ -186,15 +196,20 @@ export class Discoverer {
     const key = this.hostOf(offset) * 8 + modeNumber(mode);
     const from = code.offset(page) + offset - page * PAGE;
     const known = this.decodedBefore.get(key);
-    if (known !== undefined && known.bytes.every((byte, n) => code.bytes[from + n] === byte)) return known;
+    if (known?.isAt(code.bytes, from)) return known;
     const decoded = this.decode(offset);
     if (decoded === null) return null;
     if (this.decodedBefore.size >= MAX_KNOWN) this.decodedBefore.clear();
     const { length } = decoded.code;
     // one that crosses the page border is decoded anew: its second part may lie anywhere
-    if (from + length <= code.offset(page) + PAGE)
-      this.decodedBefore.set(key, { ...decoded, bytes: Array.from(code.bytes.subarray(from, from + length)) });
-    return { ...decoded, bytes: [] };
+    const crosses = from + length > code.offset(page) + PAGE;
+    const found = new KnownCode(
+      decoded.code,
+      decoded.effects,
+      crosses ? NO_BYTES : code.bytes.slice(from, from + length),
+    );
+    if (!crosses) this.decodedBefore.set(key, found);
+    return found;
   }
   private decode(offset: number): { code: InstructionCode; effects: Effects } | null {
     const { code, mode } = this.request;

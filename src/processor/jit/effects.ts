@@ -42,8 +42,15 @@ export const FLAG: Record<StatusFlag, number> = { c: 1, p: 4, a: 0x10, z: 0x40, 
 const READ_BY = [FLAG.o, FLAG.c, FLAG.z, FLAG.c | FLAG.z, FLAG.s, FLAG.p, FLAG.s | FLAG.o, FLAG.z | FLAG.s | FLAG.o];
 const flagsOf = (condition: Condition): number => READ_BY[CONDITIONS.indexOf(condition) >> 1] as number;
 
+let tracer: ((instruction: InstructionCode) => Effects) | null = null;
 export function effectsOf(instruction: InstructionCode): Effects {
-  const { form, facts } = instruction;
+  tracer ??= makeTracer();
+  return tracer(instruction);
+}
+
+/** One vocabulary for all instructions, as making it takes longer than using it. */
+function makeTracer(): (instruction: InstructionCode) => Effects {
+  let instruction!: InstructionCode;
   let flagsRead = 0;
   let flagsReplaced = 0;
   let flagsTouched = false;
@@ -56,7 +63,7 @@ export function effectsOf(instruction: InstructionCode): Effects {
   let registersRead = 0;
   let registersWritten = 0;
   let depth = 0;
-  const calls: string[] = [];
+  let calls: string[] = [];
   const readsRegister = (n: number): null => {
     registersRead |= 1 << n;
     return null;
@@ -107,11 +114,21 @@ export function effectsOf(instruction: InstructionCode): Effects {
   const both = (a: Known, b: Known, f: (a: bigint, b: bigint) => bigint): Known =>
     a === null || b === null ? null : f(a, b);
   const handlers: Partial<Record<keyof Sem<Known>, unknown>> = {
-    opBits: facts.opBits,
-    addrBits: facts.addrBits,
-    long: facts.long,
-    stackBits: facts.stackBits,
-    rep: facts.rep,
+    get opBits() {
+      return instruction.facts.opBits;
+    },
+    get addrBits() {
+      return instruction.facts.addrBits;
+    },
+    get long() {
+      return instruction.facts.long;
+    },
+    get stackBits() {
+      return instruction.facts.stackBits;
+    },
+    get rep() {
+      return instruction.facts.rep;
+    },
     const: (v: bigint | number) => BigInt(v),
     widthOf: () => 64,
     and: (a: Known, b: Known) => both(a, b, (x, y) => x & y),
@@ -226,20 +243,37 @@ export function effectsOf(instruction: InstructionCode): Effects {
   const sem = new Proxy(handlers, {
     get: (target, name) => (name in target ? target[name as keyof Sem<Known>] : none),
   }) as unknown as Sem<Known>;
-  form.instruction.execute(sem, ...form.operands);
-  return {
-    flagsRead,
-    flagsReplaced,
-    flagsTouched,
-    mayFault,
-    writesMemory,
-    direct,
-    conditional,
-    indirect,
-    leaves,
-    registersRead,
-    registersWritten,
-    calls,
+  return (of) => {
+    instruction = of;
+    flagsRead = 0;
+    flagsReplaced = 0;
+    flagsTouched = false;
+    mayFault = false;
+    writesMemory = false;
+    direct = false;
+    conditional = false;
+    indirect = false;
+    leaves = false;
+    registersRead = 0;
+    registersWritten = 0;
+    depth = 0;
+    calls = [];
+    const { form } = of;
+    form.instruction.execute(sem, ...form.operands);
+    return {
+      flagsRead,
+      flagsReplaced,
+      flagsTouched,
+      mayFault,
+      writesMemory,
+      direct,
+      conditional,
+      indirect,
+      leaves,
+      registersRead,
+      registersWritten,
+      calls,
+    };
   };
 }
 
