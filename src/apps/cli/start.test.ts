@@ -1,6 +1,11 @@
-// Which command lines start a thread before they have been read.
+// Which command lines start a thread before they have been read; what the start leaves behind.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import * as nodeModule from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { takeSpareThread } from './spare-thread.js';
 import { wantsThread } from './start.js';
@@ -14,4 +19,19 @@ test('run and up on the software engine want a thread at once', () => {
 
 test('a thread that nobody started cannot be taken', () => {
   assert.equal(takeSpareThread(), null);
+});
+
+test('what V8 compiled is kept in the cache folder, where Node.js can keep it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pcanel-start-'));
+  try {
+    const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...env } = process.env;
+    const options = { env: { ...env, PCANEL_CACHE: folder }, encoding: 'utf8' as const };
+    const { status, stderr } = spawnSync(process.execPath, ['bin/pcanel.js', '--version'], options);
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    const code = join(folder, 'code');
+    assert.equal(existsSync(code) && readdirSync(code).length > 0, 'enableCompileCache' in nodeModule);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
