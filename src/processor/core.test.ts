@@ -333,6 +333,22 @@ describe('paging', () => {
     assert.equal(read(0x2a_bcden), 0);
     assert.equal(fault(), '14(9)');
   });
+  test('INVLPG of large pages whose regions share a place in the map', () => {
+    longMode();
+    const far = 4n << 30n;
+    ram.set64(PML4 + 0x2008, 0x20_0083n);
+    ram.set64(PML4 + 0x1020, BigInt(PML4 + 0x2003)); // the same large page 4 and 8 GiB further
+    ram.set64(PML4 + 0x1040, BigInt(PML4 + 0x2003));
+    const entry = STATE + AREA.tlbSupervisor + (0x2ab & (TLB_ENTRIES - 1)) * 32;
+    for (const space of [0n, far, 2n * far]) {
+      assert.equal(read(space + 0x2a_bcden), RAM + 0x2a_bcde);
+      assert.equal(view.getBigUint64(entry, true), space + 0x2a_b000n);
+    }
+    call('invlpg', far + 0x20_0000n);
+    assert.equal(view.getBigUint64(entry, true), 2n * far + 0x2a_b000n, 'another page');
+    call('invlpg', 2n * far + 0x20_0000n);
+    assert.equal(view.getBigUint64(entry, true), 0xffff_ffff_ffff_ffffn);
+  });
   test('32-bit and PAE paging', () => {
     protectedMode();
     ram.set32(0x2_0000, 0x2_1003);

@@ -24,10 +24,10 @@ export const JUMP_ENTRIES = 8192;
 /** What was filled since it was last flushed, in lists of this length; when more was filled everything is looked at. */
 export const NOTED_TRANSLATIONS = 1024;
 export const NOTED_JUMPS = 512;
-/** Bits of the map of linear pages that jump caches have entries of (page number modulo this). */
+/** Places of the map of linear pages that jump caches have entries of (page number modulo this). */
 export const JUMP_PAGES = 4096;
-/** Bits of the map of 4 MiB regions that TLB entries of large pages lie in (hash of the region's number). */
-export const LARGE_REGIONS = 4096;
+/** Places of the map of 4 MiB regions that TLB entries of large pages lie in (region number modulo this). */
+export const LARGE_REGIONS = 1024;
 /** Places of a vCPU's hash table of blocks. */
 export const BLOCK_HASH_ENTRIES = 131072;
 /**
@@ -262,9 +262,9 @@ const SPEC: readonly FieldSpec[] = [
   field('replayOwner', 'u64', 'instruction count of the instruction that the replay log belongs to'),
   field(
     'largeRegions',
-    'u64',
-    'map of the 4 MiB regions that entries of large pages (up to 4 MiB) lie in',
-    LARGE_REGIONS / 64,
+    'u32',
+    'map of the 4 MiB regions that entries of large pages (up to 4 MiB) lie in: 0, the rest of the number with bit 31, or all ones for several',
+    LARGE_REGIONS,
   ),
   field('hugeLow', 'u64', 'lowest linear address that a page of 1 GiB was cached for'),
   field('hugeHigh', 'u64', 'highest such address'),
@@ -298,7 +298,7 @@ const SPEC: readonly FieldSpec[] = [
     'u32',
     'host address: one u32 per RAM page: TLB entries that may have its write tag (core/tlb.ts); 0: none kept',
   ),
-  field('jumpPages', 'u64', 'map of the linear pages that the jump caches have entries of', JUMP_PAGES / 64),
+  field('jumpPages', 'u32', 'map of the linear pages that the jump caches have entries of, likewise', JUMP_PAGES),
   field('jumpLargeLow', 'u64', 'lowest linear address of a large page that a jump cache has an entry of'),
   field('jumpLargeHigh', 'u64', 'highest such address'),
   field('alignment', 'u32', '1: alignment checking is on at CPL 3; then the user TLB holds no read or write tags'),

@@ -73,15 +73,26 @@ const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
   return ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
 }
 
-// The map of regions with entries of large pages.
-@inline function large_hash(linear: u64): u32 {
-  return (((linear >> 22) as u32) * 0x9e37_79b1) >> 20; // LARGE_REGIONS places
+// Maps of numbers by their lowest bits: a place holds 0, the other bits of the one number that it stands for, or SEVERAL.
+const SEVERAL: u32 = 0xffff_ffff;
+@inline function in_map(place: usize, rest: u64): bool {
+  const word = load<u32>(place);
+  return word == SEVERAL || word == mark(rest);
 }
-@inline function large_word(linear: u64): usize {
-  return ST + (((large_hash(linear) & (LARGE_REGIONS - 1)) >> 6) << 3);
+@inline function put_in_map(place: usize, rest: u64): void {
+  const word = load<u32>(place);
+  if (word != mark(rest)) store<u32>(place, word == 0 ? mark(rest) : SEVERAL);
 }
-@inline function large_bit(linear: u64): u64 {
-  return (1 as u64) << ((large_hash(linear) & 63) as u64);
+/** Canonical addresses: 16 bits of a region's number and 24 of a page's are left. */
+@inline function mark(rest: u64): u32 {
+  return ((rest as u32) & 0xff_ffff) | 0x8000_0000;
+}
+/** Place of a region with entries of large pages. */
+@inline function large_place(linear: u64): usize {
+  return ST + S_LARGE_REGIONS + ((((linear >> 22) as usize) & (LARGE_REGIONS - 1)) << 2);
+}
+@inline function large_rest(linear: u64): u64 {
+  return (linear >> 22) / (LARGE_REGIONS as u64);
 }
 
 let walked_physical: u64 = 0;
@@ -141,10 +152,7 @@ export function fill(linear: u64, access: u32): i32 {
     if (walked_shift > 22) {
       if (page < load<u64>(ST, S_HUGE_LOW)) store<u64>(ST, (page >> 30) << 30, S_HUGE_LOW);
       if (page > load<u64>(ST, S_HUGE_HIGH)) store<u64>(ST, page | 0x3fff_ffff, S_HUGE_HIGH);
-    } else {
-      const word = large_word(linear);
-      store<u64>(word, load<u64>(word, S_LARGE_REGIONS) | large_bit(linear), S_LARGE_REGIONS);
-    }
+    } else put_in_map(large_place(linear), large_rest(linear));
   }
   if (smap && open) {
     flags |= ENTRY_SMAP;
@@ -240,19 +248,21 @@ function drop_noted_jumps(list: usize): void {
 export function jump_cache_flush(): void {
   drop_noted_jumps(GLOBAL_LIST);
   drop_noted_jumps(LOCAL_LIST);
-  memory.fill(ST + S_JUMP_PAGES, 0, (JUMP_PAGES >> 3) as usize);
+  memory.fill(ST + S_JUMP_PAGES, 0, (JUMP_PAGES << 2) as usize);
   store<u64>(ST, NO_TAG, S_JUMP_LARGE_LOW);
   store<u64>(ST, 0, S_JUMP_LARGE_HIGH);
 }
-@inline function jump_page_word(page: u64): usize {
-  return ST + ((((page as u32) & (JUMP_PAGES - 1)) >> 6) << 3);
+@inline function jump_page_place(page: u64): usize {
+  return ST + S_JUMP_PAGES + (((page as usize) & (JUMP_PAGES - 1)) << 2);
+}
+@inline function jump_page_rest(page: u64): u64 {
+  return page / (JUMP_PAGES as u64);
 }
 /** `entry` of the jump cache in use was filled for code at `linear`, whose page is in the TLB. */
 export function jump_noted(entry: usize, linear: u64): void {
   const flags = load<u32>((load<u32>(ST, S_TLB) as usize) + tlb_slot(linear), TLB_FLAGS);
   const page = linear >> 12;
-  const word = jump_page_word(page);
-  store<u64>(word, load<u64>(word, S_JUMP_PAGES) | ((1 as u64) << (page & 63)), S_JUMP_PAGES);
+  put_in_map(jump_page_place(page), jump_page_rest(page));
   if (flags & ENTRY_LARGE) {
     if (linear < load<u64>(ST, S_JUMP_LARGE_LOW)) store<u64>(ST, (linear >> 30) << 30, S_JUMP_LARGE_LOW);
     if (linear > load<u64>(ST, S_JUMP_LARGE_HIGH)) store<u64>(ST, linear | 0x3fff_ffff, S_JUMP_LARGE_HIGH);
@@ -273,10 +283,9 @@ function jump_cache_flush_page(linear: u64): void {
     return;
   }
   const page = linear >> 12;
-  const word = jump_page_word(page);
-  const bit = (1 as u64) << (page & 63);
-  if (!(load<u64>(word, S_JUMP_PAGES) & bit)) return;
-  // the map has a bit for many pages: it goes when none of them is left
+  const place = jump_page_place(page);
+  if (!in_map(place, jump_page_rest(page))) return;
+  // the place may stand for several pages: it is emptied when none of them is left
   let left = false;
   for (let user: usize = 0; user < 2; user++) {
     const base = load<u64>(ST + (user << 3), S_JUMP_BASES) & 0xffff_ffff;
@@ -290,7 +299,7 @@ function jump_cache_flush_page(linear: u64): void {
       else if (rip != ~(0 as u64)) left = true;
     }
   }
-  if (!left) store<u64>(word, load<u64>(word, S_JUMP_PAGES) & ~bit, S_JUMP_PAGES);
+  if (!left) store<u32>(place, 0);
 }
 export function tlb_flush_all(): void {
   if (!load<u32>(ST, S_TABLES_READY)) {
@@ -303,7 +312,7 @@ export function tlb_flush_all(): void {
     memory.fill(ST + AREA_TLB_SUPERVISOR, 0xff, 2 * TABLE_BYTES);
     store<u64>(ST, 0, S_NOTED_TRANSLATIONS);
   }
-  memory.fill(ST + S_LARGE_REGIONS, 0, (LARGE_REGIONS >> 3) as usize);
+  memory.fill(ST + S_LARGE_REGIONS, 0, (LARGE_REGIONS << 2) as usize);
   store<u64>(ST, NO_TAG, S_HUGE_LOW);
   store<u64>(ST, 0, S_HUGE_HIGH);
   store<u32>(ST, 0, S_SMAP_COUNT);
@@ -345,7 +354,7 @@ export function tlb_flush_page(linear: u64): void {
     else if (load<u64>(entry, TLB_WRITE_TAG) == page) drop(entry);
   }
   const huge = page >= load<u64>(ST, S_HUGE_LOW) && page <= load<u64>(ST, S_HUGE_HIGH);
-  if (huge || load<u64>(large_word(linear), S_LARGE_REGIONS) & large_bit(linear)) {
+  if (huge || in_map(large_place(linear), large_rest(linear))) {
     // the entries of 4 MiB lie side by side
     const tables = ST + AREA_TLB_SUPERVISOR;
     drop_large(tables, linear, huge);
