@@ -6,7 +6,8 @@ import type { PcpuStat } from '../../domains/index.js';
 import { MAX_PROCESSORS, type StackMode } from '../../machine/index.js';
 import { ensureImage, listImages } from '../images/index.js';
 import { askConsole, askScreenshot, askStat } from './control-socket.js';
-import { checkPcpus, type DomainEntry, domainSchema, hasMedia } from './domain-file.js';
+import { checkPcpus, hasMedia, plainEntry } from './domain-entry.js';
+import type { DomainEntry } from './domain-file.js';
 import { writeOutput } from './output.js';
 import { readSymbols, samplingOf } from './profile.js';
 import { ExitCode, statLine, statReport } from './report.js';
@@ -142,6 +143,18 @@ function pcpusOf(text: string, first: string | undefined): number[] {
   return Array.from({ length: parseNumber(text, '--pcpus', 1, MAX_PROCESSORS) }, (_, i) => from + i);
 }
 
+/** The entry of one run. Throws ConfigError with the option that is not good. */
+async function checkedEntry(input: Parameters<typeof plainEntry>[0]): Promise<DomainEntry> {
+  const plain = plainEntry(input);
+  if (plain !== null) return plain;
+  const { domainSchema } = await import('./domain-file.js');
+  const entry = domainSchema.safeParse(input);
+  if (entry.success) return entry.data;
+  const issue = entry.error.issues[0];
+  const key = String(issue?.path[0] ?? 'option');
+  throw new ConfigError('RUN_OPTION', `--${key === 'cpus' ? 'smp' : key}: ${issue?.message ?? 'not valid'}`);
+}
+
 /** `pcanel run` */
 export async function run(flags: RunOneFlags): Promise<number> {
   const given = (['image', 'kernel', 'multiboot', 'bios'] as const).filter((k) => flags[k] !== undefined);
@@ -163,7 +176,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
       .replace(/^[^A-Za-z0-9]+/, '')
       .slice(0, 32) ||
       'guest');
-  const entry = domainSchema.safeParse({
+  const entry = await checkedEntry({
     name,
     ...(flags.image !== undefined && { image: flags.image }),
     ...(flags.kernel !== undefined && { kernel: flags.kernel }),
@@ -188,16 +201,11 @@ export async function run(flags: RunOneFlags): Promise<number> {
     exitDevice: flags.exitDevice ?? 'isa-debug-exit',
     onReset: flags.reboot === false ? 'stop' : 'reset',
   });
-  if (!entry.success) {
-    const issue = entry.error.issues[0];
-    const key = String(issue?.path[0] ?? 'option');
-    throw new ConfigError('RUN_OPTION', `--${key === 'cpus' ? 'smp' : key}: ${issue?.message ?? 'not valid'}`);
-  }
   if (flags.boot !== undefined && given.length === 1 && flags.bios === undefined) {
     throw new ConfigError('RUN_BOOT', `--boot goes with firmware, expected no --${given[0]}`);
   }
-  checkPcpus(`'${name}'`, entry.data);
-  const resolved = await resolveDomain(entry.data, { folder: process.cwd(), progress });
+  checkPcpus(`'${name}'`, entry);
+  const resolved = await resolveDomain(entry, { folder: process.cwd(), progress });
   const config = flags.debugPort ? { ...resolved, debugPort: true } : resolved;
   const shown = config.display ?? (config.boot.kind === 'firmware' ? 'vga' : 'none');
   if (flags.screenshot !== undefined && shown === 'none') {
@@ -206,7 +214,7 @@ export async function run(flags: RunOneFlags): Promise<number> {
   const interactive = onTerminal() && !flags.plain && !flags.json;
   return runSession({
     configs: [config],
-    entries: [entry.data],
+    entries: [entry],
     json: flags.json ?? false,
     pace: flags.pace ?? interactive,
     interactive,

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { ConfigError } from '../../base/index.js';
 import { DOMAIN_NAME } from '../../domains/index.js';
 import { MAX_PROCESSORS } from '../../machine/index.js';
+import { checkPcpus, ENTRY_DEFAULTS, hasMedia } from './domain-entry.js';
 import { hint, parseSize } from './values.js';
 
 const seconds = z.number().min(0).max(1e6);
@@ -88,19 +89,19 @@ export const domainSchema = z.strictObject({
   /** A file, or `busybox` for the default initial RAM disk. */
   initrd: z.string().optional(),
   cmdline: z.string().optional(),
-  memory: z.union([z.string(), z.number()]).default('256M'),
+  memory: z.union([z.string(), z.number()]).default(ENTRY_DEFAULTS.memory),
   /** By default real where firmware boots (it waits in loops) and on engine kvm, else virtual. */
   time: z.enum(['virtual', 'real']).optional(),
-  engine: z.enum(['auto', 'software', 'kvm']).default('auto'),
+  engine: z.enum(['auto', 'software', 'kvm']).default(ENTRY_DEFAULTS.engine),
   /** False: runs the guest on the engine named though its self-test failed. */
   selfTest: z.boolean().optional(),
   /** Who models 8259, 8254 and APICs: the board, or (engine kvm) the engine. */
   interruptChip: z.enum(['board', 'engine']).optional(),
   cpuModel: z.string().optional(),
   /** Processors of the guest. */
-  cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(1),
+  cpus: z.number().int().min(1).max(MAX_PROCESSORS).default(ENTRY_DEFAULTS.cpus),
   /** Physical CPU. */
-  cpu: z.number().int().min(0).max(63).default(0),
+  cpu: z.number().int().min(0).max(63).default(ENTRY_DEFAULTS.cpu),
   /** Instead of `cpu`: physical CPUs that run the processors at the same time, in real time. */
   pcpus: z
     .array(z.number().int().min(0).max(63))
@@ -110,9 +111,9 @@ export const domainSchema = z.strictObject({
   realtime: realtime.optional(),
   weight: z.number().min(1).max(10_000).optional(),
   script: z.array(scriptStep).optional(),
-  onReset: z.enum(['reset', 'stop']).default('reset'),
-  onTripleFault: z.enum(['reset', 'stop']).default('stop'),
-  exitDevice: z.enum(['isa-debug-exit', 'none']).default('isa-debug-exit'),
+  onReset: z.enum(['reset', 'stop']).default(ENTRY_DEFAULTS.onReset),
+  onTripleFault: z.enum(['reset', 'stop']).default(ENTRY_DEFAULTS.onTripleFault),
+  exitDevice: z.enum(['isa-debug-exit', 'none']).default(ENTRY_DEFAULTS.exitDevice),
   /** Seconds of domain time after which the domain is stopped with an error. */
   limit: seconds.optional(),
   /** Date and time at power-on, ISO 8601. */
@@ -181,27 +182,6 @@ function complain(path: string, root: unknown, issue: z.core.$ZodIssue): never {
   const why = issue.message.replace(/^Invalid (input|option|string|ISO datetime)(: |$)/, '') || 'not valid';
   const message = `${path}: ${where} is ${shown(value)}: ${why}`;
   throw new ConfigError('CONFIG_VALUE', message, { file: path });
-}
-
-/** Whether there is a medium that firmware can boot from. */
-export const hasMedia = (d: Pick<DomainEntry, 'cdrom' | 'disk' | 'floppy'>): boolean =>
-  d.cdrom !== undefined || d.disk !== undefined || d.floppy !== undefined;
-
-/** What does not go together with several physical CPUs. `where` names the domain in messages. */
-export function checkPcpus(where: string, d: DomainEntry): void {
-  const { pcpus, cpus, cpu } = d;
-  if (pcpus === undefined) return;
-  const list = `'pcpus' is [${pcpus.join(', ')}]`;
-  const refuse = (why: string): never => {
-    throw new ConfigError('CONFIG_PCPUS', `${where}: ${list} ${why}`);
-  };
-  if (pcpus.length > cpus) refuse(`and 'cpus' is ${cpus}, expected at most as many physical CPUs as processors`);
-  if (cpu !== 0 && cpu !== pcpus[0]) refuse(`and 'cpu' is ${cpu}, expected one of them`);
-  if (pcpus.length === 1) return;
-  if (d.time === 'virtual') refuse("and 'time' is virtual, expected 'time: real' for several physical CPUs");
-  if (d.realtime !== undefined) refuse("and 'realtime' is given, expected one of them");
-  if (d.policy !== undefined) refuse("and 'policy' is given, expected one of them");
-  if (d.engine === 'kvm') refuse("and 'engine' is kvm, expected 'engine: software' for several physical CPUs");
 }
 
 /** Checks what the schema cannot say. */

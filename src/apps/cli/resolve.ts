@@ -7,7 +7,8 @@ import { ConfigError } from '../../base/index.js';
 import type { DomainConfig, MediaFile, MediaFiles, PolicyConfig, PolicyRule, ScriptStep } from '../../domains/index.js';
 import { type BootSource, kernelKind, machineBoard, type NamedBytes } from '../../machine/index.js';
 import { busyboxInitramfs, ensureImage } from '../images/index.js';
-import { type DomainEntry, hasMedia, type PolicyRuleEntry } from './domain-file.js';
+import { hasMedia } from './domain-entry.js';
+import type { DomainEntry, PolicyRuleEntry } from './domain-file.js';
 import { parseSize } from './values.js';
 
 /** `cryptomgr.notests` leaves the kernel's tests of its own ciphers out, which take as long as the rest of the boot. */

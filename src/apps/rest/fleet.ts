@@ -2,7 +2,8 @@
 
 import { ConfigError, VmError } from '../../base/index.js';
 import type { Domain, DomainConfig, DomainOutcome, Pcanel } from '../../domains/index.js';
-import { type DomainEntry, hasMedia } from '../cli/domain-file.js';
+import { hasMedia } from '../cli/domain-entry.js';
+import type { DomainEntry } from '../cli/domain-file.js';
 import { parseSize } from '../cli/values.js';
 import { History } from './history.js';
 import { LatencyReader } from './latency.js';
