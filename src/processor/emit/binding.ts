@@ -131,11 +131,13 @@ export interface MovedOperand extends Operand {
   readonly offset?: Value | number;
 }
 export interface KnownFlags {
-  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. word: only `compared` tells anything. */
+  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. word: only `word` and `compared` tell anything. */
   readonly kind: FlagsKind | 'result' | 'word';
   readonly a: Value;
   readonly b: Value;
   readonly r: Value;
+  /** The status flags at their EFLAGS positions, width 32; absent where they have not been put together. */
+  readonly word?: Value | undefined;
   /** Flags of a comparison of floating-point numbers, width 1 each: less or unordered, equal or unordered, unordered. */
   readonly compared?: ComparedFlags;
 }

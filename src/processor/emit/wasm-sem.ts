@@ -437,10 +437,12 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
       }
       this.storeWord(word);
     });
-    const { compared } = this;
+    this.known = this.knownWord(names.length === 6 ? this.compared : null);
+  }
+  /** Flags of which a word was stored. */
+  private knownWord(compared: ComparedFlags | null = null): KnownFlags {
     const nothing = this.const(0, 8);
-    this.known =
-      compared !== null && names.length === 6 ? { kind: 'word', a: nothing, b: nothing, r: nothing, compared } : null;
+    return { kind: 'word', a: nothing, b: nothing, r: nothing, ...(compared !== null && { compared }) };
   }
   private callFlagsGet(): void {
     this.binding.translation?.flagsToState(this);
@@ -495,7 +497,10 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
   }
   /** Condition straight from the operands of the operation that made the flags, or null where that is no cheaper. */
   private knownCondition(condition: Condition, k: KnownFlags): Value | null {
-    if (k.kind === 'word') return k.compared === undefined ? null : this.comparedCondition(condition, k.compared);
+    if (k.kind === 'word') {
+      if (k.compared !== undefined) return this.comparedCondition(condition, k.compared);
+      return k.word === undefined ? null : this.wordCondition(condition, k.word);
+    }
     if (k.kind === 'sub') {
       switch (condition) {
         case 'b':
@@ -548,6 +553,27 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
         return this.const(0, 1);
     }
   }
+  private wordCondition(condition: Condition, word: Value): Value {
+    const bit = (name: StatusFlag): Value => this.trunc(this.shr(word, this.const(FLAG_BIT[name], 32)), 1);
+    switch (condition) {
+      case 'b':
+        return bit('c');
+      case 'z':
+        return bit('z');
+      case 'be':
+        return this.or(bit('c'), bit('z'));
+      case 's':
+        return bit('s');
+      case 'p':
+        return bit('p');
+      case 'l':
+        return this.xor(bit('s'), bit('o'));
+      case 'le':
+        return this.or(bit('z'), this.xor(bit('s'), bit('o')));
+      default:
+        return bit('o');
+    }
+  }
   statusByte(): Value {
     this.callFlagsGet();
     this.f.i32(0xd5).op('i32.and').i32(2).op('i32.or');
@@ -560,7 +586,7 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
       this.shl(this.zext(overflow, 32), this.const(11, 32)),
     );
     this.storeWord(word);
-    this.known = null;
+    this.known = this.knownWord();
   }
   directionFlag(): Value {
     this.state().memory('i32.load', at('rflags')).i32(10).op('i32.shr_u').i32(1).op('i32.and');

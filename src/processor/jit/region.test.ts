@@ -152,6 +152,9 @@ const PARTIAL_LOOP = '00c400e388dd66ffc2660fafdac0e7030fb6f4480fbefb0fc0c786c466
 // movdqu, paddd, pxor, pshufd, movdqu, movq, paddq m128, addsd, cvtsi2sd, ucomisd, ja, mulsd, pcmpeqb, pmovmskb, sub, jnz
 const SSE_LOOP =
   'f30f6f06660ffec1660fefd0660f70da1bf30f7f1f66480f7ed8660fd40ff20f58ecf2480f2ae1660f2eec7704f20f59ec660f74f1660fd7d64883c6104883c71083e90175baf4';
+// ucomisd xmm0,[rsi]; mov; ja; jp; jne; jb; comisd xmm0,[rsi+8]; setbe; setl; cmova; jz; mov ah,[rsi+6]; sahf; js; jle; jo; jp; adc; movsd; dec; jnz
+const COMPARE_LOOP =
+  '660f2e0689d87704458d40017a0c7504458d49017204458d5203660f2f46080f96c20f9cc64189d3450f47e37405478d6c1d008a66069e7804458d76017e04458d761070097a07458db6000100004411f3f20f10064883c608ffc975a3f4';
 // fib: cmp edi,2; jb; push rdi; dec edi; call fib; pop rdi; push rax; sub edi,2; call fib; pop rdx; add eax,edx; ret; start: mov edi,13; call fib
 const FIB = '83ff02721657ffcfe8f3ffffff5f5083ef02e8e9ffffff5a01d0c389f8c3bf0d000000e8d8fffffff4';
 // mov eax,1; add ebx,eax; inc byte [smc+1]; lea rdx,[smc]; dec ecx; jnz smc
@@ -270,6 +273,17 @@ describe('region translator against interpreter', () => {
     });
     assert.equal(o.exit.name, 'hlt');
     assert.ok(inRegions > 1000, `${inRegions} instructions in regions`);
+  });
+  it('decides by comparisons of floating-point numbers, at once and in later blocks', async () => {
+    const numbers = [1, 1, 2, -0, 0, Number.NaN, 3, 1e-310, Infinity, -5];
+    const data = Float64Array.from({ length: 400 }, (_, n) => numbers[(n * n + (n >> 3)) % numbers.length] as number);
+    const { outcome: o, inRegions } = await compare({
+      code: COMPARE_LOOP,
+      gpr: { [RCX]: 300n, [RSI]: BigInt(DATA) },
+      data: new Uint8Array(data.buffer),
+    });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 5000, `${inRegions} instructions in regions`);
   });
   it('keeps calls and returns of a recursion inside', async () => {
     const { outcome: o, inRegions } = await compare({ code: FIB, start: 0x1e });

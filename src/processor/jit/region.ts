@@ -191,7 +191,7 @@ function flagsAtStart(flow: Flow, transfers: ReadonlyMap<number, Transfer>): Fla
 }
 
 type Width = 8 | 16 | 32 | 64;
-const KINDS = ['result', 'add', 'sub', 'logic', 'result'] as const;
+const KINDS = ['word', 'add', 'sub', 'logic', 'result'] as const;
 /** Lazy flags of a known kind: operands are taken from the locals where they are needed. */
 class FlagsInLocals implements KnownFlags {
   readonly kind: KnownFlags['kind'];
@@ -211,6 +211,9 @@ class FlagsInLocals implements KnownFlags {
   }
   get a(): Value {
     return this.take(this.locals.flagsA, this.bits);
+  }
+  get word(): Value | undefined {
+    return this.kind === 'word' ? this.take(this.locals.flagsA, 32) : undefined;
   }
   get b(): Value {
     return this.take(this.locals.flagsB, this.kind === 'result' ? 32 : this.bits);
@@ -358,7 +361,7 @@ class RegionEmitter {
 
   /** Lazy flags of a known kind, operands taken from the locals where they are needed. */
   private knownFlags(code: FlagsCode): KnownFlags | null {
-    if (code === null || code >> 2 === FLAGS_KIND.word) return null;
+    if (code === null) return null;
     const { s, locals } = this;
     return new FlagsInLocals(s, locals, code);
   }
@@ -379,14 +382,16 @@ class RegionEmitter {
     const shares = sharing(block);
     let code = this.startFlags[block.order] as FlagsCode;
     let transfer: Transfer = 'same';
+    // of the comparison before, in temporaries that are kept
+    let compared: KnownFlags | null = null;
     for (let n = 0; n < length; n++) {
       const instruction = block.instructions[n] as RegionInstruction;
       const effects = block.effects[n] as Effects;
       control.order = n;
       control.shares = shares[n] as boolean;
       binding.start(instruction, control, this.live.get(instruction) as number);
-      s.begin(binding);
-      const known = this.knownFlags(code);
+      s.begin(binding, compared !== null);
+      const known: KnownFlags | null = compared ?? this.knownFlags(code);
       s.known = known;
       instruction.form.instruction.execute(s, ...instruction.form.operands);
       if (effects.flagsTouched && (s.known !== known || known === null)) {
@@ -397,6 +402,7 @@ class RegionEmitter {
         }
         transfer = code;
       }
+      compared = s.known?.compared === undefined ? null : s.known;
       this.transfers.set(block.order, transfer);
       if (effects.direct || effects.indirect) {
         if (effects.conditional) this.branch(block.fall as Edge);
