@@ -28,5 +28,7 @@ test('the schema is asked about names that are none and about everything else', 
     'name image kernel multiboot initrd cmdline memory time engine cpus cpu display testDevice exitDevice onReset';
   for (const key of Object.keys(domainSchema.shape).filter((k) => !plain.split(' ').includes(k)))
     assert.equal(plainEntry({ name: 'guest', [key]: 'x' }), null, key);
+  assert.equal(plainEntry({ name: 'guest', cpus: 1.5 }), null);
+  assert.equal(plainEntry({ name: 'guest', cpu: 0.5 }), null);
   assert.equal(plainEntry({ name: 'guest', kernle: 'k' }), null);
 });

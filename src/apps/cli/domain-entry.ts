@@ -26,6 +26,8 @@ const isPlain: ReadonlySet<string> = new Set(PLAIN);
 /** What the schema makes of an entry, or null where it has to be asked: it takes as long to load as all the rest. */
 export function plainEntry(input: Plain & Readonly<Record<string, unknown>>): DomainEntry | null {
   if (!DOMAIN_NAME.test(input.name) || !Object.keys(input).every((key) => isPlain.has(key))) return null;
+  // within limits, but perhaps no whole numbers
+  if (!Number.isInteger(input.cpus ?? 1) || !Number.isInteger(input.cpu ?? 0)) return null;
   return { ...ENTRY_DEFAULTS, ...(input as Plain) };
 }
 
