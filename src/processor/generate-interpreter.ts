@@ -382,18 +382,20 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
         name: fusedName(first.name, second.name),
         hot: true,
         emit(f, s, leaving, lookup) {
-          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes, true);
-          s.begin(new RecordBinding(first.facts, first.form, leaving, lookup, 0, true));
+          const { endsBlock, usesLinear } = probe(second.form, second.facts);
+          const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes, usesLinear);
+          // LEA and comparisons in front of a branch have an index often enough
+          const unindexed = !endsBlock && probe(first.form, first.facts).usesLinear;
+          s.begin(new RecordBinding(first.facts, first.form, leaving, lookup, 0, unindexed));
           first.form.instruction.execute(s, ...first.form.operands);
           if (s.branched) throw new RangeError('the first of two instructions must not branch');
           if (s.wrote) {
-            // what it has written may be the code of the second one
-            const own = hasUnindexed(second.form) ? unindexedName(second.name) : second.name;
-            const number = fused.length + hot.findIndex(({ name }) => name === own);
+            // what it has written may be the code of the second one: then that is stale
+            const stale = fused.length + hot.length + cold.findIndex(({ name }) => name === 'stale');
             f.get(U)
               .memory('i32.load16_u', RECORD.handler + RECORD.sizeBytes)
-              .i32(number)
-              .op('i32.ne');
+              .i32(stale)
+              .op('i32.eq');
             f.if(false);
             f.get(U).i32(RECORD.sizeBytes).op('i32.add');
             leaving.next(f, true);

@@ -14,7 +14,7 @@ export interface HandlerDirectory {
 /** Identity of a handler: instruction number and probe key. */
 export const handlerName = (instructionNumber: number, key: string): string => `${instructionNumber}:${key}`;
 export const fusedName = (first: string, second: string): string => `${first}+${second}`;
-/** The handler for memory operands without an index and a segment base. Fused pairs are for such operands only. */
+/** The handler for memory operands without an index and a segment base. Fused pairs are for such operands, but for LEA and in front of a branch. */
 export const unindexedName = (name: string): string => `${name}~`;
 /** What a region returns: 0 leave the loop, this go on at RIP, else a record. */
 export const REGION_LOOKUP = 1;

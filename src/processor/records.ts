@@ -214,6 +214,7 @@ export class RecordBuilder {
     let slowness = 0;
     let previous = -1; // record of the previous instruction if it may be fused with this one
     let previousHandler = -1;
+    let previousPairs = true;
     for (;;) {
       if (order === most || (single ? order === 1 : used >= available)) {
         if (order > 0) u = this.chain(u, order, start + used);
@@ -281,14 +282,17 @@ export class RecordBuilder {
       } else u8[u + RECORD.extra] = decoded.segmentOverride >= 0 ? decoded.segmentOverride : 3;
       this.fillOperands(u, form, next, single);
       slowness += SLOWNESS[info.precheck] as number;
-      const pair = previous < 0 || !unindexed ? -1 : this.fusedHandler(previousHandler, info.handler);
+      const pairs = unindexed || !info.usesLinear;
+      const fusible = previous >= 0 && pairs && (previousPairs || info.endsBlock);
+      const pair = fusible ? this.fusedHandler(previousHandler, info.handler) : -1;
       if (pair >= 0) {
         u16[(previous + RECORD.c) >> 1] = u16[previous >> 1] as number;
         u16[previous >> 1] = pair;
         previous = -1;
       } else {
-        previous = unindexed ? u : -1;
+        previous = u;
         previousHandler = info.handler;
+        previousPairs = pairs;
       }
       u += RECORD.sizeBytes;
       used += length;
