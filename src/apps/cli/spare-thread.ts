@@ -3,6 +3,7 @@
 
 import { MessageChannel, MessagePort, Worker } from 'node:worker_threads';
 import type { ProcessorModules } from '../../processor/index.js';
+import { otherThreads, threadsGiveWay } from './background-threads.js';
 import { processorModules } from './processor-modules.js';
 
 /** Main program of the threads that are physical CPUs. */
@@ -17,6 +18,7 @@ let spare: Worker | null = null;
 
 /** Starts the thread; it keeps nothing alive until somebody takes it. */
 export function startSpareThread(): void {
+  const background = otherThreads();
   const modules = processorModules();
   const { port1, port2 } = new MessageChannel();
   const data: SpareData = { spare: port2 };
@@ -24,6 +26,8 @@ export function startSpareThread(): void {
   const send = (m: ProcessorModules | null): void => {
     port1.postMessage(m);
     port1.close();
+    // not before: what they compile first is what the guest waits for
+    threadsGiveWay(background);
   };
   modules.then(send, () => send(null));
   spare = worker;
