@@ -14,7 +14,7 @@ export interface TierOptions {
  * A region costs milliseconds of the translator and of V8's optimizing compiler: with lower thresholds and larger regions these
  * take more of the processors than the guest gains (docs/decisions/0013).
  */
-export const TIER_DEFAULTS: TierOptions = { threshold: 24_000, maxInstructions: 250, eager: false, mixed: false };
+export const TIER_DEFAULTS: TierOptions = { threshold: 24_000, maxInstructions: 180, eager: false, mixed: false };
 
 /** How hot code is run: translated, only interpreted; for tests: all of it translated at once, and that now and then not. */
 export type JitMode = 'on' | 'off' | 'forced' | 'mixed';
