@@ -27,6 +27,7 @@ export type GprName = 'rax' | 'rcx' | 'rdx' | 'rbx' | 'rsp' | 'rbp' | 'rsi' | 'r
 
 /** Lazy-flag recipes: which operation made the flags. All six status flags are replaced. */
 export type FlagsKind = 'add' | 'sub' | 'logic';
+export type StepKind = 'inc' | 'dec';
 
 /**
  * Names of WebAssembly SIMD instructions with vector operands and results ("i8x16.add", "v128.and", "i16x8.mul",
@@ -118,6 +119,8 @@ export interface Sem<V> {
   // --- flags ---
   /** All six status flags as ADD/SUB/AND of `a` and `b` with result `r` would leave them (`logic` looks at r only; AF undefined there reads 0). */
   flags(kind: FlagsKind, a: V, b: V, r: V): void;
+  /** All status flags but CF as adding or subtracting 1 with result `r` would leave them; CF is kept. */
+  flagsStep(kind: StepKind, r: V): void;
   /** ZF, SF, PF from r; the others as given (width 1 each; absent = 0). */
   flagsResult(r: V, rest: { c?: V; o?: V; a?: V }): void;
   /** Replaces some flags, keeps the others. */

@@ -15,6 +15,7 @@ import {
   PROCEDURES,
   type Sem,
   type StatusFlag,
+  type StepKind,
 } from './index.js';
 
 export interface Val {
@@ -375,6 +376,14 @@ export class TestMachine implements Sem<Val> {
     const overflow = add ? (a.value ^ r.value) & (b.value ^ r.value) : (a.value ^ b.value) & (a.value ^ r.value);
     const carry = add ? r.value < a.value : a.value < b.value;
     this.flagsResult(r, { c: this.truth(carry), a: aux, o: ((overflow >> top) & 1n) === 1n ? this.truth(true) : zero });
+  }
+  flagsStep(kind: StepKind, r: Val): void {
+    const lowest = 1n << BigInt(r.bits - 1);
+    this.flagsResult(r, {
+      c: this.flag('c'),
+      o: this.truth(r.value === (kind === 'inc' ? lowest : lowest - 1n)),
+      a: this.truth((r.value & 15n) === (kind === 'inc' ? 0n : 15n)),
+    });
   }
   flagsResult(r: Val, rest: { c?: Val; o?: Val; a?: Val }): void {
     const zero = this.truth(false);

@@ -97,7 +97,7 @@ export const SHARED = { sizeBytes: 256, exclusive: 0, codeLock: 64, pairLock: 12
 export const CODE_COPY_BYTES = 512;
 
 /** lazy-flag kinds, stored in flagsKind as kind * 4 + log2(width / 8). */
-export const FLAGS_KIND = { word: 0, add: 1, sub: 2, logic: 3, result: 4 } as const;
+export const FLAGS_KIND = { word: 0, add: 1, sub: 2, logic: 3, result: 4, inc: 5, dec: 6 } as const;
 
 const SPEC: readonly FieldSpec[] = [
   field('gpr', 'u64', 'RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8..R15', 16),
@@ -110,8 +110,8 @@ const SPEC: readonly FieldSpec[] = [
   field('eaTmp', 'u64', 'linear address computed by an address record'),
   field('rip', 'u64', 'RIP; exact only outside the interpreter and at procedures that leave'),
   field('rflags', 'u64', 'RFLAGS without the six status flags, which are lazy; bit 1 always set'),
-  field('flagsA', 'u64', 'word: status flags; add, sub: first operand; logic, result: result. Zero-extended'),
-  field('flagsB', 'u64', 'add, sub: second operand; result: CF bit 0, AF bit 4, OF bit 11'),
+  field('flagsA', 'u64', 'word: status flags; add, sub: first operand; others: result. Zero-extended'),
+  field('flagsB', 'u64', 'add, sub: second operand; result: CF bit 0, AF bit 4, OF bit 11; inc, dec: CF bit 0'),
   field('flagsKind', 'u32', 'FLAGS_KIND * 4 + log2(bytes)'),
   field('modeKey', 'u32', 'bits that change decoding: see modeKey() in README'),
   field('tlb', 'u32', 'host address of the TLB of the current privilege (user or supervisor)'),

@@ -77,14 +77,8 @@ const INC = insn('inc', {
   hot: true,
   encodings: [enc('fe /0', [Eb], BYTE_LOCK), enc('ff /0', [Ev], LOCK), enc('40+r', [Zv], { i64: true })],
   execute(s, dst) {
-    const c = s.flag('c');
     const [, r] = updated(s, dst, (a) => s.add(a, s.const(1, s.widthOf(a))));
-    const bits = s.widthOf(r);
-    s.flagsResult(r, {
-      c,
-      o: s.compare('eq', r, s.const(1n << BigInt(bits - 1), bits)),
-      a: s.isZero(s.and(r, s.const(15, bits))),
-    });
+    s.flagsStep('inc', r);
   },
 });
 const DEC = insn('dec', {
@@ -92,14 +86,8 @@ const DEC = insn('dec', {
   hot: true,
   encodings: [enc('fe /1', [Eb], BYTE_LOCK), enc('ff /1', [Ev], LOCK), enc('48+r', [Zv], { i64: true })],
   execute(s, dst) {
-    const c = s.flag('c');
-    const [a, r] = updated(s, dst, (old) => s.sub(old, s.const(1, s.widthOf(old))));
-    const bits = s.widthOf(r);
-    s.flagsResult(r, {
-      c,
-      o: s.compare('eq', a, s.const(1n << BigInt(bits - 1), bits)),
-      a: s.isZero(s.and(a, s.const(15, bits))),
-    });
+    const [, r] = updated(s, dst, (a) => s.sub(a, s.const(1, s.widthOf(a))));
+    s.flagsStep('dec', r);
   },
 });
 const NEG = insn('neg', {

@@ -4,6 +4,8 @@ import { ST } from './env';
 import { gp0 } from './exceptions';
 import {
   FLAGS_ADD,
+  FLAGS_DEC,
+  FLAGS_INC,
   FLAGS_LOGIC,
   FLAGS_SUB,
   FLAGS_WORD,
@@ -64,6 +66,10 @@ export function flags_get(): u32 {
     result = (a - b) & mask;
     flags = (a < b ? 1 : 0) | (((a ^ b ^ result) as u32) & 0x10) | ((((a ^ b) & (a ^ result)) >> (bits - 1)) as u32 << 11);
   } else if (kind == FLAGS_LOGIC) flags = 0;
+  else if (kind == FLAGS_INC)
+    flags = (b as u32 & 1) | ((result & 15) == 0 ? 0x10 : 0) | (result == (mask >> 1) + 1 ? 0x800 : 0);
+  else if (kind == FLAGS_DEC)
+    flags = (b as u32 & 1) | ((result & 15) == 15 ? 0x10 : 0) | (result == mask >> 1 ? 0x800 : 0);
   else flags = b as u32 & 0x811;
   flags &= 0x811;
   if (result == 0) flags |= 0x40;

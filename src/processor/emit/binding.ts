@@ -1,6 +1,6 @@
 // What the emitter works with: values, the static facts of a specialisation, and the Binding, which is the difference
 // between the interpreter (operands from a decoded record) and translated code (operands known).
-import type { Bits, Condition, FlagsKind, Operand } from '../../isa/index.js';
+import type { Bits, Condition, FlagsKind, Operand, StepKind } from '../../isa/index.js';
 import type { WasmType } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
 
@@ -131,8 +131,8 @@ export interface MovedOperand extends Operand {
   readonly offset?: Value | number;
 }
 export interface KnownFlags {
-  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. word: only `word` and `compared` tell anything. */
-  readonly kind: FlagsKind | 'result' | 'word';
+  /** result: SF, ZF, PF from r; `b` has CF, AF, OF at their EFLAGS positions. inc, dec: `b` has CF. word: only `word` and `compared` tell anything. */
+  readonly kind: FlagsKind | StepKind | 'result' | 'word';
   readonly a: Value;
   readonly b: Value;
   readonly r: Value;

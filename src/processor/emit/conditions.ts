@@ -40,6 +40,12 @@ export function addConditionFunctions(module: ModuleBuilder): number[] {
     f.get(STATE).memory('i64.load', at('flagsB')).set(b); // carry, adjust and overflow bits as they are
     emit(arms.result);
     f.end();
+    for (const step of ['inc', 'dec'] as const) {
+      f.get(kind).i32(FLAGS_KIND[step]).op('i32.eq').if();
+      f.get(STATE).memory('i64.load', at('flagsB')).set(b); // CF
+      emit(stepArm(name, step));
+      f.end();
+    }
     f.get(kind).i32(FLAGS_KIND.add).op('i32.eq').if();
     f.get(a).get(b).op('i64.add').set(r);
     emit(arms.add);
@@ -153,6 +159,29 @@ const r: Arm = (f, l) => {
 const difference: Arm = (f, l) => {
   f.get(l.a).get(l.b).op('i64.sub');
 };
+
+/** a: the shifted result; OF is set when it is the lowest (INC) or the highest (DEC) signed number. */
+const incOverflow: Arm = (f, l) => {
+  f.get(l.a)
+    .i64(-(1n << 63n))
+    .op('i64.eq');
+};
+const decOverflow: Arm = (f, l) => {
+  f.get(l.a)
+    .i64((1n << 63n) - 1n)
+    .op('i64.xor')
+    .get(l.shift)
+    .op('i64.shr_u')
+    .op('i64.eqz');
+};
+/** INC and DEC: as `result`, but for OF. */
+function stepArm(name: keyof typeof ARMS, step: 'inc' | 'dec'): Arm {
+  const overflow = step === 'inc' ? incOverflow : decOverflow;
+  if (name === 'o') return overflow;
+  if (name === 'l') return xor(negative('a'), overflow);
+  if (name === 'le') return or(zero('a'), xor(negative('a'), overflow));
+  return ARMS[name].result;
+}
 
 const ARMS: Record<'o' | 'b' | 'z' | 'be' | 's' | 'p' | 'l' | 'le', Arms> = {
   o: { sub: subOverflow, add: addOverflow, logic: no, result: bitOfB(11), word: bit(11) },

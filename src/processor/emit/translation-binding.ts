@@ -459,7 +459,11 @@ export class TranslationBinding implements Binding {
         // INC and DEC keep CF: in a loop of them it lies in the second operand
         if (condition !== 'b') return null;
         const carry = s.temp('i32');
-        s.f.get(this.locals.flagsKind).i32(2).op('i32.shr_u').i32(FLAGS_KIND.result).op('i32.eq').if(true);
+        s.f
+          .get(this.locals.flagsKind)
+          .i32(FLAGS_KIND.result * 4)
+          .op('i32.ge_u')
+          .if(true);
         s.f.get(this.locals.flagsB).op('i32.wrap_i64').i32(1).op('i32.and').set(carry).else();
         compute();
         s.f.set(carry).end().get(carry);

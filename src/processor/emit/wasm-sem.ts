@@ -11,6 +11,7 @@ import {
   type Procedure,
   type Sem,
   type StatusFlag,
+  type StepKind,
 } from '../../isa/index.js';
 import { at, FLAGS_KIND, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY, xmmOffset } from '../state-layout.js';
 import {
@@ -401,6 +402,12 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
     else this.storeFlags(FLAGS_KIND[kind], r.bits, a, b);
     this.known = { kind, a, b, r };
   }
+  flagsStep(kind: StepKind, r: Value): void {
+    if (this.dead(ALL_FLAGS & ~1)) return;
+    const carry = this.zext(this.cond('b'), 32);
+    this.storeFlags(FLAGS_KIND[kind], r.bits, r, carry);
+    this.known = { kind, a: r, b: carry, r };
+  }
   flagsResult(r: Value, rest: { c?: Value; o?: Value; a?: Value }): void {
     if (this.dead(ALL_FLAGS)) {
       this.known = null;
@@ -515,9 +522,13 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
           return this.compare('les', k.a, k.b);
       }
     }
-    if (k.kind === 'result') {
+    if (k.kind === 'result' || k.kind === 'inc' || k.kind === 'dec') {
       const carry = (): Value => this.trunc(k.b, 1);
-      const overflow = (): Value => this.trunc(this.shr(k.b, this.const(11, 32)), 1);
+      const lowest = 1n << BigInt(k.r.bits - 1);
+      const overflow = (): Value =>
+        k.kind === 'result'
+          ? this.trunc(this.shr(k.b, this.const(11, 32)), 1)
+          : this.compare('eq', k.r, this.const(k.kind === 'inc' ? lowest : lowest - 1n, k.r.bits));
       const negative = (): Value => this.compare('lts', k.r, this.const(0, k.r.bits));
       if (condition === 'b') return carry();
       if (condition === 'o') return overflow();

@@ -191,6 +191,7 @@ function makeTracer(): (instruction: InstructionCode) => Effects {
     raiseIf: memory,
     flags: () => replaces(STATUS_FLAGS),
     flagsResult: () => replaces(STATUS_FLAGS),
+    flagsStep: () => replaces(STATUS_FLAGS & ~FLAG.c),
     setFlags: (some: Partial<Record<StatusFlag, unknown>>) => {
       let mask = 0;
       for (const name of Object.keys(some) as StatusFlag[]) mask |= FLAG[name];

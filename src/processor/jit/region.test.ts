@@ -45,6 +45,7 @@ interface Guest {
 }
 const BYTE_GRANULAR_DATA = 0x4093;
 const RCX = 1;
+const RBX = 3;
 const RSP = 4;
 const RSI = 6;
 const RDI = 7;
@@ -155,6 +156,9 @@ const SSE_LOOP =
 // ucomisd xmm0,[rsi]; mov; ja; jp; jne; jb; comisd xmm0,[rsi+8]; setbe; setl; cmova; jz; mov ah,[rsi+6]; sahf; js; jle; jo; jp; adc; movsd; dec; jnz
 const COMPARE_LOOP =
   '660f2e0689d87704458d40017a0c7504458d49017204458d5203660f2f46080f96c20f9cc64189d3450f47e37405478d6c1d008a66069e7804458d76017e04458d761070097a07458db6000100004411f3f20f10064883c608ffc975a3f4';
+// INC and DEC of all widths, in registers and memory, with CF from before or from another block, OF and AF looked at later
+const STEP_LOOP =
+  '3a0641fec070060f92c20f90c69f4101c3f6c1017401f96641ffc97e0a48ff077705458d6424019c415e4d31f7f6c10275044402560141feca4c897f084111d5ffc370077c05458d642410ff4f10700a7608458da424000100008a46024883c603ffc9759bf4';
 // fib: cmp edi,2; jb; push rdi; dec edi; call fib; pop rdi; push rax; sub edi,2; call fib; pop rdx; add eax,edx; ret; start: mov edi,13; call fib
 const FIB = '83ff02721657ffcfe8f3ffffff5f5083ef02e8e9ffffff5a01d0c389f8c3bf0d000000e8d8fffffff4';
 // mov eax,1; add ebx,eax; inc byte [smc+1]; lea rdx,[smc]; dec ecx; jnz smc
@@ -273,6 +277,20 @@ describe('region translator against interpreter', () => {
     });
     assert.equal(o.exit.name, 'hlt');
     assert.ok(inRegions > 1000, `${inRegions} instructions in regions`);
+  });
+  it('keeps CF over INC and DEC', async () => {
+    for (const [seed, last] of [
+      [0x7ffffff0n, DATA + 0x1000],
+      [0xfffffff0n, DATA + 0x1000],
+      [0n, ABSENT - 400],
+    ] as const) {
+      const { outcome: o, inRegions } = await compare({
+        code: STEP_LOOP,
+        gpr: { [RCX]: 300n, [RBX]: seed, [RSI]: BigInt(last), [RDI]: BigInt(DATA) },
+      });
+      assert.equal(o.exit.name, last + 900 < ABSENT ? 'hlt' : 'exceptionOrNmi');
+      assert.ok(inRegions > 3000, `${inRegions} instructions in regions`);
+    }
   });
   it('decides by comparisons of floating-point numbers, at once and in later blocks', async () => {
     const numbers = [1, 1, 2, -0, 0, Number.NaN, 3, 1e-310, Infinity, -5];

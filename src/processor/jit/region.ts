@@ -191,7 +191,9 @@ function flagsAtStart(flow: Flow, transfers: ReadonlyMap<number, Transfer>): Fla
 }
 
 type Width = 8 | 16 | 32 | 64;
-const KINDS = ['word', 'add', 'sub', 'logic', 'result'] as const;
+const KINDS = ['word', 'add', 'sub', 'logic', 'result', 'inc', 'dec'] as const;
+/** Their second operand has flags. */
+const FLAGS_IN_B: ReadonlySet<string> = new Set(['result', 'inc', 'dec']);
 /** Lazy flags of a known kind: operands are taken from the locals where they are needed. */
 class FlagsInLocals implements KnownFlags {
   readonly kind: KnownFlags['kind'];
@@ -216,7 +218,7 @@ class FlagsInLocals implements KnownFlags {
     return this.kind === 'word' ? this.take(this.locals.flagsA, 32) : undefined;
   }
   get b(): Value {
-    return this.take(this.locals.flagsB, this.kind === 'result' ? 32 : this.bits);
+    return this.take(this.locals.flagsB, FLAGS_IN_B.has(this.kind) ? 32 : this.bits);
   }
   get r(): Value {
     if (this.kind === 'add') return this.s.add(this.a, this.b);

@@ -18,6 +18,7 @@ import {
   PROCEDURES,
   type Sem,
   type StatusFlag,
+  type StepKind,
 } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, UNWIND, xmmOffset } from '../state-layout.js';
@@ -587,6 +588,13 @@ export class Evaluator implements Sem<Value> {
     if (BigInt.asUintN(r.bits, exact) !== r.value)
       throw new RangeError(`${this.form.instruction.name}: flags('${kind}') with another result`);
     this.setAll({ ...common, c: exact !== r.value, a: nibble < 0n || nibble > 15n, o: signedExact !== signedOf(r) });
+  }
+  flagsStep(kind: StepKind, r: Value): void {
+    const one = this.const(1, r.bits as Bits);
+    const before = kind === 'inc' ? this.sub(r, one) : this.add(r, one);
+    const carry = this.flag('c');
+    this.flags(kind === 'inc' ? 'add' : 'sub', before, one, r);
+    this.setFlags({ c: carry });
   }
   flagsResult(r: Value, rest: { c?: Value; o?: Value; a?: Value }): void {
     const on = (v: Value | undefined): boolean => v !== undefined && v.value !== 0n;
