@@ -1,7 +1,7 @@
 // Threads that work for guests' threads give way to them where there are fewer processors than threads. Linux: a thread has
 // a nice value of its own (sched(7), setpriority(2)).
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 
 /** A guest's thread gets three times the share of such a thread on the processor that they compete for. */
@@ -28,13 +28,4 @@ export const otherThreads = (): number[] => numbers('/proc/self/task').filter((t
 /** Lets threads give way to those of guests. */
 export function threadsGiveWay(threads: readonly number[]): void {
   for (const thread of threads) giveWay(thread);
-}
-
-/** Lets the calling thread give way to those of guests. */
-export function thisThreadGivesWay(): void {
-  try {
-    giveWay(Number(readlinkSync('/proc/thread-self').split('/').pop()));
-  } catch {
-    // no Linux
-  }
 }

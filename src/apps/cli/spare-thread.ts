@@ -1,6 +1,7 @@
 // A thread for the first physical CPU that starts while the command line is still being read; the processor's modules
 // compile meanwhile. Source: Node.js documentation, "Worker threads".
 
+import { availableParallelism } from 'node:os';
 import { MessageChannel, MessagePort, Worker } from 'node:worker_threads';
 import type { ProcessorModules } from '../../processor/index.js';
 import { otherThreads, threadsGiveWay } from './background-threads.js';
@@ -15,6 +16,8 @@ interface SpareData {
 }
 
 let spare: Worker | null = null;
+/** Threads that physical CPUs were asked for. */
+let asked = 0;
 
 /** Starts the thread; it keeps nothing alive until somebody takes it. */
 export function startSpareThread(): void {
@@ -26,8 +29,8 @@ export function startSpareThread(): void {
   const send = (m: ProcessorModules | null): void => {
     port1.postMessage(m);
     port1.close();
-    // not before: what they compile first is what the guest waits for
-    threadsGiveWay(background);
+    // not before: what they compile first is what the guest waits for; not where guests would leave them no processor
+    if (asked < availableParallelism()) threadsGiveWay(background);
   };
   modules.then(send, () => send(null));
   spare = worker;
@@ -49,6 +52,7 @@ export function modulesFrom(workerData: unknown): Promise<ProcessorModules | nul
 
 /** The thread that was started, or null when there is none any more. */
 export function takeSpareThread(): Worker | null {
+  asked++;
   const worker = spare;
   spare = null;
   worker?.ref();

@@ -3,12 +3,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { runTranslator, type ToTranslator } from '../../processor/index.js';
-import { thisThreadGivesWay } from './background-threads.js';
 import type { TranslatorStart } from './translator.js';
 
 const { port, posted } = workerData as TranslatorStart;
 const count = new Int32Array(posted);
-thisThreadGivesWay();
 runTranslator({
   post: (answer) => {
     port.postMessage(answer);
