@@ -14,16 +14,17 @@ function giveWay(thread: number): void {
     // it has ended, or may not be changed: then it competes
   }
 }
-const numbers = (folder: string): number[] => {
-  try {
-    return readdirSync(folder).map(Number);
-  } catch {
-    return []; // no Linux
-  }
-};
 
-/** The threads of this process but the main one: while no worker has been started, those of V8 and Node. */
-export const otherThreads = (): number[] => numbers('/proc/self/task').filter((thread) => thread !== process.pid);
+/** The threads of this process but the main one: while no worker has been started, those of V8 and Node; none but on Linux. */
+export function otherThreads(): number[] {
+  try {
+    return readdirSync('/proc/self/task')
+      .map(Number)
+      .filter((thread) => thread !== process.pid);
+  } catch {
+    return [];
+  }
+}
 
 /** Lets threads give way to those of guests. */
 export function threadsGiveWay(threads: readonly number[]): void {

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { HostError } from '../../base/index.js';
 import type { ProcessorModules } from '../../processor/index.js';
+import { heedHints } from './v8-flags.js';
 
 /** Build output: dist/ above dist/src/apps/cli/. */
 const built = (name: string): URL => new URL(`../../../${name}`, import.meta.url);
@@ -15,23 +16,6 @@ async function wasm(name: string): Promise<Uint8Array> {
     const message = `'${built(name).pathname}' cannot be read, expected it to be built: run 'npm run build'`;
     throw new HostError('ENGINE_NOT_BUILT', message, { file: name }, { cause });
   }
-}
-
-const NODE = Number.parseInt(process.versions.node, 10);
-/** From this version on V8 looks at branch hints without being told. */
-const BRANCH_HINTS_BY_DEFAULT = 26;
-/** Versions whose V8 knows the compilation hints that the interpreter has (`optimizeAtOnce`, emit/wasm.ts). */
-const COMPILATION_HINTS = [20, 22];
-
-/**
- * Emitted code says which ways are rare (WebAssembly branch hinting proposal): those leave the frequent way's registers
- * alone. It also says that the interpreter's loop is to be optimized from the start: else V8 runs its baseline code for the
- * first 0.2 s of a guest, where every way round the large loop asks once more for the optimized code.
- */
-function heedHints(): void {
-  if (NODE < BRANCH_HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting');
-  const [first, last] = COMPILATION_HINTS as [number, number];
-  if (NODE >= first && NODE <= last) setFlagsFromString('--experimental-wasm-compilation-hints');
 }
 
 /** Compiles all functions, on V8's own threads: else each is compiled at its first call, and the guest waits for it. */

@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { lateFlags } from './v8-flags.js';
+import { hintFlags, lateFlags } from './v8-flags.js';
 
 test('this version of V8 knows the flags that it is given', () => {
-  const flags = lateFlags(Number.parseInt(process.versions.node, 10));
-  assert.equal(flags.length, process.versions.node.startsWith('21.') ? 0 : 1);
+  const major = Number.parseInt(process.versions.node, 10);
+  const late = lateFlags(major);
+  assert.equal(late.length, process.versions.node.startsWith('21.') ? 0 : 1);
+  const flags = [...late, ...hintFlags(major)];
   const program = `for (const f of ${JSON.stringify(flags)}) require('node:v8').setFlagsFromString(f)`;
   const { stderr, status } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
   assert.equal(stderr, '');

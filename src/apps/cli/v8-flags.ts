@@ -1,4 +1,4 @@
-// How eagerly V8 optimizes our own JavaScript. Source: `node --v8-options`.
+// How eagerly V8 optimizes our own JavaScript, and what it heeds in our WebAssembly. Source: `node --v8-options`.
 
 import { setFlagsFromString } from 'node:v8';
 
@@ -9,7 +9,17 @@ const COUNTS_CALLS = 22;
 const BYTECODES = 400_000;
 const CALLS = 18_000;
 
-/** The flags that a major version of Node.js knows. */
+/** From this version on V8 looks at branch hints without being told. */
+const BRANCH_HINTS_BY_DEFAULT = 26;
+/** The last version whose V8 knows the compilation hints that the interpreter has (`optimizeAtOnce`, processor/emit/wasm.ts). */
+const LAST_COMPILATION_HINTS = 22;
+
+const NODE = Number.parseInt(process.versions.node, 10);
+function set(flags: readonly string[]): void {
+  for (const flag of flags) setFlagsFromString(flag);
+}
+
+/** The flags of `optimizeLate` that a major version of Node.js knows. */
 export function lateFlags(major: number): string[] {
   if (major === COUNTS_BYTECODES) return [`--interrupt-budget=${BYTECODES}`];
   return major >= COUNTS_CALLS ? [`--invocation-count-for-turbofan=${CALLS}`] : [];
@@ -19,5 +29,21 @@ export function lateFlags(major: number): string[] {
  * is optimized early is often optimized again, and the compiler's threads compete with the guest's.
  */
 export function optimizeLate(): void {
-  for (const flag of lateFlags(Number.parseInt(process.versions.node, 10))) setFlagsFromString(flag);
+  set(lateFlags(NODE));
+}
+
+/** The flags of `heedHints` that a major version of Node.js, 20 or later, knows and needs. */
+export function hintFlags(major: number): string[] {
+  const flags: string[] = [];
+  if (major < BRANCH_HINTS_BY_DEFAULT) flags.push('--experimental-wasm-branch-hinting');
+  if (major <= LAST_COMPILATION_HINTS) flags.push('--experimental-wasm-compilation-hints');
+  return flags;
+}
+/**
+ * Emitted code says which ways are rare (WebAssembly branch hinting proposal): those leave the frequent way's registers
+ * alone. It also says that the interpreter's loop is to be optimized from the start: else V8 runs its baseline code for the
+ * first 0.2 s of a guest, where every way round the large loop asks once more for the optimized code.
+ */
+export function heedHints(): void {
+  set(hintFlags(NODE));
 }
