@@ -271,7 +271,6 @@ const hasUnindexed = ({ instruction, operands }: Form): boolean =>
 
 interface HandlerPlan {
   readonly name: string;
-  readonly hot: boolean;
   emit(f: FunctionBuilder, s: WasmSem, leaving: Leaving, lookup: number): void;
 }
 
@@ -317,6 +316,17 @@ function pushJumpEntry(f: FunctionBuilder, rip: number): void {
     .op('i32.add');
 }
 
+/** The handler of one instruction; `unindexed`: its memory operand has no index. */
+const singlePlan = (name: string, form: Form, facts: StaticFacts, unindexed: boolean): HandlerPlan => ({
+  name,
+  emit(_f, s, leaving, lookup) {
+    const binding = new RecordBinding(facts, form, leaving, lookup, 0, unindexed);
+    s.begin(binding);
+    form.instruction.execute(s, ...form.operands);
+    finish(s, binding, form, leaving);
+  },
+});
+
 function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; cold: HandlerPlan[] } {
   const decoder = new Decoder(ALL_INSTRUCTIONS);
   const numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
@@ -346,31 +356,11 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   const cold: HandlerPlan[] = [];
   const single: { name: string; form: Form; facts: StaticFacts }[] = [];
   for (const [name, { form, facts }] of seen) {
-    const instruction = form.instruction;
-    const entry: HandlerPlan = {
-      name,
-      hot: isHot(form, facts),
-      emit(_f, s, leaving, lookup) {
-        const binding = new RecordBinding(facts, form, leaving, lookup);
-        s.begin(binding);
-        instruction.execute(s, ...form.operands);
-        finish(s, binding, form, leaving);
-      },
-    };
-    (entry.hot ? hot : cold).push(entry);
-    if (!entry.hot) continue;
+    const list = isHot(form, facts) ? hot : cold;
+    list.push(singlePlan(name, form, facts, false));
+    if (list === cold) continue;
     single.push({ name, form, facts });
-    if (hasUnindexed(form))
-      hot.push({
-        name: unindexedName(name),
-        hot: true,
-        emit(_f, s, leaving, lookup) {
-          const binding = new RecordBinding(facts, form, leaving, lookup, 0, true);
-          s.begin(binding);
-          instruction.execute(s, ...form.operands);
-          finish(s, binding, form, leaving);
-        },
-      });
+    if (hasUnindexed(form)) hot.push(singlePlan(unindexedName(name), form, facts, true));
   }
   const fused: HandlerPlan[] = [];
   for (const first of single) {
@@ -380,7 +370,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
         continue;
       fused.push({
         name: fusedName(first.name, second.name),
-        hot: true,
         emit(f, s, leaving, lookup) {
           const { endsBlock, usesLinear } = probe(second.form, second.facts);
           const binding = new RecordBinding(second.facts, second.form, leaving, lookup, RECORD.sizeBytes, usesLinear);
@@ -421,7 +410,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   };
   hot.push({
     name: 'chain',
-    hot: true,
     emit(_f, s, leaving, lookup) {
       const binding = new RecordBinding(facts, null, leaving, lookup);
       s.begin(binding);
@@ -431,7 +419,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   // first record of a block: counts its entries down to the call of `hot`
   hot.push({
     name: 'count',
-    hot: true,
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       const left = s.temp('i32');
@@ -450,7 +437,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   // as long as that leads to the entry of another one, enters that
   hot.push({
     name: 'region',
-    hot: true,
     emit(f, s, leaving, lookup) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       const next = s.temp('i32');
@@ -508,7 +494,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   });
   const viaNext = (name: string): HandlerPlan => ({
     name,
-    hot: false,
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       f.get(U).call(s.imports.get(name === 'stop' ? 'stop' : 'stale') as number);
@@ -518,7 +503,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   cold.push(viaNext('stop'), viaNext('stale'));
   hot.push({
     name: 'skip',
-    hot: true,
     emit(f, _s, leaving) {
       f.get(U).i32(RECORD.sizeBytes).op('i32.add');
       leaving.next(f, true);
@@ -526,7 +510,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   });
   const raising = (name: string, vector: number): HandlerPlan => ({
     name,
-    hot: false,
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       if (vector === 6) f.call(s.imports.get('count_undefined') as number);
@@ -536,7 +519,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   cold.push(raising('undefined', 6), raising('tooLong', 13));
   cold.push({
     name: 'address',
-    hot: false,
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       s.state().get(U).memory('i32.store', at('record'));
@@ -551,7 +533,6 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
   });
   cold.push({
     name: 'breakpoint',
-    hot: false,
     emit(f, s, leaving) {
       s.begin(new RecordBinding(facts, null, leaving, 0));
       s.state().get(U).memory('i32.store', at('record'));

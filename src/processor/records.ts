@@ -14,9 +14,9 @@ const TYPICAL_LENGTH = 8;
 const PAGE = 4096;
 
 /** Checks whose faults come before the segment faults of a memory operand; an address record holds the index in `a`. */
+const PRECHECK = ['', 'fpu_check', 'fpu_check_nowait', 'mmx_check', 'sse_check', 'protected_check'];
 /** How many others an instruction with that check takes the time of: blocks of slow instructions are translated sooner. */
 const SLOWNESS = [0, 8, 0, 1, 3, 0] as const;
-const PRECHECK = ['', 'fpu_check', 'fpu_check_nowait', 'mmx_check', 'sse_check', 'protected_check'];
 
 interface FormInfo {
   readonly handler: number;

@@ -152,7 +152,7 @@ export function buildFlow(d: Discovery): Flow {
   let idom = dominators(blocks);
   let dispatches = 0;
   if (!isReducible(blocks, idom)) {
-    dispatches = makeReducible(blocks, dispatchBlock).length;
+    dispatches = makeReducible(blocks, dispatchBlock);
     blocks = reversePostorder(entry);
     idom = dominators(blocks);
   }

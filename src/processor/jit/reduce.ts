@@ -9,7 +9,6 @@ function loopsOf(
   successors: (block: RegionBlock) => readonly RegionBlock[],
 ): RegionBlock[][] {
   const index = new Map<RegionBlock, number>();
-  const low = new Map<RegionBlock, number>();
   const stack: RegionBlock[] = [];
   const onStack = new Set<RegionBlock>();
   const loops: RegionBlock[][] = [];
@@ -24,7 +23,6 @@ function loopsOf(
       if (!index.has(next)) lowest = Math.min(lowest, visit(next));
       else if (onStack.has(next)) lowest = Math.min(lowest, index.get(next) as number);
     }
-    low.set(block, lowest);
     if (lowest !== own) return lowest;
     const component: RegionBlock[] = [];
     let last: RegionBlock;
@@ -41,25 +39,19 @@ function loopsOf(
 }
 
 /**
- * Adds dispatch blocks to the flow of `blocks`, all reachable from the first one, until every loop has one entry. Returns the
- * blocks that were added.
+ * Adds dispatch blocks to the flow of `blocks`, all reachable from the first one, until every loop has one entry. Returns how
+ * many.
  */
-export function makeReducible(
-  blocks: readonly RegionBlock[],
-  dispatcher: (to: RegionBlock[]) => RegionBlock,
-): RegionBlock[] {
+export function makeReducible(blocks: readonly RegionBlock[], dispatcher: (to: RegionBlock[]) => RegionBlock): number {
   const all = [...blocks];
-  const added: RegionBlock[] = [];
   /** `headers`: of the loops around; ways back to them are no part of loops within. */
   const within = (nodes: ReadonlySet<RegionBlock>, headers: ReadonlySet<RegionBlock>): void => {
     const successors = (block: RegionBlock): RegionBlock[] => block.successors.filter((next) => !headers.has(next));
     for (const component of loopsOf(nodes, successors)) {
       const inside = new Set(component);
-      const entries = component.filter((block) =>
-        all.some((from) => !inside.has(from) && from.successors.includes(block)),
+      const entries = component.filter(
+        (block) => block === blocks[0] || all.some((from) => !inside.has(from) && from.successors.includes(block)),
       );
-      if (inside.has(blocks[0] as RegionBlock) && !entries.includes(blocks[0] as RegionBlock))
-        entries.push(blocks[0] as RegionBlock);
       if (entries.length === 1) {
         within(inside, new Set([...headers, entries[0] as RegionBlock]));
         continue;
@@ -72,10 +64,9 @@ export function makeReducible(
         from.successors = [...new Set(from.successors.map((next) => (entries.includes(next) ? dispatch : next)))];
       }
       all.push(dispatch);
-      added.push(dispatch);
       within(inside, headers);
     }
   };
   within(new Set(blocks), new Set());
-  return added;
+  return all.length - blocks.length;
 }
