@@ -2,14 +2,15 @@
 // those. Works between two runs of the interpreter. See docs/decisions/0010-regions-in-the-engine.md and 0013.
 import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
-import { at, BLOCK, JUMP_TARGETS, RECORD } from '../state-layout.js';
+import { at, BLOCK, RECORD } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 import { pagingOf } from './code-pages.js';
 import { hostMs } from './host-clock.js';
 import { type NewRegion, RegionInstaller } from './installer.js';
+import { KnownJumps } from './jumps.js';
 import { TIER_DEFAULTS, type TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
-import { type Hot, type Jump, RegionSource, type Translated } from './region-source.js';
+import { type Hot, RegionSource, type Translated } from './region-source.js';
 import { RegionTable } from './region-table.js';
 import type { FromTranslator } from './translation-messages.js';
 import type { TranslationClient, TranslationService } from './translation-service.js';
@@ -82,12 +83,6 @@ const RETRANSLATIONS = 8;
 /** Calls that leave a region before that, and calls of `work` between two looks at them. */
 const CALLS = 20_000;
 const LOOKS = 64;
-/** Places that one jump is known to go to, at most. */
-const MAX_TARGETS = 64;
-/** Distance from a region's entry at which jumps are looked for, and of their targets. */
-const PAGE_SIZE = 4096n;
-const JUMP_REACH = 8n * PAGE_SIZE;
-const MAX_JUMP = 0x1000_0000n;
 
 export class Tier {
   private readonly state: StateView;
@@ -106,9 +101,7 @@ export class Tier {
   private hurried: number[] = [];
   /** Instruction count when the first block of the queue was found waiting; -1: none. */
   private waitingSince = -1;
-  /** What is known of indirect jumps and calls, by the linear page of the jump. */
-  private readonly jumps = new Map<bigint, Jump[]>();
-  private jumpsSeen = 0;
+  private readonly jumps: KnownJumps;
   private looks = 0;
   private readonly counters = {
     compiled: 0,
@@ -132,6 +125,7 @@ export class Tier {
     const served = service?.alive === true && parts.shared && options.eager !== true && options.mixed !== true;
     this.options = { ...TIER_DEFAULTS, ...options };
     this.state = new StateView(memory.buffer, area);
+    this.jumps = new KnownJumps(this.state);
     this.memory = new StateView(memory.buffer, 0);
     this.translator = new RegionTranslator(parts.decoder);
     const subject = { memory, area, parallel, maxInstructions: this.options.maxInstructions };
@@ -171,7 +165,7 @@ export class Tier {
   /** Installs what is ready, has translated what is waiting. */
   work(): void {
     if (this.options.mixed) this.table.closeSome();
-    if (this.state.u32(at('jumpMisses')) !== this.jumpsSeen) this.lookAtJumps();
+    this.lookAtJumps();
     if (++this.looks % LOOKS === 0) this.lookAtCalls();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
@@ -218,7 +212,7 @@ export class Tier {
       this.wanted.set(id, { hot, again, deep });
       this.wantedKeys.set(hot.key, id);
       this.countAgain(hot, this.options.threshold * HURRY);
-      return { id, hot, jumps: this.jumpsOf(hot), again: again > 0, deep };
+      return { id, hot, jumps: this.jumps.around(hot), again: again > 0, deep };
     });
     client.request(requests);
   }
@@ -271,7 +265,7 @@ export class Tier {
     const ready: { hot: Hot; translated: Translated }[] = [];
     for (const hot of blocks) {
       if (!this.source.isCurrent(hot) || (again === 0 && this.reuse(hot))) continue;
-      const translated = this.source.translate(hot, this.jumpsOf(hot), again > 0, deep);
+      const translated = this.source.translate(hot, this.jumps.around(hot), again > 0, deep);
       if (translated === 'covered') this.countAgain(hot);
       else if (translated !== null) ready.push({ hot, translated });
       else {
@@ -331,47 +325,22 @@ export class Tier {
     const handler = this.memory.u16(hot.record + RECORD.handler);
     return handler === this.state.u32(at('skipHandler')) || handler === this.state.u32(at('countHandler'));
   }
-  /** Jumps of the pages around a block. */
-  private jumpsOf({ linearPage }: Hot): readonly Jump[] {
-    const found: Jump[] = [];
-    for (let page = linearPage - JUMP_REACH; page <= linearPage + JUMP_REACH; page += PAGE_SIZE) {
-      const jumps = this.jumps.get(page);
-      if (jumps !== undefined) found.push(...jumps);
-    }
-    return found;
-  }
-  /** Notes a jump; false: it is known already, or goes to too many places. */
-  private learn(site: bigint, target: bigint): boolean {
-    const page = site & ~(PAGE_SIZE - 1n);
-    const jumps = this.jumps.get(page) ?? [];
-    this.jumps.set(page, jumps);
-    const ofSite = jumps.filter((jump) => jump.site === site);
-    if (ofSite.length >= MAX_TARGETS || ofSite.some((jump) => jump.target === target)) return false;
-    jumps.push({ site, target });
-    return true;
-  }
-
   /** Learns where indirect jumps go; regions that often jump to places they do not know are translated again. */
   private lookAtJumps(): void {
-    const { state } = this;
-    const total = state.u32(at('jumpMisses'));
-    const count = Math.min(JUMP_TARGETS, (total - this.jumpsSeen) >>> 0);
-    this.jumpsSeen = total;
-    for (let n = 1; n <= count; n++) {
-      const place = (total - n) & (JUMP_TARGETS - 1);
-      const source = state.u32(at('jumpSources') + place * 4);
-      const from = this.installer.installed.get(source);
-      if (from === undefined || !this.table.isValid(source)) continue;
-      const { hot } = from;
-      const target = state.u64(at('jumpTargets') + place * 8);
-      if (target < hot.linearPage - MAX_JUMP || target > hot.linearPage + MAX_JUMP) continue;
-      const site = hot.linearPage + BigInt(state.i32(at('jumpSites') + place * 4));
-      if (this.learn(site, target)) from.learned = true;
-      if (++from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) continue;
-      from.misses = Number.NEGATIVE_INFINITY;
-      this.counters.retranslated++;
-      this.makeAgain(hot, from.again + 1, from.deep);
-    }
+    const { installed } = this.installer;
+    this.jumps.look(
+      (source) => (this.table.isValid(source) ? (installed.get(source)?.hot ?? null) : null),
+      (source, times, learned) => {
+        const from = installed.get(source);
+        if (from === undefined) return;
+        from.misses += times;
+        if (learned) from.learned = true;
+        if (from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) return;
+        from.misses = Number.NEGATIVE_INFINITY;
+        this.counters.retranslated++;
+        this.makeAgain(from.hot, from.again + 1, from.deep);
+      },
+    );
   }
   private makeAgain(hot: Hot, again: number, deep: boolean): void {
     if (this.client === null) this.batch([hot], again, deep);

@@ -1,0 +1,104 @@
+// Where indirect jumps and calls of translated code were seen to go: regions note the places that they do not know
+// (jumpTargets of the state area), what is translated next knows them.
+import { at, JUMP_TARGETS } from '../state-layout.js';
+import type { StateView } from '../state-view.js';
+import type { Hot, Jump } from './region-source.js';
+
+/** Places that one jump is known to go to, at most. */
+const MAX_TARGETS = 64;
+const PAGE_SIZE = 4096n;
+/** Distance from a region's entry at which jumps are looked for: code of a program calls its table of jumps to libraries. */
+const REACH = 48n * PAGE_SIZE;
+/** Distance of a target from the region's entry. */
+const MAX_JUMP = 0x1000_0000n;
+
+interface KnownJump extends Jump {
+  /** How many were known before. */
+  readonly order: number;
+}
+/** One jump that was noted so many times: host address of the region, offset of the jump from its entry's page. */
+interface Noted {
+  readonly source: number;
+  readonly offset: number;
+  readonly place: number;
+  readonly low: number;
+  count: number;
+}
+
+export class KnownJumps {
+  /** By the linear page of the jump. */
+  private readonly known = new Map<bigint, KnownJump[]>();
+  private count = 0;
+  /** Jumps that were known when the region of a block was asked for. */
+  private readonly asked = new WeakMap<Hot, number>();
+  private seen = 0;
+
+  constructor(private readonly state: StateView) {}
+
+  /** Jumps around a block, for its translation. */
+  around(hot: Hot): readonly Jump[] {
+    const { linearPage } = hot;
+    this.asked.set(hot, this.count);
+    const found: Jump[] = [];
+    for (const [page, jumps] of this.known)
+      if (page >= linearPage - REACH && page <= linearPage + REACH)
+        for (const { site, target } of jumps) found.push({ site, target });
+    return found;
+  }
+  /**
+   * Learns from what regions noted since the last time; `miss` gets each region, how often it jumped to a place that it does
+   * not know, and whether it would know that place if it was translated now. `blockOf`: the block of a region.
+   */
+  look(blockOf: (source: number) => Hot | null, miss: (source: number, times: number, learned: boolean) => void): void {
+    const { state } = this;
+    const total = state.u32(at('jumpMisses'));
+    if (total === this.seen) return;
+    for (const { source, offset, place, count } of this.noted(total)) {
+      const hot = blockOf(source);
+      if (hot === null) continue;
+      const { linearPage } = hot;
+      const target = state.u64(at('jumpTargets') + place * 8);
+      if (target < linearPage - MAX_JUMP || target > linearPage + MAX_JUMP) continue;
+      const site = linearPage + BigInt(offset);
+      if (site < linearPage - REACH || site > linearPage + REACH) continue;
+      const known = this.learn(site, target);
+      miss(source, count, known !== null && known.order >= (this.asked.get(hot) ?? Number.POSITIVE_INFINITY));
+    }
+    this.seen = total;
+  }
+  /** The last jumps, each different one once. */
+  private noted(total: number): readonly Noted[] {
+    const { state } = this;
+    const found: Noted[] = [];
+    const count = Math.min(JUMP_TARGETS, (total - this.seen) >>> 0);
+    for (let n = 1; n <= count; n++) {
+      const place = (total - n) & (JUMP_TARGETS - 1);
+      const source = state.u32(at('jumpSources') + place * 4);
+      const offset = state.i32(at('jumpSites') + place * 4);
+      const low = state.u32(at('jumpTargets') + place * 8);
+      const before = found.find((jump) => jump.low === low && jump.source === source && jump.offset === offset);
+      if (before === undefined) found.push({ source, offset, place, low, count: 1 });
+      else before.count++;
+    }
+    return found;
+  }
+  /** Null: the jump goes to too many places. */
+  private learn(site: bigint, target: bigint): KnownJump | null {
+    const page = site & ~(PAGE_SIZE - 1n);
+    let jumps = this.known.get(page);
+    if (jumps === undefined) {
+      jumps = [];
+      this.known.set(page, jumps);
+    }
+    let ofSite = 0;
+    for (const jump of jumps) {
+      if (jump.site !== site) continue;
+      if (jump.target === target) return jump;
+      ofSite++;
+    }
+    if (ofSite >= MAX_TARGETS) return null;
+    const jump = { site, target, order: this.count++ };
+    jumps.push(jump);
+    return jump;
+  }
+}
