@@ -1,4 +1,4 @@
-;; fmul st0,st1: 130 instructions
+;; fmul st0,st1: 95 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -17,40 +17,25 @@ if
     br 2
   end
 end
-local.get 0
-i32.load offset=2388
-local.set 24
-local.get 0
-i32.load offset=2392
-local.tee 25
-i32.const 8
-i32.shl
-local.get 25
-i32.or
-local.get 24
-i32.const 11
-i32.shr_u
-i32.const 7
+call $x87_enter
+local.tee 24
+i32.const 4099
 i32.and
-i32.shr_u
+i32.const 3
+i32.ne
 local.set 25
-local.get 0
-i32.load offset=2384
-i32.const 3903
-i32.and
-i32.const 831
-i32.eq
-local.set 26
 local.get 24
-i32.const 7
+i32.const 4
 i32.shr_u
 i32.const 112
 i32.and
 local.get 0
 i32.add
-local.set 27
+i32.const 2000
+i32.add
+local.set 26
 local.get 24
-i32.const 7
+i32.const 4
 i32.shr_u
 i32.const 16
 i32.add
@@ -58,50 +43,35 @@ i32.const 112
 i32.and
 local.get 0
 i32.add
+i32.const 2000
+i32.add
+local.set 27
+local.get 26
+i64.load
 local.set 28
+local.get 27
+i64.load
+local.set 29
 block
   block
-    local.get 26
-    i32.eqz
-    br_if 0
     local.get 25
-    i32.const 3
-    i32.and
-    i32.const 3
-    i32.ne
     br_if 0
-    local.get 27
-    i32.const 2000
-    i32.add
-    local.get 27
-    i32.load16_u offset=2008
-    local.get 27
-    i64.load offset=2000
+    local.get 26
+    local.get 26
     local.get 28
-    i32.load16_u offset=2008
-    local.get 28
-    i64.load offset=2000
+    local.get 27
+    local.get 29
     call $x87_fast_mul
-    local.set 29
-    local.get 29
-    i32.const 0
-    i32.lt_s
-    br_if 0
-    local.get 24
-    i32.const -513
-    i32.and
-    local.get 29
-    i32.or
-    local.set 24
-    br 1
+    local.tee 28
+    i64.const 1
+    i64.ne
+    br_if 1
   end
-  local.get 0
   local.get 24
-  i32.store offset=2388
-  local.get 0
+  i32.const 0
   local.get 18
   i32.const 131074
-  call $note_position
+  call $x87_before
   i32.const 1
   i32.const 0
   i32.const 1
@@ -109,19 +79,14 @@ block
   call $x87_arith
   local.get 24
   i32.const 197376
-  call $x87_resume
-  local.tee 24
-  i32.const -1
-  i32.eq
+  call $x87_after
   if
-    call $x87_leave
-    drop
     br 2
   end
+  local.get 26
+  i64.load
+  local.set 28
 end
-local.get 0
-local.get 24
-i32.store offset=2388
 local.get 17
 i64.const 0
 i64.add

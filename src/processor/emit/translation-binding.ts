@@ -120,7 +120,7 @@ export class TranslationBinding implements Binding {
       },
       stale: locals.stale,
       rip: (s, offset) => this.rip(s, offset),
-      notePosition: (s) => this.notePosition(s),
+      pushPosition: (s) => void s.f.get(locals.budget).i32(this.position),
       unwind: (s) => this.unwind(s),
       afterSlowWrite: (s) => this.translation.afterSlowWrite(s),
       setStatusFlags: (s, word) => this.translation.storeFlags(s, FLAGS_KIND.word * 4, word, null),

@@ -161,6 +161,12 @@ export class FunctionBuilder {
     this.code.u8(0).u8(0);
     return at;
   }
+  /** i32.const likewise. */
+  i32Later(): number {
+    const at = this.code.u8(0x41).length;
+    this.code.u8(0).u8(0);
+    return at;
+  }
   memory(name: MemoryOpName, offset = 0): this {
     const op = MEMORY_OP[name];
     // Guest data has no alignment: claim none for data, keep natural alignment as a hint only.

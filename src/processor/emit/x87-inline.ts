@@ -2,25 +2,35 @@
 // frequent cases, the procedures of the interpreter everything else. Intel SDM Vol. 1, ch. 8 "Programming with the x87 FPU".
 import { at } from '../state-layout.js';
 import type { Value } from './binding.js';
-import type { Label } from './wasm.js';
+import type { FunctionBuilder, Label } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
-import { NumberEmitter, type NumberLocals } from './x87-numbers.js';
-import { C1, EXPONENT, type Operation, REGISTERS, STATE, TOP_MASK, X87Stack } from './x87-stack.js';
+import { EXPONENT, type Operation, STATE, X87Stack } from './x87-stack.js';
 
-const CONDITION = 0x4700;
-/** Procedures that replace ST(0) or ST(0) and ST(1) and take long: by what they need and pop. */
-const FUNCTIONS: Readonly<Record<string, { readonly valid: readonly number[]; readonly pops: number }>> = {
-  x87_round_int: { valid: [0], pops: 0 },
-  x87_f2xm1: { valid: [0], pops: 0 },
-  x87_sin: { valid: [0], pops: 0 },
-  x87_cos: { valid: [0], pops: 0 },
-  x87_scale: { valid: [0, 1], pops: 0 },
-  x87_rem: { valid: [0, 1], pops: 0 },
-  x87_examine: { valid: [], pops: 0 },
-  x87_patan: { valid: [0, 1], pops: 1 },
-  x87_yl2x: { valid: [0, 1], pops: 1 },
-  x87_yl2xp1: { valid: [0, 1], pops: 1 },
+/** Procedures that replace ST(0) or ST(0) and ST(1) and take long: by what they need, write and pop. */
+const FUNCTIONS: Readonly<Record<string, Pick<Operation, 'valid' | 'writes' | 'pops'>>> = {
+  x87_round_int: { valid: [0], writes: [0] },
+  x87_f2xm1: { valid: [0], writes: [0] },
+  x87_sin: { valid: [0], writes: [0] },
+  x87_cos: { valid: [0], writes: [0] },
+  x87_scale: { valid: [0, 1], writes: [0] },
+  x87_rem: { valid: [0, 1], writes: [0] },
+  x87_examine: {},
+  x87_patan: { valid: [0, 1], writes: [1], pops: 1 },
+  x87_yl2x: { valid: [0, 1], writes: [1], pops: 1 },
+  x87_yl2xp1: { valid: [0, 1], writes: [1], pops: 1 },
 };
+/** Exponent and significand of FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ, rounded to nearest. */
+const CONSTANTS: readonly (readonly [number, bigint])[] = [
+  [0x3fff, 0x8000000000000000n],
+  [0x4000, 0xd49a784bcd1b8afen],
+  [0x3fff, 0xb8aa3b295c17f0bcn],
+  [0x4000, 0xc90fdaa22168c235n],
+  [0x3ffd, 0x9a209a84fbcff799n],
+  [0x3ffe, 0xb17217f7d1cf79acn],
+  [0, 0n],
+];
+/** What the functions of x87-fast.ts return instead of a significand. */
+const REFUSED = 1n;
 
 const number = (v: Value | undefined): number => Number(v?.constant ?? 0n);
 
@@ -52,23 +62,17 @@ export class X87Inline extends X87Stack {
   private operation(s: WasmSem, name: string, args: readonly Value[]): Operation | null {
     const { f } = s;
     const slow = (): void => this.callProcedure(s, name, args);
-    const numbers = new NumberEmitter(s);
     const [first, second] = args;
     switch (name) {
       case 'x87_arith': {
         const [op, dst, src, pops] = args.map((v) => number(v)) as [number, number, number, number];
+        const both = dst === src ? [dst] : [dst, src];
         return {
-          valid: dst === src ? [dst] : [dst, src],
+          valid: both,
+          reads: both,
+          writes: [dst],
           pops,
-          fast: (label) =>
-            this.arithmetic(
-              s,
-              op,
-              dst,
-              () => this.pushNumber(f, src),
-              () => this.pushNumber(f, dst),
-              label,
-            ),
+          fast: (_, done) => this.arithmetic(s, op, dst, () => this.pushNumber(f, src), done),
           slow,
         };
       }
@@ -77,11 +81,12 @@ export class X87Inline extends X87Stack {
       case 'x87_arith_int':
         return {
           valid: [0],
+          reads: [0],
+          writes: [0],
           address: args[2],
-          fast: (label) => {
-            const n = this.memoryNumber(numbers, name, second as Value, label);
-            const operand = (): void => void f.get(n.e).get(n.m);
-            this.arithmetic(s, number(first), 0, operand, () => this.pushNumber(f, 0), label);
+          fast: (label, done) => {
+            const operand = this.memoryNumber(s, second as Value, name, label);
+            this.arithmetic(s, number(first), 0, operand, done);
           },
           slow,
         };
@@ -91,11 +96,15 @@ export class X87Inline extends X87Stack {
       case 'x87_load_i64':
         return {
           empty: [7],
+          writes: [7],
           pushes: true,
+          clearsC1: true,
           address: second,
-          fast: (label) => {
-            this.store(f, 7, this.memoryNumber(numbers, name, first as Value, label));
-            this.clearC1(f);
+          fast: (_, done) => {
+            f.get(this.slot(7));
+            this.convert(s, first as Value, name);
+            f.tee(this.significand(f, 7));
+            this.unlessRefused(f, done);
           },
           slow,
         };
@@ -105,20 +114,27 @@ export class X87Inline extends X87Stack {
         return {
           valid: [number(first)],
           empty: [7],
+          reads: [number(first)],
+          writes: [7],
           pushes: true,
-          fast: () => {
-            this.store(f, 7, this.load(s, number(first)));
-            this.clearC1(f);
+          clearsC1: true,
+          fast: (_, done) => {
+            this.copy(f, 7, number(first));
+            f.br(done);
           },
           slow,
         };
       case 'x87_load_constant':
         return {
           empty: [7],
+          writes: [7],
           pushes: true,
-          fast: () => {
-            this.store(f, 7, numbers.constant(number(first)));
-            this.clearC1(f);
+          clearsC1: true,
+          fast: (_, done) => {
+            const [e, m] = CONSTANTS[number(first)] as readonly [number, bigint];
+            f.get(this.slot(7)).i64(m).tee(this.significand(f, 7)).memory('i64.store');
+            f.get(this.slot(7)).i32(e).memory('i32.store16', EXPONENT);
+            f.br(done);
           },
           slow,
         };
@@ -127,26 +143,27 @@ export class X87Inline extends X87Stack {
         const i = number(first);
         return {
           valid: [0],
-          ...(i !== 0 && { sets: [i] }),
+          ...(i !== 0 && { reads: [0], writes: [i] }),
           pops: name === 'x87_store_st' ? number(second) : 1,
-          fast: () => {
-            if (i !== 0) this.store(f, i, this.load(s, 0));
-            this.clearC1(f);
+          clearsC1: true,
+          fast: (_, done) => {
+            if (i !== 0) this.copy(f, i, 0);
+            f.br(done);
           },
           slow,
         };
       }
       case 'x87_exchange': {
         const i = number(first);
+        const both = i === 0 ? [0] : [0, i];
         return {
-          valid: i === 0 ? [0] : [0, i],
-          fast: () => {
-            if (i !== 0) {
-              const [a, b] = [this.load(s, 0), this.load(s, i)];
-              this.store(f, 0, b);
-              this.store(f, i, a);
-            }
-            this.clearC1(f);
+          valid: both,
+          reads: both,
+          writes: both,
+          clearsC1: true,
+          fast: (_, done) => {
+            if (i !== 0) this.exchange(f, i);
+            f.br(done);
           },
           slow,
         };
@@ -155,40 +172,52 @@ export class X87Inline extends X87Stack {
       case 'x87_abs':
         return {
           valid: [0],
-          fast: () => {
-            f.get(this.slot(0))
-              .get(this.slot(0))
-              .memory('i32.load16_u', REGISTERS + EXPONENT);
+          clearsC1: true,
+          fast: (_, done) => {
+            f.get(this.slot(0)).get(this.slot(0)).memory('i32.load16_u', EXPONENT);
             if (name === 'x87_chs') f.i32(0x8000).op('i32.xor');
             else f.i32(0x7fff).op('i32.and');
-            f.memory('i32.store16', REGISTERS + EXPONENT);
-            this.clearC1(f);
+            f.memory('i32.store16', EXPONENT).br(done);
           },
           slow,
         };
       case 'x87_sqrt':
         return {
           valid: [0],
-          fast: (label) => {
-            this.pushPointer(f, 0);
+          reads: [0],
+          writes: [0],
+          fast: (_, done) => {
             this.pushNumber(f, 0);
-            this.callFast(s, 'x87_fast_sqrt', C1, label);
+            s.callImport('x87_fast_sqrt');
+            f.tee(this.significand(f, 0));
+            this.unlessRefused(f, done);
           },
           slow,
         };
       case 'x87_compare': {
         const i = number(first);
+        const both = i === 0 ? [0] : [0, i];
         return {
-          valid: i === 0 ? [0] : [0, i],
+          valid: both,
+          reads: both,
           pops: number(args[2]),
-          fast: (label) => this.compare(s, () => this.pushNumber(f, i), label),
+          fast: (_, done) => this.compare(s, () => this.pushNumber(f, i), done),
           slow,
         };
       }
       case 'x87_test':
         return {
           valid: [0],
-          fast: (label) => this.compare(s, () => void f.i32(0).i64(0n), label),
+          reads: [0],
+          fast: (_, done) => {
+            this.pushScratch(f);
+            f.i32(0).memory('i32.store16', EXPONENT);
+            const zero = (): void => {
+              this.pushScratch(f);
+              f.i64(0n);
+            };
+            this.compare(s, zero, done);
+          },
           slow,
         };
       case 'x87_compare_f32':
@@ -196,12 +225,10 @@ export class X87Inline extends X87Stack {
       case 'x87_compare_int':
         return {
           valid: [0],
+          reads: [0],
           pops: number(args[2]),
           address: second,
-          fast: (label) => {
-            const n = this.memoryNumber(numbers, name, first as Value, label);
-            this.compare(s, () => void f.get(n.e).get(n.m), label);
-          },
+          fast: (label, done) => this.compare(s, this.memoryNumber(s, first as Value, name, label), done),
           slow,
         };
       case 'x87_store_f32':
@@ -214,61 +241,87 @@ export class X87Inline extends X87Stack {
     const known = FUNCTIONS[name];
     return known === undefined ? null : { ...known, fast: null, slow };
   }
-  private memoryNumber(numbers: NumberEmitter, name: string, v: Value, slow: Label): NumberLocals {
-    if (name.endsWith('f32') || name.endsWith('f64')) return numbers.fromReal(v, slow);
-    return numbers.fromInteger(v);
+  /** Pushes ST(i) as the functions take it: its address and its significand. */
+  private pushNumber(f: FunctionBuilder, i: number): void {
+    f.get(this.slot(i)).get(this.significand(f, i));
   }
-  private callFast(s: WasmSem, name: string, replaced: number, slow: Label): void {
-    const flags = s.temp('i32');
-    s.callImport(name);
-    s.f.set(flags);
-    this.takeFlags(s.f, flags, replaced, slow);
+  /** Pushes the address of a place for a number that is in no register. */
+  private pushScratch(f: FunctionBuilder): void {
+    f.get(STATE)
+      .i32(at('scratch') + 16)
+      .op('i32.add');
+  }
+  /** Goes to `done` with the significand on the stack, unless it is none. */
+  private unlessRefused(f: FunctionBuilder, done: Label): void {
+    f.i64(REFUSED).op('i64.ne').brIf(done, true);
+  }
+  /** Makes a number of a value in memory's format: takes the address of its place from the stack, leaves the significand. */
+  private convert(s: WasmSem, v: Value, name: string): void {
+    s.push_(v);
+    const format = name.slice(name.lastIndexOf('_') + 1);
+    if (format === 'f32' || format === 'f64') s.callImport(`x87_fast_from_${format}`);
+    else {
+      if (v.type === 'i32') s.f.op('i64.extend_i32_s');
+      s.callImport('x87_fast_from_integer');
+    }
+  }
+  /** An operand in memory; what pushes it. */
+  private memoryNumber(s: WasmSem, v: Value, name: string, slow: Label): () => void {
+    const { f } = s;
+    const m = s.temp('i64');
+    this.pushScratch(f);
+    this.convert(s, v, name);
+    f.tee(m).i64(REFUSED).op('i64.eq').brIf(slow, false);
+    return () => {
+      this.pushScratch(f);
+      f.get(m);
+    };
+  }
+  private copy(f: FunctionBuilder, to: number, from: number): void {
+    f.get(this.slot(to)).get(this.significand(f, from)).tee(this.significand(f, to)).memory('i64.store');
+    f.get(this.slot(to)).get(this.slot(from)).memory('i32.load16_u', EXPONENT).memory('i32.store16', EXPONENT);
+  }
+  private exchange(f: FunctionBuilder, i: number): void {
+    const [a, b] = [this.slot(0), this.slot(i)];
+    f.get(a).get(this.significand(f, i)).memory('i64.store');
+    f.get(b).get(this.significand(f, 0)).memory('i64.store');
+    f.get(a).get(b).memory('i32.load16_u', EXPONENT);
+    f.get(b).get(a).memory('i32.load16_u', EXPONENT).memory('i32.store16', EXPONENT);
+    f.memory('i32.store16', EXPONENT);
+    this.exchangeLocals(f, i);
   }
   /** ST(dst) = ST(dst) op source, by the numbers of ModRM.reg. */
-  private arithmetic(
-    s: WasmSem,
-    op: number,
-    dst: number,
-    source: () => void,
-    destination: () => void,
-    slow: Label,
-  ): void {
+  private arithmetic(s: WasmSem, op: number, dst: number, source: () => void, done: Label): void {
     const { f } = s;
-    this.pushPointer(f, dst);
+    f.get(this.slot(dst));
     const reversed = op === 5 || op === 7;
-    const [a, b] = reversed ? [source, destination] : [destination, source];
-    if (op === 4 || op === 5) {
-      // a - b is -b + a
-      const significand = s.temp('i64');
-      b();
-      f.set(significand).i32(0x8000).op('i32.xor').get(significand);
-      a();
-    } else {
-      a();
-      b();
-    }
-    this.callFast(s, op === 1 ? 'x87_fast_mul' : op >= 6 ? 'x87_fast_div' : 'x87_fast_add', C1, slow);
+    if (reversed) source();
+    this.pushNumber(f, dst);
+    if (!reversed) source();
+    s.callImport(`x87_fast_${op === 0 ? 'add' : op === 1 ? 'mul' : op < 6 ? 'sub' : 'div'}`);
+    f.tee(this.significand(f, dst));
+    this.unlessRefused(f, done);
   }
-  private compare(s: WasmSem, source: () => void, slow: Label): void {
+  private compare(s: WasmSem, source: () => void, done: Label): void {
     this.pushNumber(s.f, 0);
     source();
-    this.callFast(s, 'x87_fast_compare', CONDITION, slow);
+    s.callImport('x87_fast_compare');
+    s.f.op('i32.eqz').brIf(done, true);
   }
   private compareToFlags(s: WasmSem, args: readonly Value[]): Value | null {
     const { f } = s;
     const [i, , pops] = args.map((v) => number(v)) as [number, number, number];
     const result = s.temp('i32');
+    const both = i === 0 ? [0] : [0, i];
     const emitted = this.emitOperation(s, {
-      valid: i === 0 ? [0] : [0, i],
+      valid: both,
+      reads: both,
       pops,
-      fast: (slow) => {
+      fast: (_, done) => {
         this.pushNumber(f, 0);
         this.pushNumber(f, i);
-        s.callImport('x87_fast_compare');
-        f.tee(result).i32(0).op('i32.lt_s').brIf(slow, false);
-        // C3, C0 to ZF, CF
-        f.get(result).i32(8).op('i32.shr_u').set(result);
-        this.clearC1(f);
+        s.callImport('x87_fast_compare_flags');
+        f.tee(result).i32(0).op('i32.ge_s').brIf(done, true);
       },
       slow: () => {
         this.callProcedure(s, 'x87_compare_flags', args);
@@ -290,27 +343,30 @@ export class X87Inline extends X87Stack {
     const bits = Number(name.slice(-2)) as 16 | 32 | 64;
     return {
       valid: [0],
+      reads: [0],
       pops: number(pops),
       address,
-      fast: (slow) => {
+      fast: (slow, done) => {
         const flags = s.temp('i32');
         let v: Value;
+        this.pushNumber(f, 0);
         if (name.startsWith('x87_store_f')) {
-          const n = this.load(s, 0);
-          v = new NumberEmitter(s).toReal(n, bits === 64 ? 64 : 32, flags, slow);
+          s.callImport(`x87_fast_to_f${bits}`);
+          v = s.take(bits);
         } else {
-          this.pushNumber(f, 0);
           f.i32(bits).i32(number(truncate));
           s.callImport('x87_fast_integer');
           const whole = s.take(64);
           v = bits === 64 ? whole : s.trunc(whole, bits);
-          f.get(STATE).memory('i32.load', at('scratch')).tee(flags).i32(0).op('i32.lt_s').brIf(slow, false);
         }
+        f.get(STATE).memory('i32.load', at('scratch')).tee(flags).i32(0).op('i32.lt_s').brIf(slow, false);
         // inside the block: shared checks of memory are not to be set up here
         s.depth++;
         s.storeLinear(linear, v);
         s.depth--;
-        this.takeFlags(f, flags, C1, slow);
+        f.get(flags);
+        s.callImport('x87_stored');
+        f.br(done);
       },
       slow: () => {
         // a fault leaves the instruction undone
@@ -325,17 +381,7 @@ export class X87Inline extends X87Stack {
   }
   /** FNSTSW. */
   private statusValue(s: WasmSem): Value {
-    const { f } = s;
-    f.get(this.sw);
-    if (this.top !== 0) {
-      f.i32(~TOP_MASK).op('i32.and').get(this.sw);
-      f.i32(this.top << 11)
-        .op('i32.add')
-        .i32(TOP_MASK)
-        .op('i32.and')
-        .op('i32.or');
-    }
-    const v = s.take(32);
+    const v = this.statusWord(s);
     if (this.around.last) this.leave(s);
     return v;
   }

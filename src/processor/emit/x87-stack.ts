@@ -1,21 +1,22 @@
 // The x87 stack in translated code. Inside a block it stands still: TOP is known as a distance from where it was when the
-// block's first x87 instruction began, tags are tested once, and registers are addressed directly in the state area. Status
-// word, tags and instruction pointers are kept in locals and brought to the state area where something may look at them
-// (`flush`). Intel SDM Vol. 1, "x87 FPU Register Stack", "x87 FPU Tag Word".
+// block's first x87 instruction began, all tags that the block needs are tested there, registers are addressed directly in the
+// state area, and their significands are kept in locals besides. TOP, tags, a cleared C1 and the instruction pointer are
+// brought to the state area where something may look at them (`flush`). Intel SDM Vol. 1, "x87 FPU Register Stack", "x87 FPU
+// Tag Word".
 import { keepsRegisters } from '../jit/effects.js';
 import { at, fprOffset } from '../state-layout.js';
 import type { Value } from './binding.js';
 import type { FunctionBuilder, Label } from './wasm.js';
 import type { WasmSem } from './wasm-sem.js';
-import type { NumberLocals } from './x87-numbers.js';
 
 export const STATE = 0;
-export const REGISTERS = fprOffset(0);
+/** Offset of sign and exponent from a register's significand. */
 export const EXPONENT = 8;
-/** FCW: all exceptions masked, 64 bits of precision, rounding to nearest. */
-const PLAIN = { mask: 0xf3f, value: 0x33f } as const;
-export const C1 = 0x200;
-export const TOP_MASK = 0x3800;
+const TOP_MASK = 0x3800;
+const C1 = 0x200;
+/** Places in what x87_enter returns: TOP; the control word is not the usual one. */
+const BEGIN_TOP = 8;
+const BEGIN_OTHER = 1 << 12;
 
 /** What the emitter needs of the binding. */
 export interface X87Surroundings {
@@ -25,7 +26,8 @@ export interface X87Surroundings {
   /** Local that is set when translated code was written to. */
   readonly stale: number;
   rip(s: WasmSem, offset: number): Value;
-  notePosition(s: WasmSem): void;
+  /** Pushes budget and position as note_position takes them. */
+  pushPosition(s: WasmSem): void;
   unwind(s: WasmSem): void;
   afterSlowWrite(s: WasmSem): void;
   /** All status flags, as a word in EFLAGS positions. */
@@ -36,12 +38,17 @@ export interface X87Surroundings {
 export interface Operation {
   readonly valid?: readonly number[];
   readonly empty?: readonly number[];
-  /** Registers that are valid afterwards. */
-  readonly sets?: readonly number[];
+  /** Those whose significands it needs in locals. */
+  readonly reads?: readonly number[];
+  /** Those that get a number. */
+  readonly writes?: readonly number[];
   readonly pushes?: boolean;
   readonly pops?: number;
+  /** C1 is clear afterwards, unless there was a stack fault; the status word is left alone. */
+  readonly clearsC1?: boolean;
   readonly address?: Value | undefined;
-  readonly fast: ((slow: Label) => void) | null;
+  /** Goes to a label; where it falls through, to the procedure. */
+  readonly fast: ((slow: Label, done: Label) => void) | null;
   readonly slow: () => void;
   /** What is left to do of the instruction where the region is left right behind the procedure. */
   readonly complete?: () => void;
@@ -50,21 +57,23 @@ export interface Operation {
 export class X87Stack {
   private emitter: WasmSem | null = null;
   protected active = false;
-  private suspended = false;
-  /** Locals: status word with the TOP of the begin, tags rotated by it, FCW is plain, operand address. */
-  protected sw = -1;
-  private tags = -1;
-  private plain = -1;
-  protected fdp = -1;
-  /** Host address of register r of the begin minus REGISTERS; and whether the block has computed it. */
+  /** Locals: what x87_enter returned, and whether the procedures have to do everything. */
+  private begin = -1;
+  private slowly = -1;
+  /** Constants of the test at the begin of the block: bits looked at, and their expected values. */
+  private test: { readonly maskAt: number; readonly expectedAt: number; mask: number; expected: number } | null = null;
+  /** Host address of register r of the begin; and whether the block has computed it. */
   private readonly slots: number[] = [];
   private readonly addressed = new Set<number>();
+  /** Significand of register r, and whether it is there. */
+  private readonly significands: number[] = [];
+  private readonly held = new Set<number>();
   /** By register: valid now, where that is known. */
   private readonly valid: (boolean | undefined)[] = new Array<boolean | undefined>(8).fill(undefined);
   private moved = false;
+  private clearC1 = false;
   protected top = 0;
   private fip: number | null = null;
-  private fdpPending = false;
 
   constructor(protected readonly around: X87Surroundings) {}
 
@@ -86,28 +95,36 @@ export class X87Stack {
   }
 
   // --- between locals and the state area ---
-  private local(f: FunctionBuilder, name: 'sw' | 'tags' | 'plain'): number {
-    if (this[name] < 0) this[name] = f.newLocal('i32');
-    return this[name];
-  }
   private enter(s: WasmSem): void {
     if (this.active) return;
     this.emitter = s;
     const { f } = s;
-    const sw = this.local(f, 'sw');
-    const tags = this.local(f, 'tags');
-    f.get(STATE).memory('i32.load', at('fsw')).set(sw);
-    f.get(STATE).memory('i32.load', at('ftags')).tee(tags).i32(8).op('i32.shl').get(tags).op('i32.or');
-    f.get(sw).i32(11).op('i32.shr_u').i32(7).op('i32.and').op('i32.shr_u').set(tags);
-    f.get(STATE).memory('i32.load', at('fcw')).i32(PLAIN.mask).op('i32.and').i32(PLAIN.value).op('i32.eq');
-    f.set(this.local(f, 'plain'));
+    if (this.begin < 0) {
+      this.begin = f.newLocal('i32');
+      this.slowly = f.newLocal('i32');
+    }
+    s.callImport('x87_enter');
+    f.tee(this.begin);
+    const maskAt = f.i32Later();
+    f.op('i32.and');
+    const expectedAt = f.i32Later();
+    f.op('i32.ne').set(this.slowly);
+    this.test = { maskAt, expectedAt, mask: BEGIN_OTHER, expected: 0 };
     this.active = true;
     this.addressed.clear();
+    this.held.clear();
     this.valid.fill(undefined);
     this.moved = false;
+    this.clearC1 = false;
     this.top = 0;
     this.fip = null;
-    this.fdpPending = false;
+    this.patch(f);
+  }
+  private patch(f: FunctionBuilder): void {
+    const { test } = this;
+    if (test === null) return;
+    f.code.patchSleb2(test.maskAt, test.mask);
+    f.code.patchSleb2(test.expectedAt, test.expected);
   }
   private get shape(): number {
     let known = 0;
@@ -116,35 +133,34 @@ export class X87Stack {
       if (v !== undefined) known |= 1 << r;
       if (v === true) valid |= 1 << r;
     });
-    return this.top | (known << 8) | (valid << 16);
+    return this.top | (known << 8) | (valid << 16) | (this.clearC1 ? 1 << 24 : 0);
+  }
+  private pushShape(f: FunctionBuilder): void {
+    f.get(this.begin).i32(this.shape);
   }
   /** Brings everything to the state area; the locals stay as they are. */
   flush(s: WasmSem): void {
-    if (!this.active || this.suspended) return;
+    if (!this.active) return;
     const { f } = s;
-    this.commit(s);
-    if (this.fip !== null) {
-      const rip = this.around.rip(s, this.fip);
-      f.get(STATE);
-      s.push_(rip);
-      f.memory('i64.store', at('fip'));
-    }
-    if (this.fdpPending) f.get(STATE).get(this.fdp).memory('i64.store', at('fdp'));
-  }
-  /** Status word and tags. */
-  private commit(s: WasmSem): void {
-    const { f } = s;
-    if (this.moved || this.top !== 0) {
-      f.get(this.sw).get(this.tags).i32(this.shape);
+    const changed = this.moved || this.top !== 0 || this.clearC1;
+    if (this.fip === null) {
+      if (!changed) return;
+      this.pushShape(f);
       s.callImport('x87_commit');
-    } else f.get(STATE).get(this.sw).memory('i32.store', at('fsw'));
+      return;
+    }
+    const rip = this.around.rip(s, this.fip);
+    if (changed) this.pushShape(f);
+    else f.get(STATE);
+    s.push_(rip);
+    if (changed) s.callImport('x87_flush');
+    else f.memory('i64.store', at('fip'));
   }
   /** The procedure itself, which notes the instruction's position. */
   protected callProcedure(s: WasmSem, name: string, args: readonly Value[]): void {
-    this.commit(s);
-    this.suspended = true;
-    this.around.notePosition(s);
-    this.suspended = false;
+    this.pushShape(s.f);
+    this.around.pushPosition(s);
+    s.callImport('x87_before');
     for (const v of args) s.push_(v);
     s.callImport(name);
   }
@@ -156,14 +172,32 @@ export class X87Stack {
   /** After a procedure that knew nothing of the locals. */
   private resume(s: WasmSem, complete: (() => void) | undefined): void {
     const { f } = s;
-    f.get(this.sw).i32(this.shape);
-    s.callImport('x87_resume');
-    f.tee(this.sw).i32(-1).op('i32.eq').if(false);
+    this.pushShape(f);
+    s.callImport('x87_after');
+    f.if(false);
     complete?.();
-    s.callImport('x87_leave');
-    f.op('drop');
     this.around.unwind(s);
     f.end();
+  }
+
+  /** Its current value. */
+  protected statusWord(s: WasmSem): Value {
+    const { f } = s;
+    f.get(STATE).memory('i32.load', at('fsw'));
+    const moved = this.moved || this.top !== 0;
+    if (moved || this.clearC1) {
+      f.i32(~((moved ? TOP_MASK : 0) | (this.clearC1 ? C1 : 0))).op('i32.and');
+    }
+    if (moved) {
+      f.get(this.begin)
+        .i32(3)
+        .op('i32.shl')
+        .i32(this.top << 11)
+        .op('i32.add')
+        .i32(TOP_MASK);
+      f.op('i32.and').op('i32.or');
+    }
+    return s.take(32);
   }
 
   // --- registers ---
@@ -171,50 +205,37 @@ export class X87Stack {
     return (this.top + i) & 7;
   }
   /** Makes sure that the address of ST(i) is in its local. */
-  protected address(s: WasmSem, i: number): void {
+  private address(s: WasmSem, i: number): void {
     const r = this.register(i);
     if (this.addressed.has(r)) return;
     this.addressed.add(r);
     const { f } = s;
     this.slots[r] ??= f.newLocal('i32');
-    f.get(this.sw).i32(7).op('i32.shr_u');
+    f.get(this.begin)
+      .i32(BEGIN_TOP - 4)
+      .op('i32.shr_u');
     if (r > 0) f.i32(r * 16).op('i32.add');
-    f.i32(0x70)
-      .op('i32.and')
-      .get(STATE)
-      .op('i32.add')
-      .set(this.slots[r] as number);
+    f.i32(0x70).op('i32.and').get(STATE).op('i32.add').i32(fprOffset(0)).op('i32.add');
+    f.set(this.slots[r] as number);
   }
+  /** Local with the host address of ST(i). */
   protected slot(i: number): number {
     return this.slots[this.register(i)] as number;
   }
-  protected pushPointer(f: FunctionBuilder, i: number): void {
-    f.get(this.slot(i)).i32(REGISTERS).op('i32.add');
+  /** Local with the significand of ST(i). */
+  protected significand(f: FunctionBuilder, i: number): number {
+    const r = this.register(i);
+    this.significands[r] ??= f.newLocal('i64');
+    return this.significands[r] as number;
   }
-  /** ST(i) on the wasm stack: exponent, then significand. */
-  protected pushNumber(f: FunctionBuilder, i: number): void {
-    f.get(this.slot(i)).memory('i32.load16_u', REGISTERS + EXPONENT);
-    f.get(this.slot(i)).memory('i64.load', REGISTERS);
+  private fetch(f: FunctionBuilder, i: number): void {
+    f.get(this.slot(i)).memory('i64.load').set(this.significand(f, i));
   }
-  protected load(s: WasmSem, i: number): NumberLocals {
-    const n = { e: s.temp('i32'), m: s.temp('i64') };
-    this.pushNumber(s.f, i);
-    s.f.set(n.m).set(n.e);
-    return n;
-  }
-  protected store(f: FunctionBuilder, i: number, n: NumberLocals): void {
-    f.get(this.slot(i)).get(n.m).memory('i64.store', REGISTERS);
-    f.get(this.slot(i))
-      .get(n.e)
-      .memory('i32.store16', REGISTERS + EXPONENT);
-  }
-  protected clearC1(f: FunctionBuilder): void {
-    f.get(this.sw).i32(~C1).op('i32.and').set(this.sw);
-  }
-  /** Status bits in local `flags` replace `replaced`; negative: to `slow`. */
-  protected takeFlags(f: FunctionBuilder, flags: number, replaced: number, slow: Label): void {
-    f.get(flags).i32(0).op('i32.lt_s').brIf(slow, false);
-    f.get(this.sw).i32(~replaced).op('i32.and').get(flags).op('i32.or').set(this.sw);
+  /** ST(0) and ST(i) have changed places in the state area: so do their locals. */
+  protected exchangeLocals(f: FunctionBuilder, i: number): void {
+    const [a, b] = [this.significand(f, 0), this.significand(f, i)];
+    this.significands[this.register(0)] = b;
+    this.significands[this.register(i)] = a;
   }
 
   /** Emits an instruction; false: the procedure has to do it. */
@@ -228,28 +249,35 @@ export class X87Stack {
     // FLD ST(7) reads the register that it fills: never without a stack fault
     if (o.valid?.some((i) => o.empty?.includes(i))) return false;
     const { f } = s;
-    for (const i of [...(o.valid ?? []), ...(o.empty ?? []), ...(o.sets ?? [])]) this.address(s, i);
-    let mask = 0;
-    let expected = 0;
-    for (const [r, v] of tests) {
-      if (this.valid[r] !== undefined) continue;
-      mask |= 1 << r;
-      if (v) expected |= 1 << r;
+    const { test } = this;
+    if (test !== null) {
+      for (const [r, v] of tests) {
+        if (this.valid[r] !== undefined) continue;
+        test.mask |= 1 << r;
+        if (v) test.expected |= 1 << r;
+      }
+      this.patch(f);
     }
-    const done = f.block();
+    const writes = o.writes ?? [];
+    if (o.fast !== null) for (const i of [...(o.valid ?? []), ...writes]) this.address(s, i);
+    for (const i of o.reads ?? []) {
+      if (this.held.has(this.register(i))) continue;
+      this.fetch(f, i);
+      this.held.add(this.register(i));
+    }
+    // registers are named as the instruction sees them until its stack movement
+    const begin = this.top;
+    let done: Label | null = null;
     if (o.fast !== null) {
+      done = f.block();
       const slow = f.block();
-      f.get(this.plain).op('i32.eqz').brIf(slow, false);
-      if (mask !== 0) f.get(this.tags).i32(mask).op('i32.and').i32(expected).op('i32.ne').brIf(slow, false);
-      o.fast(slow);
-      f.br(done);
+      f.get(this.slowly).brIf(slow, false);
+      o.fast(slow, done);
       f.end();
     }
-    // instruction pointers that an earlier instruction left: of the operand, where this one has none in memory
-    if (o.address === undefined && this.fdpPending) f.get(STATE).get(this.fdp).memory('i64.store', at('fdp'));
     o.slow();
     for (const [r, v] of tests) this.valid[r] = v;
-    for (const i of o.sets ?? []) this.set(i, true);
+    for (const i of writes) this.set(i, true);
     if (o.pushes) {
       this.top = (this.top + 7) & 7;
       this.set(0, true);
@@ -258,14 +286,24 @@ export class X87Stack {
       this.set(0, false);
       this.top = (this.top + 1) & 7;
     }
+    this.clearC1 = o.clearsC1 ?? false;
     this.resume(s, o.complete);
-    f.end();
+    const after = this.top;
+    this.top = begin;
+    for (const i of writes) {
+      if (o.fast === null) this.held.delete(this.register(i));
+      else {
+        this.fetch(f, i);
+        this.held.add(this.register(i));
+      }
+    }
+    this.top = after;
+    if (done !== null) f.end();
     this.fip = this.around.offset;
     if (o.address !== undefined) {
-      if (this.fdp < 0) this.fdp = f.newLocal('i64');
+      f.get(STATE);
       s.push_(o.address);
-      f.set(this.fdp);
-      this.fdpPending = true;
+      f.memory('i64.store', at('fdp'));
     }
     return true;
   }

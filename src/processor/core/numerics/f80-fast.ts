@@ -1,13 +1,17 @@
 // The frequent cases of x87 arithmetic on values instead of slots: 64 bits of precision, rounding to nearest even, operands
 // that are zeros or normal numbers, results that are normal or exact zeros. Without branches on the operands' bits, which
 // nobody can predict. Source: SDM 1 ch. 8 "Programming with the x87 FPU".
-// A value is a sign and exponent (as bits 79..64) and a significand. Flags are PE and C1; REFUSED: nothing was written.
+// A value is a sign and exponent (as bits 79..64) and a significand. The result is stored; what is returned is its significand,
+// or REFUSED, which no such result has: then nothing was written.
 import { divide, exact_sqrt, r_exp, r_hi, r_lo, umulh, w_lo } from './exact';
 import { put } from './f80-format';
-import { C0, C1, C3, PE } from './status';
+import { C0, C3 } from './status';
 
-export const REFUSED: i32 = -1;
+export const REFUSED: u64 = 1;
 const BIAS: i32 = 16383;
+const TOP: u64 = 0x8000000000000000;
+/** PE and C1 of the last result; 0 after REFUSED. */
+export let fast_flags: i32 = 0;
 
 /** Is biased exponent x that of a normal number? */
 @inline
@@ -26,54 +30,71 @@ function is_zero(e: u32, m: u64): bool {
 function is_normal(e: u32, m: u64): bool {
   return i64(m) < 0 && ordinary(e & 0x7fff);
 }
+@inline
+function refused(): u64 {
+  fast_flags = 0;
+  return REFUSED;
+}
+/** Something that needs no rounding. */
+@inline
+function put_exact(dst: usize, e: u32, m: u64): u64 {
+  put(dst, e, m);
+  fast_flags = 0;
+  return m;
+}
 /** Rounds hi:lo to nearest even and stores it; e, the biased exponent, is in 1..0x7ffd. */
 @inline
-function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): i32 {
-  const up = (lo >> 63) & u64((lo << 1) != 0 || (hi & 1) != 0);
-  hi += up;
-  // a carry out: the significand was all ones
-  const carry = u64(hi == 0) & up;
-  put(dst, sign | (e + u32(carry)), hi | (carry << 63));
-  return (i32(lo != 0) << 5) | (i32(up) << 9);
+function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): u64 {
+  const up = u64(lo > TOP - (hi & 1));
+  fast_flags = (i32(lo != 0) << 5) | (i32(up) << 9);
+  let m = hi + up;
+  if (m == 0) {
+    // the significand was all ones
+    m = TOP;
+    e++;
+  }
+  put(dst, sign | e, m);
+  return m;
 }
 
 @inline
-export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
+export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   if (!both_normal(ea, ma, eb, mb)) return add_zero(dst, ea, ma, eb, mb);
-  const xa = ea & 0x7fff;
-  const xb = eb & 0x7fff;
-  // the larger one first
-  const swap = u32(xa < xb) | (u32(xa == xb) & u32(ma < mb));
-  const m = (ma ^ mb) & (0 - u64(swap));
-  ma ^= m;
-  mb ^= m;
-  const x = (ea ^ eb) & (0 - swap);
-  ea ^= x;
-  eb ^= x;
-  let e = i32(ea & 0x7fff);
-  const n = u64(e - i32(eb & 0x7fff));
+  const xa = i32(ea & 0x7fff);
+  const xb = i32(eb & 0x7fff);
+  // the one with the larger exponent first
+  const swap = xa < xb;
+  const n = u64(select<i32>(xb - xa, xa - xb, swap));
+  let big = select<u64>(mb, ma, swap);
+  const little = select<u64>(ma, mb, swap);
+  let sign = select<u32>(eb, ea, swap) & 0x8000;
+  let e = select<i32>(xb, xa, swap);
   let bh: u64 = 0;
-  let bl: u64 = mb;
+  let bl: u64 = little;
   if (n < 64) {
-    bh = mb >> n;
-    bl = (mb << 1) << (63 - n);
-  } else if (n > 64) bl = n < 128 ? (mb >> (n - 64)) | u64(mb << (128 - n) != 0) : 1;
+    bh = little >> n;
+    bl = (little << 1) << (63 - n);
+  } else if (n > 64) bl = n < 128 ? (little >> (n - 64)) | u64(little << (128 - n) != 0) : 1;
   let hi: u64;
   let lo: u64;
   if (((ea ^ eb) & 0x8000) == 0) {
-    hi = ma + bh;
-    const carry = u64(hi < ma);
-    lo = (bl >> carry) | (bl & carry) | ((hi & carry) << 63);
-    hi = (hi >> carry) | (carry << 63);
+    hi = big + bh;
+    const carry = hi < big;
+    lo = select<u64>((bl >> 1) | (bl & 1) | (hi << 63), bl, carry);
+    hi = select<u64>((hi >> 1) | TOP, hi, carry);
     e += i32(carry);
   } else {
+    if (big < bh) {
+      // equal exponents: nothing was shifted out
+      sign ^= 0x8000;
+      const b = big;
+      big = bh;
+      bh = b;
+    }
     lo = 0 - bl;
-    hi = ma - bh - u64(bl != 0);
+    hi = big - bh - u64(bl != 0);
     if (hi == 0) {
-      if (lo == 0) {
-        put(dst, 0, 0);
-        return 0;
-      }
+      if (lo == 0) return put_exact(dst, 0, 0);
       hi = lo;
       lo = 0;
       e -= 64;
@@ -83,51 +104,48 @@ export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
     lo <<= s;
     e -= i32(s);
   }
-  return u32(e - 1) < 0x7ffd ? put_rounded(dst, ea & 0x8000, u32(e), hi, lo) : REFUSED;
+  return u32(e - 1) < 0x7ffd ? put_rounded(dst, sign, u32(e), hi, lo) : refused();
 }
-function add_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
+function add_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   if (is_zero(ea, ma)) {
-    if (is_normal(eb, mb)) put(dst, eb, mb);
-    else if (is_zero(eb, mb)) put(dst, ea & eb, 0);
-    else return REFUSED;
-    return 0;
+    if (is_normal(eb, mb)) return put_exact(dst, eb, mb);
+    if (is_zero(eb, mb)) return put_exact(dst, ea & eb, 0);
+    return refused();
   }
-  if (!is_zero(eb, mb) || !is_normal(ea, ma)) return REFUSED;
-  put(dst, ea, ma);
-  return 0;
+  if (!is_zero(eb, mb) || !is_normal(ea, ma)) return refused();
+  return put_exact(dst, ea, ma);
 }
 
 @inline
-export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
-  const sign = (ea ^ eb) & 0x8000;
-  if (!both_normal(ea, ma, eb, mb)) {
-    const za = is_zero(ea, ma);
-    const zb = is_zero(eb, mb);
-    if (!(za || zb) || !(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return REFUSED;
-    put(dst, sign, 0);
-    return 0;
-  }
+export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
+  if (!both_normal(ea, ma, eb, mb)) return mul_zero(dst, ea, ma, eb, mb);
   let hi = umulh(ma, mb);
   let lo = ma * mb;
-  const small = (hi >> 63) ^ 1;
-  hi = (hi << small) | ((lo >> 63) & small);
-  lo <<= small;
+  const small = i64(hi) >= 0;
   const e = i32((ea & 0x7fff) + (eb & 0x7fff)) - 16382 - i32(small);
-  return u32(e - 1) < 0x7ffd ? put_rounded(dst, sign, u32(e), hi, lo) : REFUSED;
+  if (u32(e - 1) >= 0x7ffd) return refused();
+  hi = select<u64>((hi << 1) | (lo >> 63), hi, small);
+  lo = select<u64>(lo << 1, lo, small);
+  return put_rounded(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo);
+}
+function mul_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
+  const za = is_zero(ea, ma);
+  const zb = is_zero(eb, mb);
+  if (!(za || zb) || !(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return refused();
+  return put_exact(dst, (ea ^ eb) & 0x8000, 0);
 }
 
 /** a / b. */
 @inline
-export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
+export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   const sign = (ea ^ eb) & 0x8000;
   if (!both_normal(ea, ma, eb, mb)) {
-    if (!is_zero(ea, ma) || !is_normal(eb, mb)) return REFUSED;
-    put(dst, sign, 0);
-    return 0;
+    if (!is_zero(ea, ma) || !is_normal(eb, mb)) return refused();
+    return put_exact(dst, sign, 0);
   }
   const big = u64(ma >= mb);
   const e = i32(ea & 0x7fff) - i32(eb & 0x7fff) + BIAS - 1 + i32(big);
-  if (u32(e - 1) >= 0x7ffd) return REFUSED;
+  if (u32(e - 1) >= 0x7ffd) return refused();
   const q = divide(ma >> big, ma & big, mb);
   const rest = w_lo;
   // the remainder against half the divisor
@@ -136,23 +154,21 @@ export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): i32 {
   return put_rounded(dst, sign, u32(e), q, lo);
 }
 
-export function fast_sqrt(dst: usize, e: u32, m: u64): i32 {
-  if (!is_normal(e, m) || (e & 0x8000) != 0) {
-    if (!is_zero(e, m)) return REFUSED;
-    put(dst, e, m);
-    return 0;
-  }
+export function fast_sqrt(dst: usize, e: u32, m: u64): u64 {
+  if (!is_normal(e, m) || (e & 0x8000) != 0) return is_zero(e, m) ? put_exact(dst, e, m) : refused();
   exact_sqrt(i32(e) - BIAS, m);
   return put_rounded(dst, 0, u32(r_exp + BIAS), r_hi, r_lo);
 }
 
-/** C3 equal, C0 less; REFUSED unless both are zeros or normal numbers. */
+/** What fast_compare gives when it cannot tell. */
+export const UNKNOWN: i32 = -1;
+/** C3 equal, C0 less; UNKNOWN unless both are zeros or normal numbers. */
 @inline
 export function fast_compare(ea: u32, ma: u64, eb: u32, mb: u64): i32 {
   if (!both_normal(ea, ma, eb, mb)) {
     const za = is_zero(ea, ma);
     const zb = is_zero(eb, mb);
-    if (!(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return REFUSED;
+    if (!(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return UNKNOWN;
     if (za && zb) return C3;
   }
   if (((ea ^ eb) & 0x8000) != 0) return (ea & 0x8000) != 0 ? C0 : 0;
@@ -161,7 +177,7 @@ export function fast_compare(ea: u32, ma: u64, eb: u32, mb: u64): i32 {
   return less == ((ea & 0x8000) == 0) ? C0 : 0;
 }
 
-/** Flags of the last fast_to_integer: PE, C1, or REFUSED. */
+/** Flags of the last fast_to_integer: PE, C1, or negative: not to be done here. */
 export let fp_integer_flags: i32 = 0;
 /** As a signed integer of `bits`, 16 to 64. */
 export function fast_to_integer(e: u32, m: u64, bits: u32, truncate: u32): i64 {
@@ -169,7 +185,7 @@ export function fast_to_integer(e: u32, m: u64, bits: u32, truncate: u32): i64 {
   fp_integer_flags = 0;
   if (i64(m) >= 0 || n - 1 >= 127 || !ordinary(e & 0x7fff)) {
     if (is_zero(e, m)) return 0;
-    fp_integer_flags = REFUSED;
+    fp_integer_flags = -1;
     return 0;
   }
   // n, 1 to 127, fraction bits
@@ -183,9 +199,70 @@ export function fast_to_integer(e: u32, m: u64, bits: u32, truncate: u32): i64 {
   const up = truncate ? 0 : (rest >> 63) & u64((rest << 1) != 0 || (whole & 1) != 0);
   whole += up;
   if (whole >> u64(bits - 1) != 0) {
-    fp_integer_flags = REFUSED;
+    fp_integer_flags = -1;
     return 0;
   }
   fp_integer_flags = (i32(rest != 0) << 5) | (i32(up) << 9);
   return (e & 0x8000) != 0 ? 0 - i64(whole) : i64(whole);
+}
+
+/**
+ * As a double, with fp_integer_flags: PE, C1, or negative unless the result is zero or normal.
+ */
+@inline
+export function fast_to_f64(e: u32, m: u64): u64 {
+  const x = (e & 0x7fff) - 15360;
+  if (i64(m) >= 0 || x - 1 >= 2045) {
+    fp_integer_flags = is_zero(e, m) ? 0 : -1;
+    return u64(e & 0x8000) << 48;
+  }
+  const rest = m & 0x7ff;
+  const up = (rest + ((m >> 11) & 1) + 0x3ff) >> 11;
+  fp_integer_flags = (i32(rest != 0) << 5) | (i32(up) << 9);
+  // a carry out of the fraction goes into the exponent
+  return (u64(e & 0x8000) << 48) | ((u64(x) << 52) + ((m << 1) >> 12) + up);
+}
+@inline
+export function fast_to_f32(e: u32, m: u64): u32 {
+  const x = (e & 0x7fff) - 16256;
+  if (i64(m) >= 0 || x - 1 >= 253) {
+    fp_integer_flags = is_zero(e, m) ? 0 : -1;
+    return (e & 0x8000) << 16;
+  }
+  const rest = m & 0xff_ffff_ffff;
+  const up = (rest + ((m >> 40) & 1) + 0x7f_ffff_ffff) >> 40;
+  fp_integer_flags = (i32(rest != 0) << 5) | (i32(up) << 9);
+  return ((e & 0x8000) << 16) | ((x << 23) + u32((m << 1) >> 41) + u32(up));
+}
+/** A double: zeros and normal numbers are exact. */
+@inline
+export function fast_from_f64(dst: usize, bits: u64): u64 {
+  const sign = u32(bits >> 48) & 0x8000;
+  const x = u32(bits >> 52) & 0x7ff;
+  if (x - 1 >= 0x7fe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : refused();
+  const m = (bits << 11) | TOP;
+  put(dst, sign | (x + 15360), m);
+  return m;
+}
+@inline
+export function fast_from_f32(dst: usize, bits: u32): u64 {
+  const sign = (bits >> 16) & 0x8000;
+  const x = (bits >> 23) & 0xff;
+  if (x - 1 >= 0xfe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : refused();
+  const m = (u64(bits) << 40) | TOP;
+  put(dst, sign | (x + 16256), m);
+  return m;
+}
+@inline
+export function fast_from_integer(dst: usize, value: i64): u64 {
+  const sign = u32(value >> 63) & 0x8000;
+  const magnitude = u64(value < 0 ? 0 - value : value);
+  if (magnitude == 0) {
+    put(dst, 0, 0);
+    return 0;
+  }
+  const s = clz(magnitude);
+  const m = magnitude << s;
+  put(dst, sign | u32(BIAS + 63 - i32(s)), m);
+  return m;
 }

@@ -17,7 +17,7 @@ import {
   QUIET,
   rc_of,
 } from './f80-format';
-import { fast_add, fast_div, fast_mul } from './f80-fast';
+import { fast_add, fast_div, fast_flags, fast_mul, REFUSED } from './f80-fast';
 import { ieee_class, ieee_exp, ieee_man } from './ieee';
 import { C0, C1, C2, C3, DE, DENORMAL, IE, INFINITE, NORMAL, PE, QNAN, SNAN, UNSUPPORTED, ZE, ZERO } from './status';
 
@@ -68,8 +68,7 @@ function add_or_subtract(dst: usize, a: usize, b: usize, flip: u32, fcw: u32): u
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    const flags = fast_add(dst, ea, ma, eb ^ flip, mb);
-    if (flags >= 0) return u32(flags);
+    if (fast_add(dst, ea, ma, eb ^ flip, mb) != REFUSED) return u32(fast_flags);
   }
   return add_values(dst, ea, ma, eb, mb, flip, fcw, 0);
 }
@@ -105,8 +104,7 @@ export function f80_mul(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    const flags = fast_mul(dst, ea, ma, eb, mb);
-    if (flags >= 0) return u32(flags);
+    if (fast_mul(dst, ea, ma, eb, mb) != REFUSED) return u32(fast_flags);
   }
   return mul_values(dst, ea, ma, eb, mb, fcw, 0);
 }
@@ -140,8 +138,7 @@ export function f80_div(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    const flags = fast_div(dst, ea, ma, eb, mb);
-    if (flags >= 0) return u32(flags);
+    if (fast_div(dst, ea, ma, eb, mb) != REFUSED) return u32(fast_flags);
   }
   return div_values(dst, ea, ma, eb, mb, fcw, 0);
 }

@@ -3,7 +3,22 @@ export * from './f32';
 export * from './f64';
 export * from './f80';
 export * from './f80-convert';
-export { fast_add, fast_compare, fast_div, fast_mul, fast_sqrt, fast_to_integer, fp_integer_flags } from './f80-fast';
+export {
+  fast_add,
+  fast_compare,
+  fast_div,
+  fast_flags,
+  fast_from_f32,
+  fast_from_f64,
+  fast_from_integer,
+  fast_mul,
+  fast_sqrt,
+  fast_to_f32,
+  fast_to_f64,
+  fast_to_integer,
+  fp_integer_flags,
+  REFUSED,
+} from './f80-fast';
 export * from './f80-transcendental';
 export * from './sse';
 export { get_fp_eflags, get_fp_flags, set_fp_flags } from './status';
