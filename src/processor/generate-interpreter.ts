@@ -458,7 +458,8 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       f.get(entered).i32(1).op('i32.add').set(entered);
       f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).tee(next);
       f.i32(REGION_LOOKUP).op('i32.ne').brIf(elsewhere, false);
-      s.state().memory('i32.load', at('budget')).i32(NEAR_END).op('i32.lt_s').brIf(elsewhere, false);
+      s.state().memory('i32.load', at('budget'));
+      s.state().memory('i32.load', at('reserve')).op('i32.lt_s').brIf(elsewhere, false);
       // the jump cache
       s.state().memory('i64.load', at('rip')).set(rip);
       pushJumpEntry(f, rip);
@@ -478,6 +479,12 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       s.state()
         .memory('i64.load', at('rip'))
         .call(s.imports.get('go_on') as number);
+      leaving.next(f);
+      f.end();
+      // RIP is in the state area already
+      s.state().memory('i32.load', at('budget'));
+      s.state().memory('i32.load', at('reserve')).op('i32.lt_s').if(false);
+      f.i32(0);
       leaving.next(f);
       f.end();
       s.state().get(U);

@@ -49,6 +49,7 @@ const AT = offsets(
   'activity',
   'budget',
   'budgetLoaded',
+  'reserve',
   'exitInstructionLength',
 );
 
@@ -59,6 +60,8 @@ const REAL_CHUNK = 20_000;
 /** The same where other threads wait for safe points: about 20 us. */
 const PARALLEL_CHUNK = 8_000;
 const NEAR_END = 64;
+/** A chunk that is not the last one ends where a region leaves it fewer instructions than this: as many as a region needs to be entered. */
+const RESERVE = 512;
 const INTERRUPT_WINDOW_EXITING = 1 << 2;
 /** Interrupt-window and NMI-window exiting. */
 const WINDOWS = INTERRUPT_WINDOW_EXITING | (1 << 22);
@@ -276,7 +279,7 @@ export class SoftwareVcpu implements Vcpu {
     if (pending >>> 31 === 1) {
       // an answered access belongs to an instruction that has begun: it completes before the event
       if ((pending & EVENT_BEGUN) === 0 && procedures.replay_pending() === 1) {
-        this.runFor(1);
+        this.runFor(1, true);
         if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
       }
       state.setU32(AT.unwind, UNWIND.none);
@@ -295,20 +298,23 @@ export class SoftwareVcpu implements Vcpu {
       if (activity !== 0) return this.exits.plain('preemptionTimer');
       if (this.parallel) procedures.run_point();
       const budget = this.real ? this.realChunk : Math.min(left, CHUNK);
-      left -= this.runFor(budget);
+      left -= this.runFor(budget, !this.real && left <= CHUNK);
       if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
     }
   }
-  /** Runs at most `budget` instructions; returns how many were retired. */
-  private runFor(budget: number): number {
+  /** Runs at most `budget` instructions, that many or some fewer if it is not `last`; returns how many were retired. */
+  private runFor(budget: number, last: boolean): number {
     this.options.tier?.work();
     const { state, procedures, interpreter } = this;
     state.setU32(AT.budget, budget);
     state.setU32(AT.budgetLoaded, budget);
+    const reserve = last ? NEAR_END : RESERVE;
+    const enough = last ? 1 : RESERVE;
+    state.setU32(AT.reserve, reserve);
     const before = state.counter(AT.retired);
     for (;;) {
       const left = state.i32(AT.budget);
-      if (left <= 0) break;
+      if (left < enough) break;
       let limit = left;
       if ((this.controls.primary & WINDOWS) !== 0) {
         const window = procedures.check_windows();

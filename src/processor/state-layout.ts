@@ -320,6 +320,11 @@ const SPEC: readonly FieldSpec[] = [
   field('staleMap', 'u32', 'host address: bit per RAM page that another vCPU wrote code of'),
   field('exclusives', 'u32', 'how often all other vCPUs were stopped by this one'),
   field('codeCopy', 'bytes', 'code bytes as they were when their block was decoded', CODE_COPY_BYTES),
+  field(
+    'reserve',
+    'u32',
+    'a budget below this is not worth going on with behind a region: the run ends there; 64 at least',
+  ),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -342,6 +342,13 @@ describe('region translator against interpreter', () => {
     assert.equal(o.exit.name, 'hlt');
     assert.ok(inRegions > 200, `${inRegions} instructions in regions`);
   });
+  it('interprets no rest of a region at every look at the kick word', async () => {
+    // inc rax, 190 times; dec ecx; jnz
+    const code = `${'48ffc0'.repeat(190)}ffc90f85${(2 ** 32 - 578).toString(16).match(/../g)?.reverse().join('')}f4`;
+    const { outcome: o, inRegions } = await compare({ code, gpr: { [RCX]: 1_000_000n } }, 2_000_123);
+    assert.equal(o.instructions, 2_000_123);
+    assert.ok(o.instructions - inRegions < 1000, `${o.instructions - inRegions} instructions interpreted`);
+  });
   it('ends every budget at the exact instruction', async () => {
     for (const budget of [1, 20, 63, 64, 65, 200, 333, 500, 777]) {
       const { outcome: o } = await compare({ code: FLAGS_LOOP, gpr: { [RCX]: 1000n } }, budget);
