@@ -457,7 +457,17 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
         .memory('i32.store', at('region'));
       f.get(entered).i32(1).op('i32.add').set(entered);
       f.get(STATE).get(U).memory('i32.load', RECORD.imm).callIndirect(regionType).tee(next);
-      f.i32(REGION_LOOKUP).op('i32.ne').brIf(elsewhere, false);
+      f.i32(REGION_LOOKUP).op('i32.ne').if(false);
+      // 0, or where its last instruction leads: through an event, a system call or a return from one; RIP is in the state area
+      f.get(next).op('i32.eqz').brIf(elsewhere, false);
+      f.get(next).memory('i32.load16_u', RECORD.handler).i32(own.number).op('i32.ne').brIf(elsewhere);
+      s.state().memory('i32.load', at('budget'));
+      s.state().memory('i32.load', at('reserve')).op('i32.lt_s').if(false);
+      s.state().i32(0).memory('i32.store', at('unwind'));
+      f.i32(0).set(next).br(elsewhere);
+      f.end();
+      f.get(next).set(U).br(again);
+      f.end();
       s.state().memory('i32.load', at('budget'));
       s.state().memory('i32.load', at('reserve')).op('i32.lt_s').brIf(elsewhere, false);
       // the jump cache

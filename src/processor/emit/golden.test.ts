@@ -95,6 +95,7 @@ function translated(code: string): string[] {
       branchIndirect: () => f.br(exit),
       leaveBehind: () => f.br(exit),
       checkStale: () => f.i32(0).set(locals.stale),
+      checkMode: () => f.i32(0).set(locals.stale),
     };
     binding.startBlock(f);
     const start = f.code.length;

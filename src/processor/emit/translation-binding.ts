@@ -1,9 +1,18 @@
 // Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
-import { type Bits, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
+import { type Bits, type DecodedOperand, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
 import { effectsOf, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
-import { at, FLAGS_KIND, fprOffset, gprOffset, SEGMENT_ENTRY, segmentOffset, TLB_ENTRY } from '../state-layout.js';
+import {
+  at,
+  FLAGS_KIND,
+  fprOffset,
+  gprOffset,
+  RECORD,
+  SEGMENT_ENTRY,
+  segmentOffset,
+  TLB_ENTRY,
+} from '../state-layout.js';
 import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } from './binding.js';
 import { emitDivision } from './division.js';
 import { lateImport } from './imports.js';
@@ -54,6 +63,8 @@ export interface RegionControl {
   leaveBehind(): void;
   /** Checks whether the block this region was made of is still what it was; sets the local `stale`. */
   checkStale(s: WasmSem): void;
+  /** Likewise whether the mode is still the one that the region was translated for: behind checkStale(). */
+  checkMode(s: WasmSem): void;
 }
 
 const STATE = 0;
@@ -435,6 +446,14 @@ export class TranslationBinding implements Binding {
     s.known = null;
     return s.const(0, 32);
   }
+  /** For a VM exit of MOV to and from control registers: the general register, where decoded records have it. */
+  private noteRegister(s: WasmSem): void {
+    const { register } = this.instruction.code.operands.find((o) => o.kind === OPERAND_KIND.gpr) as DecodedOperand;
+    for (const field of [RECORD.a, RECORD.b])
+      s.state()
+        .i32(gprOffset(register))
+        .memory('i32.store16', POSITION + field);
+  }
   private hooks(): TranslationHooks {
     const self = this;
     return {
@@ -501,7 +520,8 @@ export class TranslationBinding implements Binding {
       },
       beforeProcedure: (s, name) => {
         if (keepsRegisters(name)) {
-          if (name === 'smap_check' || name === 'swapgs') this.groups.forget();
+          if (name === 'smap_check' || name === 'swapgs' || name === 'load_segment') this.groups.forget();
+          if (name.endsWith('_cr')) this.noteRegister(s);
           return;
         }
         if (PROCEDURES[name]?.effect === 'pure') {
@@ -517,6 +537,12 @@ export class TranslationBinding implements Binding {
         this.writeBackFlags(s.f);
       },
       afterProcedure: (s, name) => {
+        if (name === 'load_segment') {
+          // it may have set the accessed bit of a descriptor among code, and changed whether segments are flat
+          this.control.checkStale(s);
+          this.control.checkMode(s);
+          this.writes = true;
+        }
         if (keepsFlags(name)) return;
         this.synced = false;
         this.loadGeneral(s.f);

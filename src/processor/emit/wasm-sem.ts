@@ -794,6 +794,7 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
       this.binding.unwind(this);
       this.terminated = true;
       this.branched = true;
+      if (this.depth === 0) return this.const(0, 32);
     } else {
       this.f.if(false);
       this.binding.unwind(this);

@@ -1,7 +1,7 @@
 // Which instructions a region consists of: from its entry along branches, calls and returns to code that was executed often.
 // A call is followed with a context of its own for the callee, so that its return goes to one place.
-import { Decoded, type Decoder } from '../../isa/index.js';
-import { type Effects, EffectsCache, endsRegion } from './effects.js';
+import { Decoded, type Decoder, OPERAND_KIND } from '../../isa/index.js';
+import { type Effects, EffectsCache, mayBeLast } from './effects.js';
 import { InstructionCode, RegionInstruction, type RegionMode } from './instruction.js';
 
 export const PAGE = 4096;
@@ -132,7 +132,8 @@ export class Discoverer {
     this.leaders = new Set([entry]);
     this.work = [{ key: entry, weight: SURE }];
     for (let next = this.hottest(); next !== undefined; next = this.hottest()) this.follow(next);
-    if (!this.steps.has(entry)) return null;
+    // the interpreter does one that ends a region as well
+    if (this.steps.get(entry)?.effects.ends !== false) return null;
     return { steps: this.steps, leaders: this.leaders, entry, pages: this.pages };
   }
 
@@ -230,8 +231,10 @@ export class Discoverer {
     const instruction = new InstructionCode(decoded, mode, this.request.parallel);
     if (!translatable(instruction)) return null;
     const effects = this.effects.of(instruction);
+    if (effects.ends && !mayBeLast(instruction.form.instruction.name)) return null;
     if (!plainInSegment(instruction, effects)) return null;
-    if (effects.leaves || ((effects.direct || effects.indirect) && instruction.facts.opBits === 16)) return null;
+    if ((effects.leaves && !effects.ends) || ((effects.direct || effects.indirect) && instruction.facts.opBits === 16))
+      return null;
     return { code: instruction, effects };
   }
 
@@ -259,6 +262,7 @@ export class Discoverer {
         return;
       }
       this.steps.set(key, { instruction, effects, taken: null, targets: [] });
+      if (effects.ends) return;
       offset = next;
     }
   }
@@ -309,6 +313,7 @@ export class Discoverer {
         seen.add(offset);
         const { instruction, effects } = found;
         offset = instruction.next;
+        if (effects.ends) break;
         if (effects.indirect && instruction.form.instruction.name !== 'call') break;
         if (!effects.direct || instruction.form.instruction.name === 'call') continue;
         if (this.executions(instruction.target) >= this.request.cold) starts.push(instruction.target);
@@ -365,10 +370,16 @@ function plainInSegment(i: InstructionCode, { calls }: Effects): boolean {
   );
 }
 /** Their procedures look for the number of a general register in the decoded record. */
-const READS_RECORD = new Set(['mov_from_cr', 'mov_to_cr', 'mov_from_dr', 'mov_to_dr']);
-/** Instructions that may change the mode and, outside 64-bit mode, operands in CS (never writable) and strings in FS and GS end a region. */
+const READS_RECORD = new Set(['mov_from_dr', 'mov_to_dr']);
+const SS = 2;
+/** Loads of SS and, outside 64-bit mode, operands in CS (never writable) and strings in FS and GS end a region. */
 function translatable(i: InstructionCode): boolean {
-  if (endsRegion(i.form.instruction) || READS_RECORD.has(i.form.instruction.name)) return false;
+  if (READS_RECORD.has(i.form.instruction.name)) return false;
+  if (
+    i.form.instruction.name.endsWith('_sreg') &&
+    i.operands.some((o) => o.kind === OPERAND_KIND.segment && o.register === SS)
+  )
+    if (/^(mov_to|pop)_/.test(i.form.instruction.name)) return false;
   if (i.facts.long) return true;
   return i.hasMem ? i.segment !== 1 : i.segmentOverride !== 1 && i.segmentOverride < 4;
 }

@@ -28,6 +28,8 @@ export interface Effects {
   readonly indirect: boolean;
   /** Calls a procedure that leaves the instruction stream. */
   readonly leaves: boolean;
+  /** A region ends behind it: endsRegion(). */
+  readonly ends: boolean;
   /** General registers (bits 0 to 15) and XMM registers (16 to 31) it may read and write. A guess, checked by the emission. */
   readonly registersRead: number;
   readonly registersWritten: number;
@@ -271,6 +273,7 @@ function makeTracer(): (instruction: InstructionCode) => Effects {
       conditional,
       indirect,
       leaves,
+      ends: endsRegion(form.instruction),
       registersRead,
       registersWritten,
       calls,
@@ -279,12 +282,18 @@ function makeTracer(): (instruction: InstructionCode) => Effects {
 }
 
 const SAFE =
-  /^(cli$|sti$|pause$|swapgs$|smap_check$|pushf_check$|divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base|segment_address)|^x87_(?!store_|save|restore|load_env)/;
+  /^(load_segment$|mov_(from|to)_cr$|invlpg$|clts$|cli$|sti$|pause$|swapgs$|smap_check$|pushf_check$|divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base|segment_address)|^x87_(?!store_|save|restore|load_env)/;
 /** Instructions that end the interpreter's blocks but need not end a region: their procedures unwind when an event is due. */
-const STAYING: ReadonlySet<string> = new Set(['sti', 'popf']);
+const STAYING: ReadonlySet<string> = new Set(['sti', 'popf', 'mov_to_sreg', 'pop_sreg']);
+/** Those of the others that a region may have as its last one. */
+const LAST: ReadonlySet<string> = new Set(
+  'syscall sysret sysenter sysexit iret int mov_to_cr clts invlpg invpcid wrmsr'.split(' '),
+);
 /** Whether the code after an instruction depends on modes that the instruction may change. */
 export const endsRegion = ({ name, serializes }: { readonly name: string; readonly serializes?: boolean }): boolean =>
   serializes === true && !STAYING.has(name);
+/** Whether an instruction that ends a region may be part of it. */
+export const mayBeLast = (name: string): boolean => LAST.has(name);
 const STATE_ONLY = new Set(
   Object.entries(PROCEDURES)
     .filter(([, p]) => p.effect === 'state')

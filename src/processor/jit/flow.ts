@@ -75,6 +75,7 @@ function buildBlock(d: Discovery, start: number): { block: RegionBlock; last: St
       indirect = true;
       break;
     }
+    if (step.effects.ends) break;
   }
   const first = instructions[0] as RegionInstruction;
   const block: RegionBlock = {
@@ -122,13 +123,13 @@ const NO_PAGE = Number.NaN;
 
 export function buildFlow(d: Discovery): Flow {
   const byKey = new Map<number, RegionBlock>();
-  const ends = new Map<RegionBlock, Step>();
+  const lasts = new Map<RegionBlock, Step>();
   const starts = [...d.leaders].filter((key) => d.steps.has(key));
   for (let start = starts.pop(); start !== undefined; start = starts.pop()) {
     if (byKey.has(start)) continue;
     const { block, last, more } = buildBlock(d, start);
     byKey.set(start, block);
-    ends.set(block, last);
+    lasts.set(block, last);
     if (more >= 0) starts.push(more);
   }
   const at = (edge: Edge | null): RegionBlock[] => {
@@ -137,13 +138,14 @@ export function buildFlow(d: Discovery): Flow {
   };
   for (const block of byKey.values()) {
     if (block.indirect) {
-      const targets = (ends.get(block) as Step).targets.flatMap(at);
+      const targets = (lasts.get(block) as Step).targets.flatMap(at);
       block.targets = [...new Set(targets)].sort((a, b) => a.start - b.start);
       block.successors = block.targets;
       block.exits = true;
     } else {
       block.successors = [...new Set([...at(block.taken), ...at(block.fall)])];
-      block.exits = [block.taken, block.fall].some((edge) => edge !== null && !byKey.has(edge.key));
+      const { ends } = (lasts.get(block) as Step).effects;
+      block.exits = ends || [block.taken, block.fall].some((edge) => edge !== null && !byKey.has(edge.key));
     }
   }
 

@@ -7,6 +7,8 @@ export interface RegionMode {
   readonly codeBits: 16 | 32 | 64;
   readonly stackBits: 16 | 32 | 64;
   readonly flat: boolean;
+  /** The state field itself. */
+  readonly key: number;
 }
 /** The mode is one of CPL 3. */
 export const isUser = (key: number): boolean => (key & 0x80) !== 0;
@@ -16,6 +18,7 @@ export const modeOfKey = (key: number): RegionMode => {
     codeBits,
     stackBits: codeBits === 64 ? 64 : (key & 4) !== 0 ? 32 : 16,
     flat: codeBits === 64 || (key & 8) !== 0,
+    key,
   };
 };
 

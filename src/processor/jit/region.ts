@@ -78,10 +78,10 @@ export class RegionTranslator {
       if ((read >> r) & 1) guess.use.read.add(r);
       if ((written >> r) & 1) guess.use.written.add(r);
     }
-    let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned, request.tlb);
+    let emitter = new RegionEmitter(discovery, flow, live, guess, this.learned, request);
     if (!emitter.emit()) {
       // the guess was wrong: the first emission found out what the second one needs
-      emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned, request.tlb);
+      emitter = new RegionEmitter(discovery, flow, live, emitter.found, this.learned, request);
       if (!emitter.emit()) return null;
     }
     const pages = pagesOf(request, discovery, flow);
@@ -252,7 +252,7 @@ class RegionEmitter {
     private readonly live: ReadonlyMap<RegionInstruction, number>,
     private readonly guess: Guess,
     private readonly learned: Map<Form, FlagsCode>,
-    tlb: number,
+    { tlb, mode }: RegionRequest,
   ) {
     this.total = flow.blocks.reduce((n, b) => n + b.instructions.length, 0);
     const { f } = this;
@@ -293,6 +293,10 @@ class RegionEmitter {
           .memory('i32.load', REGION.valid)
           .op('i32.eqz')
           .set(this.locals.stale);
+      },
+      checkMode: () => {
+        const { stale } = this.locals;
+        f.get(STATE).memory('i32.load', at('modeKey')).i32(mode.key).op('i32.ne').get(stale).op('i32.or').set(stale);
       },
     };
   }
@@ -408,6 +412,14 @@ class RegionEmitter {
       this.transfers.set(block.order, transfer);
       if (effects.direct || effects.indirect) {
         if (effects.conditional) this.branch(block.fall as Edge);
+        return;
+      }
+      if (effects.leaves) return;
+      if (effects.ends) {
+        f.get(STATE).memory('i32.load', at('stalePages')).if(false);
+        f.call(lateImport('take_stale_pages')).end();
+        this.retire(n + 1);
+        this.exitAt(instruction.next);
         return;
       }
       if (binding.writes) {
@@ -528,6 +540,7 @@ class RegionEmitter {
         s.push_(rip);
         f.get(STATE).i32(last.offset).call(lateImport('note_jump'));
       }
+      if (name === 'call') this.noteCall();
       s.push_(rip);
       f.set(this.exitRip);
       this.retire(length);
