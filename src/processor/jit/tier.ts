@@ -313,6 +313,8 @@ export class Tier {
   private countAgain(hot: Hot, count = this.options.threshold): void {
     if (!this.isIdle(hot)) return;
     this.memory.setU32(hot.record + RECORD.imm, count);
+    // it stays known that it is hot: other regions go on there
+    this.memory.setU32(hot.record + RECORD.imm + 4, 2 * count);
     this.memory.setU16(hot.record + RECORD.handler, this.state.u32(at('countHandler')));
   }
   /** The block is not counted any more. */
