@@ -14,6 +14,7 @@ import {
 const COLOURS: Readonly<Record<string, string>> = {
   'pcanel-real': '#1d6fb8',
   'pcanel-virtual': '#4d9221',
+  'pcanel-first': '#a6c98d',
   v86: '#e08214',
   bochs: '#8073ac',
 };

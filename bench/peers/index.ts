@@ -9,17 +9,17 @@ import { parallelSection } from '../parallel.js';
 import { scalingSection } from '../scaling.js';
 import { chartSvg } from './chart.js';
 import { type Bits, buildGuest, nativeResults, repository } from './guest.js';
-import { PEERS, type Peer, pcanel, type ReadyPeer } from './peers.js';
+import { PCANEL_RUNS, PEERS, type Peer, pcanel, type ReadyPeer } from './peers.js';
 import { PROGRAMS } from './programs.js';
 import { publish } from './publish.js';
 import type { Published } from './published.js';
 import { reportText } from './report.js';
 import { addBoot, type ClockOfHost, type Comparison, emptyResult, type GuestResult } from './results.js';
-import { runBoot } from './run.js';
+import { type BootRun, runBoot } from './run.js';
 
 const DEFAULT_ONLY = PEERS.map((p) => p.name);
 export const PEERS_USAGE = `usage: npm run bench -- --peers [--only ${PEERS.map((p) => p.name).join(',')}|none] [--bits 32,64] [--programs a,b]
-  [--boots N] [--cores 1,2] [--time real,virtual] [--div N] [--clock wall|cpu] [--silence SECONDS] [--table FILE] [--json FILE]
+  [--boots N] [--cores 1,2] [--time real,virtual,first] [--div N] [--clock wall|cpu] [--silence SECONDS] [--table FILE] [--json FILE]
   [--from FILE.json,...] [--sections kick,scaling,parallel|none] [--publish]`;
 
 interface Options {
@@ -72,7 +72,7 @@ function options(args: readonly string[]): Options {
       programs: text(PROGRAMS.join(',')),
       boots: text('3'),
       cores: text(),
-      time: text('real,virtual'),
+      time: text(PCANEL_RUNS.join(',')),
       div: text('1'),
       clock: text('wall'),
       silence: text('300'),
@@ -87,7 +87,7 @@ function options(args: readonly string[]): Options {
   const cores = v.cores ?? (v.publish === true ? PUBLISHED_CORES : undefined);
   const names = PEERS.map((p) => p.name);
   const only = v.only === 'none' ? [] : listOf(v.only as string, 'only', names);
-  const times = listOf(v.time as string, 'time', ['real', 'virtual']);
+  const times = listOf(v.time as string, 'time', PCANEL_RUNS);
   return {
     peers: [...PEERS.filter((p) => only.includes(p.name)), ...times.map(pcanel)],
     bits: listOf(v.bits as string, 'bits', ['32', '64']),
@@ -126,14 +126,17 @@ async function compare(o: Options, prepared: readonly Prepared[], cores: number 
       native,
       peers: able.map(({ peer, ready }) => emptyResult(peer.name, ready.label, ready.version)),
     };
+    const boot = async ({ ready }: Prepared): Promise<BootRun> =>
+      runBoot(await ready.command(guest), { cores, silenceS: o.silenceS }, guest.programs);
+    for (const p of able) if (p.peer.warmsUp === true) await boot(p);
     for (let n = 0; n < o.boots; n++) {
-      for (const [i, { peer, ready }] of able.entries()) {
-        if (n >= (peer.boots ?? o.boots)) continue;
+      for (const [i, p] of able.entries()) {
+        if (n >= (p.peer.boots ?? o.boots)) continue;
         const to = result.peers[i] as GuestResult['peers'][number];
-        const boot = await runBoot(await ready.command(guest), { cores, silenceS: o.silenceS }, guest.programs);
-        addBoot(to, boot, native);
-        const total = [...boot.programs.values()].reduce((s, p) => s + p.seconds, boot.bootSeconds);
-        say(`${bits}-bit boot ${n + 1} of ${o.boots}: ${to.label}: ${boot.failure ?? `${total.toFixed(1)} s`}`);
+        const measured = await boot(p);
+        addBoot(to, measured, native);
+        const total = [...measured.programs.values()].reduce((sum, { seconds }) => sum + seconds, measured.bootSeconds);
+        say(`${bits}-bit boot ${n + 1} of ${o.boots}: ${to.label}: ${measured.failure ?? `${total.toFixed(1)} s`}`);
       }
     }
     guests.push(result);

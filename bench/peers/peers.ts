@@ -1,6 +1,7 @@
 // The programs that run the same guest: how each is had on this computer, and how it is started.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureImage, ensureProgram } from '../../src/apps/testing.js';
@@ -20,6 +21,8 @@ export interface Peer {
   readonly bits: readonly string[];
   /** Boots at most this often: slow, and nothing in it varies. */
   readonly boots?: number;
+  /** Boots once before what is measured: later runs find what an earlier one has kept. */
+  readonly warmsUp?: boolean;
   /** Fetches what is missing; throws the reason why the peer cannot be had. */
   prepare(folder: string): Promise<ReadyPeer>;
 }
@@ -57,20 +60,35 @@ const qemu: Peer = {
   },
 };
 
-/** Pcanel as a user runs it, with the clock of `time`. */
-export const pcanel = (time: 'real' | 'virtual'): Peer => ({
-  name: `pcanel-${time}`,
+/** How Pcanel is run: with its real or virtual clock; in virtual time with nothing of an earlier run. */
+export const PCANEL_RUNS = ['real', 'virtual', 'first'] as const;
+export type PcanelRun = (typeof PCANEL_RUNS)[number];
+/** Folders for compiled code that go away with this process. */
+function codeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pcanel-bench-code-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Pcanel as a user runs it. */
+export const pcanel = (run: PcanelRun): Peer => ({
+  name: `pcanel-${run}`,
   bits: ['32', '64'],
+  warmsUp: run !== 'first',
   async prepare() {
+    const time = run === 'first' ? 'virtual' : run;
+    const kept = codeFolder();
+    const code = run === 'first' ? 'nothing kept from earlier runs' : 'the same guest ran before';
     return {
-      label: `Pcanel ${time}`,
-      version: `pcanel run --time ${time}, Node.js ${process.version}`,
+      label: run === 'first' ? 'Pcanel first run' : `Pcanel ${run}`,
+      version: `pcanel run --time ${time}, ${code}, Node.js ${process.version}`,
       command: (g) => ({
         file: process.execPath,
         args: [
           ...[join(repository, 'bin/pcanel.js'), 'run', '--time', time, '--plain', '--memory', `${g.memoryMib}M`],
           ...['--kernel', g.kernel, '--initrd', g.initrd, '--cmdline', g.cmdline],
         ],
+        env: { PCANEL_CODE_CACHE: run === 'first' ? codeFolder() : kept },
       }),
     };
   },
