@@ -131,6 +131,11 @@ if (existsSync(generator)) {
     },
   );
 }
+// What regions are made by: those of another build are not found (src/apps/cli/code-folder.ts).
+const identity = createHash('sha256')
+  .update(`${stamps['procedures.wasm']} ${stamps['interpreter.wasm']}`)
+  .digest('hex');
+writeFileSync(`${dist}/regions-identity`, identity);
 // The program as bin/pcanel.js starts it: one file per thread and command instead of hundreds, for a fast start. As deep in
 // the output as the modules it is made of, which find the rest of the output by their own place.
 const programFolder = `${dist}/program/apps/cli`;

@@ -40,7 +40,14 @@ const folder = mkdtempSync(join(tmpdir(), 'pcanel-test-'));
 const tally = join(folder, 'tally');
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--enable-source-maps', ...chosen], {
   stdio: 'inherit',
-  env: { PCANEL_TALLY: tally, ...(deep && DEEP), ...process.env, ...(update && { PCANEL_UPDATE: '1' }) },
+  // each test says what it keeps between runs
+  env: {
+    PCANEL_CODE_CACHE: 'off',
+    PCANEL_TALLY: tally,
+    ...(deep && DEEP),
+    ...process.env,
+    ...(update && { PCANEL_UPDATE: '1' }),
+  },
 });
 if (deep && existsSync(tally)) process.stdout.write(`compared:\n${readFileSync(tally, 'utf8')}`);
 rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,12 @@
 // What the room publishes for end-to-end tests: its engines and its guest images.
-export { createSoftwareEngine, engines, spawnTranslator, translationService } from './cli/index.js';
+export {
+  type CodePlace,
+  createSoftwareEngine,
+  engines,
+  knownRegions,
+  spawnTranslator,
+  translationService,
+} from './cli/index.js';
 export {
   buildInitramfs,
   busyboxInitramfs,

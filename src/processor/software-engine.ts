@@ -250,6 +250,7 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number, service: Tr
   if (m.jit !== null) {
     const code = { decoder: builder.decoder, ...(m.features && { features: m.features }) };
     tier = new Tier({ memory, area, regions, parallel, shared, service, ...code, ...instances }, m.jit);
+    builder.known = tier.known;
   }
   return { ...instances, builder, directory, tier: tier as Tier | null };
 }

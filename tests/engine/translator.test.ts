@@ -1,16 +1,12 @@
 // Regions made on another thread: the same results as without, whatever becomes of that thread and of the code meanwhile.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { spawnTranslator } from '../../src/apps/testing.js';
 import {
-  compileModules,
   type FromTranslator,
-  type ProcessorModules,
-  SoftwareEngine,
   type ToTranslator,
   TranslationService,
   type TranslatorLink,
@@ -23,60 +19,19 @@ import {
   StateView,
   Translator,
 } from '../../src/processor/testing.js';
-import { type CpuState, type EngineVm, longModeState } from '../../src/vmx/index.js';
-import { plainControls } from '../../src/vmx/testing.js';
+import { CODE, finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
 
-const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
-const compile = (shared: boolean): Promise<ProcessorModules> =>
-  compileModules({ procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') }, { shared });
-const modules = { true: await compile(true), false: await compile(false) };
-
-const MEMORY = 2 << 20;
-const CODE = 0x100000;
-const STACK = 0x120000;
 /** lea rax,[rax+3]; xor rbx,rax; rol rbx,5; jc +3; inc rdx; dec rcx; jnz start; hlt */
 const LOOP = '488d4003 4831c3 48c1c305 7203 48ffc2 48ffc9 75ec f4'.replaceAll(' ', '');
-const ROUNDS = 2_000_000;
-const THRESHOLD = 500;
-
-interface Guest {
-  readonly vm: EngineVm;
-  readonly vcpu: SoftwareVcpu;
-}
-async function guest(service: TranslationService | null, shared = true): Promise<Guest> {
-  const engine = new SoftwareEngine(modules[`${shared}`], service && { threshold: THRESHOLD }, service);
-  const options = { memoryBytes: MEMORY, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 } as const;
-  const vm = await engine.createVm(options);
-  vm.memory.writeU64(0x1000, 0x2003n);
-  vm.memory.writeU64(0x2000, 0x3003n);
-  vm.memory.writeU64(0x3000, 0x83n);
-  vm.memory.loadBytes(CODE, Uint8Array.from(Buffer.from(LOOP, 'hex')));
-  const vcpu = vm.vcpus[0] as SoftwareVcpu;
-  Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
-  vcpu.applyControls();
-  const state: CpuState = longModeState(BigInt(CODE), 0x1000, BigInt(STACK));
-  state.gpr[1] = BigInt(ROUNDS);
-  vcpu.writeState(state);
-  return { vm, vcpu };
-}
-/** Runs in slices to the loop's end, and lets other threads have their turn between them. */
-async function finish({ vm, vcpu }: Guest, between: () => unknown = () => undefined): Promise<CpuState> {
-  for (;;) {
-    const exit = vcpu.enter(100_000);
-    if (exit.name === 'hlt') break;
-    assert.equal(exit.name, 'preemptionTimer');
-    await between();
-  }
-  const state = vcpu.readState();
-  vm.close();
-  return state;
-}
+const PROGRAM: HotProgram = { code: LOOP, rounds: 2_000_000 };
+const guest = (service: TranslationService | null, shared = true): Promise<HotGuest> =>
+  hotGuest(PROGRAM, service, shared);
 const expected = await (async () => {
   const plain = await guest(null);
   return { state: await finish(plain), instructions: plain.vcpu.counters.instructions };
 })();
 async function check(
-  g: Guest,
+  g: HotGuest,
   between?: () => unknown,
 ): Promise<NonNullable<ReturnType<SoftwareVcpu['jitStatistics']>>> {
   assert.deepEqual(await finish(g, between), expected.state);
@@ -87,7 +42,7 @@ async function check(
 }
 
 /** Waits for the first region: the guest goes on slowly. */
-async function untilInstalled({ vcpu }: Guest): Promise<void> {
+async function untilInstalled({ vcpu }: HotGuest): Promise<void> {
   for (let n = 0; n < 3000; n++) {
     const { regions, waiting } = vcpu.jitStatistics() ?? { regions: 0, waiting: 0 };
     if (regions > 0 || waiting === 0) return;
@@ -113,7 +68,10 @@ class Held implements TranslatorLink {
   receive(): FromTranslator | undefined {
     return this.answers.shift();
   }
-  close(): void {
+  async close(): Promise<void> {
+    this.kill();
+  }
+  kill(): void {
     this.closed = true;
   }
   get requests(): number {
@@ -121,7 +79,7 @@ class Held implements TranslatorLink {
   }
 }
 /** Runs until the loop's block has been asked for. */
-function runUntilAsked({ vcpu }: Guest, link: Held): void {
+function runUntilAsked({ vcpu }: HotGuest, link: Held): void {
   for (let n = 0; link.requests === 0; n++) {
     assert.ok(n < 100, 'nothing was asked for');
     assert.equal(vcpu.enter(5_000).name, 'preemptionTimer');

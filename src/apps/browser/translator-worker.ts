@@ -15,4 +15,6 @@ runTranslator({
     scope.onmessage = ({ data }) => hear(data);
   },
   pause,
+  store: null,
+  ended: () => {},
 });

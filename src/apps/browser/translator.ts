@@ -19,7 +19,8 @@ function spawnTranslator(url: string): TranslatorLink {
     get ended() {
       return ended;
     },
-    close: () => worker.terminate(),
+    close: async () => worker.terminate(),
+    kill: () => worker.terminate(),
   };
 }
 

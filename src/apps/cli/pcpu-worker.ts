@@ -9,3 +9,5 @@ const modules = modulesFrom(workerData);
 if (modules !== null) takeProcessorModules(modules);
 const { runPcpuWorker } = await import('../../domains/node/index.js');
 await runPcpuWorker(engines);
+const { endTranslationService } = await import('./translator.js');
+await endTranslationService();

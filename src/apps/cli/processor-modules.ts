@@ -4,10 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { HostError } from '../../base/index.js';
 import type { ProcessorModules } from '../../processor/index.js';
+import { built, type CodePlace, codePlace, keepWhole, readKept } from './code-folder.js';
+import { deserialize, keepsMachineCode, serializeOptimized } from './machine-code.js';
 import { heedHints } from './v8-flags.js';
-
-/** Build output: dist/ above dist/src/apps/cli/. */
-const built = (name: string): URL => new URL(`../../../${name}`, import.meta.url);
 
 async function wasm(name: string): Promise<Uint8Array> {
   try {
@@ -18,14 +17,44 @@ async function wasm(name: string): Promise<Uint8Array> {
   }
 }
 
-/** Compiles all functions, on V8's own threads: else each is compiled at its first call, and the guest waits for it. */
-async function compileNow(...names: readonly string[]): Promise<WebAssembly.Module[]> {
-  const bytes = await Promise.all(names.map(wasm));
-  setFlagsFromString('--no-wasm-lazy-compilation');
+const LAZY = 'wasm-lazy-compilation';
+/** The second goes off with the first, and must be set again by name: else V8 optimizes every function of every module. */
+const BASELINE = ['liftoff', 'wasm-dynamic-tiering'];
+/** While `work` runs V8 does without these flags. */
+async function withoutFlags<T>(flags: readonly string[], work: () => Promise<T>): Promise<T> {
+  for (const flag of flags) setFlagsFromString(`--no-${flag}`);
   try {
-    return await Promise.all(bytes.map((b) => WebAssembly.compile(b as Uint8Array<ArrayBuffer>)));
+    return await work();
   } finally {
-    setFlagsFromString('--wasm-lazy-compilation');
+    for (const flag of flags) setFlagsFromString(`--${flag}`);
+  }
+}
+/**
+ * The modules: with the machine code of an earlier start; else all functions are compiled, on V8's own threads, for each
+ * would be compiled at its first call, and the guest would wait for it. Where their code can be kept they are optimized now.
+ */
+async function compileNow(...names: readonly string[]): Promise<WebAssembly.Module[]> {
+  const files = await Promise.all(names.map(wasm));
+  const places = files.map((bytes) => (keepsMachineCode() ? codePlace(bytes) : null));
+  const kept = files.map((bytes, n) => keptModule(bytes, places[n] ?? null));
+  if (kept.every((module) => module !== null)) return kept;
+  const modules = await withoutFlags(places.includes(null) ? [LAZY] : [LAZY, ...BASELINE], () =>
+    Promise.all(files.map((bytes) => WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>))),
+  );
+  for (const [n, place] of places.entries()) if (place !== null) keepModule(modules[n] as WebAssembly.Module, place);
+  return modules;
+}
+/** The module with the code that was kept; null: there is none that fits. */
+function keptModule(wasm: Uint8Array, place: CodePlace | null): WebAssembly.Module | null {
+  const code = place === null ? null : readKept(place);
+  return code === null ? null : deserialize(code, wasm);
+}
+function keepModule(module: WebAssembly.Module, place: CodePlace): void {
+  const code = serializeOptimized(module);
+  try {
+    if (code !== null) keepWhole(place, code);
+  } catch {
+    // a full or read-only folder costs the next start its time, nothing else
   }
 }
 

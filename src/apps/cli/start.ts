@@ -14,8 +14,8 @@ export function wantsThread(argv: readonly string[]): boolean {
 /** The program: runs the command line of this process, then exits. */
 export async function program(): Promise<void> {
   if (wantsThread(process.argv.slice(2))) {
+    optimizeLate(); // first: code is kept by the flags that it was compiled with
     startSpareThread();
-    optimizeLate();
   }
   const { program_ } = await import('./main.js');
   await program_();

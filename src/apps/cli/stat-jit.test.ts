@@ -46,6 +46,7 @@ test('shares of instructions and host time add up, and counters without a place 
     compiled: 6,
     modules: 2,
     reused: 2,
+    stored: 4,
     refused: 1,
     codeBytes: 2048,
   };
@@ -54,7 +55,7 @@ test('shares of instructions and host time add up, and counters without a place 
   assert.deepEqual(lines, [
     'linux',
     '  regions       5 alive, 6 compiled in 2 modules, 2 KiB of code',
-    '  translations  9 asked for, 25.0% of them found compiled, 1 refused',
+    '  translations  13 asked for, 33.3% of them kept from earlier runs, 16.7% found compiled, 1 refused',
     '  instructions  90.0% translated, 10.0% interpreted, 30 per entry of a region',
     '  host time     about translated code 0.000 s (40.0%), interpreter 0.000 s (30.0%), VM exits 0.000 s (10.0%); translator 0.000 s (20.0%)',
     '  per instruction  translated 444.44 ns, interpreted 3000.00 ns',

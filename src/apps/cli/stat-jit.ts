@@ -11,7 +11,7 @@ const size = (bytes: number): string =>
 
 /** Counters that have a place in the lines above; the rest is listed by name. */
 const SHOWN = new Set(
-  'retired entries regions compiled evicted modules codeBytes reused refused translateMs compileMs workerTranslateMs workerCompileMs'.split(
+  'retired entries regions compiled evicted modules codeBytes reused stored refused translateMs compileMs workerTranslateMs workerCompileMs'.split(
     ' ',
   ),
 );
@@ -23,13 +23,13 @@ export function jitReport(d: DomainStat): string {
     return `${d.name}\n  translator    engine ${d.engine} translates nothing here: all instructions are interpreted`;
   const of = (name: string): number => c[name] ?? 0;
   const retired = of('retired');
-  const asked = of('compiled') + of('reused');
+  const asked = of('compiled') + of('reused') + of('stored');
   const perEntry = of('entries') > 0 ? `, ${(retired / of('entries')).toFixed(0)} per entry of a region` : '';
   const evicted = c.evicted === undefined ? '' : `, ${count(of('evicted'))} evicted`;
   const lines = [
     `${d.name}`,
     `  regions       ${count(of('regions'))} alive, ${count(of('compiled'))} compiled in ${count(of('modules'))} modules${evicted}, ${size(of('codeBytes'))} of code`,
-    `  translations  ${count(asked + of('refused'))} asked for, ${percent(of('reused'), asked)} of them found compiled, ${count(of('refused'))} refused`,
+    `  translations  ${count(asked + of('refused'))} asked for, ${percent(of('stored'), asked)} of them kept from earlier runs, ${percent(of('reused'), asked)} found compiled, ${count(of('refused'))} refused`,
     `  instructions  ${percent(retired, instructions)} translated, ${percent(instructions - retired, instructions)} interpreted${perEntry}`,
   ];
   if (time === null) {

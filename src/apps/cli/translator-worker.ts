@@ -2,10 +2,11 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
-import { runTranslator, type ToTranslator } from '../../processor/index.js';
+import { CodeStore, runTranslator, type ToTranslator } from '../../processor/index.js';
+import { codeShelf } from './code-shelf.js';
 import type { TranslatorStart } from './translator.js';
 
-const { port, posted } = workerData as TranslatorStart;
+const { port, posted, place } = workerData as TranslatorStart;
 const count = new Int32Array(posted);
 runTranslator({
   post: (answer) => {
@@ -14,4 +15,6 @@ runTranslator({
   },
   listen: (hear) => port.on('message', (message: ToTranslator) => hear(message)),
   pause: () => setImmediate(),
+  store: place === null ? null : new CodeStore(codeShelf(place)),
+  ended: () => port.close(),
 });

@@ -1,23 +1,34 @@
 // The translation service of a thread of Node: one worker thread that makes regions for all its domains. Source: Node.js
 // documentation, "Worker threads".
+
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { type FromTranslator, TranslationService, type TranslatorLink } from '../../processor/index.js';
+import {
+  type FromTranslator,
+  type ToTranslator,
+  TranslationService,
+  type TranslatorLink,
+} from '../../processor/index.js';
+import type { CodePlace } from './code-folder.js';
+import { knownRegions, regionsPlace } from './code-shelf.js';
 
 export interface TranslatorStart {
   readonly port: MessagePort;
   /** One word: counts the answers posted. */
   readonly posted: SharedArrayBuffer;
+  /** Where regions are kept between runs; null: they are not. */
+  readonly place: CodePlace | null;
 }
 
 /** Of its heap: by default it would grow by four times as much, and translate no faster. */
 const YOUNG_MB = 12;
 
+const PROGRAM = new URL('./translator-worker.js', import.meta.url);
 /** Starts a translator thread; it ends with this thread and keeps nothing alive. */
-export function spawnTranslator(program = new URL('./translator-worker.js', import.meta.url)): TranslatorLink {
+export function spawnTranslator(program = PROGRAM, place: CodePlace | null = null): TranslatorLink {
   const { port1, port2 } = new MessageChannel();
   const posted = new SharedArrayBuffer(4);
   const count = new Int32Array(posted);
-  const start: TranslatorStart = { port: port2, posted };
+  const start: TranslatorStart = { port: port2, posted, place };
   const worker = new Worker(program, {
     workerData: start,
     transferList: [port2],
@@ -30,6 +41,7 @@ export function spawnTranslator(program = new URL('./translator-worker.js', impo
   const end = (): void => {
     ended = true;
   };
+  const exited = new Promise<void>((resolve) => worker.on('exit', resolve));
   worker.on('error', end).on('exit', end);
   return {
     post: (message) => port1.postMessage(message),
@@ -44,7 +56,16 @@ export function spawnTranslator(program = new URL('./translator-worker.js', impo
     get ended() {
       return ended;
     },
-    close: () => {
+    close: async () => {
+      if (place === null) await worker.terminate();
+      else {
+        worker.ref(); // until it has written
+        port1.postMessage({ kind: 'end' } satisfies ToTranslator);
+        await exited;
+      }
+      port1.close();
+    },
+    kill: () => {
       port1.close();
       void worker.terminate();
     },
@@ -54,6 +75,15 @@ export function spawnTranslator(program = new URL('./translator-worker.js', impo
 let service: TranslationService | null = null;
 /** The translation service of this thread. */
 export function translationService(): TranslationService {
-  service ??= new TranslationService({ spawn: () => spawnTranslator() });
+  if (service === null) {
+    const place = regionsPlace();
+    const known = place === null ? null : knownRegions(place);
+    service = new TranslationService({ spawn: () => spawnTranslator(PROGRAM, place), known });
+  }
   return service;
+}
+/** Ends the translation service of this thread; resolves when what it made is kept. */
+export async function endTranslationService(): Promise<void> {
+  service?.close();
+  await service?.settled();
 }

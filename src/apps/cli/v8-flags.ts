@@ -1,6 +1,7 @@
 // How eagerly V8 optimizes our own JavaScript, and what it heeds in our WebAssembly. Source: `node --v8-options`.
 
 import { setFlagsFromString } from 'node:v8';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 /** Major versions of Node.js whose V8 counts a function's bytecodes before it optimizes it; from the second on it counts calls. */
 const COUNTS_BYTECODES = 20;
@@ -15,8 +16,13 @@ const BRANCH_HINTS_BY_DEFAULT = 26;
 const LAST_COMPILATION_HINTS = 22;
 
 const NODE = Number.parseInt(process.versions.node, 10);
+/** Where threads find what those that started them have set. */
+const GIVEN = 'pcanel:v8-flags';
+/** The flags set so far. */
+export const flagsSet = (): readonly string[] => (getEnvironmentData(GIVEN) ?? []) as readonly string[];
 function set(flags: readonly string[]): void {
   for (const flag of flags) setFlagsFromString(flag);
+  setEnvironmentData(GIVEN, [...new Set([...flagsSet(), ...flags])].sort());
 }
 
 /** The flags of `optimizeLate` that a major version of Node.js knows. */

@@ -1,6 +1,6 @@
 // Compiled regions into a vCPU: instances of their modules, the cache by content, and what each installed region was made of.
 import type { Interpreter, Procedures } from '../modules.js';
-import { CodeCache, type CompiledRegion } from './code-cache.js';
+import { CodeCache, type CompiledRegion, holds } from './code-cache.js';
 import type { RegionPlan } from './region.js';
 import { type Hot, hostOfKey, modeOf } from './region-source.js';
 import type { RegionFunction, RegionPlace, RegionTable } from './region-table.js';
@@ -19,6 +19,27 @@ export interface NewRegion {
   /** Functions that it calls were translated with it. */
   readonly deep: boolean;
 }
+/** A region of a module that nobody asked for yet: it waits in the cache. */
+export interface OtherRegion {
+  readonly index: number;
+  /** Of its entry (code-key.ts). */
+  readonly key: number;
+  readonly instructions: number;
+  readonly pages: readonly { readonly page: number; readonly lines: bigint }[];
+  readonly contents: readonly Uint8Array[];
+  readonly again: number;
+  readonly deep: boolean;
+}
+export interface NewModule {
+  /** Exports its regions as r0, r1, ... */
+  readonly module: WebAssembly.Module;
+  /** Its size. */
+  readonly codeBytes: number;
+  readonly regions: readonly NewRegion[];
+  readonly others: readonly OtherRegion[];
+  /** Number of a module that comes from an earlier run, else 0. */
+  readonly stored: number;
+}
 interface Installed {
   readonly hot: Hot;
   /** Jumps to unknown places, and whether one of them was not known when it was translated. */
@@ -33,9 +54,12 @@ const MAX_CODE_BYTES = 24 << 20;
 
 export class RegionInstaller {
   readonly cache: CodeCache;
+  private readonly bytes: Uint8Array;
   /** By place of the region. */
   readonly installed = new Map<number, Installed>();
   private readonly imports: WebAssembly.Imports;
+  /** Of modules from earlier runs, which may be asked for again. */
+  private readonly exportsOf = new Map<number, WebAssembly.Instance['exports']>();
 
   constructor(
     parts: {
@@ -45,8 +69,10 @@ export class RegionInstaller {
     },
     private readonly table: RegionTable,
     private readonly isCurrent: (hot: Hot) => boolean,
+    seed: number,
   ) {
-    this.cache = new CodeCache(new Uint8Array(parts.memory.buffer));
+    this.bytes = new Uint8Array(parts.memory.buffer);
+    this.cache = new CodeCache(this.bytes, seed);
     this.imports = {
       env: { memory: parts.memory },
       procedures: parts.procedures as unknown as Record<string, never>,
@@ -54,35 +80,40 @@ export class RegionInstaller {
     };
   }
 
-  /** Installs the regions of a module, which exports them as r0, r1, ...; `codeBytes`: its size. Returns those that are stale. */
-  add(module: WebAssembly.Module, codeBytes: number, regions: readonly NewRegion[]): readonly NewRegion[] {
+  /** Installs the regions of a module that were asked for. Returns those that are stale. */
+  add({ module, codeBytes, regions, others, stored }: NewModule): readonly NewRegion[] {
     if (this.cache.codeBytes + codeBytes > MAX_CODE_BYTES) this.clear();
-    const { exports } = new WebAssembly.Instance(module, this.imports);
-    return regions.filter(({ index, hot, plan, contents, again, deep }) => {
-      const region: CompiledRegion = {
-        run: exports[`r${index}`] as RegionFunction,
-        instructions: plan.instructions,
-        codeBytes: codeBytes / regions.length,
-        pages: plan.pages.map(({ page, lines }, k) => ({ page, lines, content: contents[k] as Uint8Array })),
-      };
+    const known = this.exportsOf.get(stored);
+    const exports = known ?? new WebAssembly.Instance(module, this.imports).exports;
+    if (stored !== 0) this.exportsOf.set(stored, exports);
+    const shareBytes = known === undefined ? codeBytes / (regions.length + others.length) : 0;
+    const regionOf = (
+      r: OtherRegion | (NewRegion & { readonly instructions: number; readonly pages: PlanFacts['pages'] }),
+    ): CompiledRegion => ({
+      run: exports[`r${r.index}`] as RegionFunction,
+      instructions: r.instructions,
+      codeBytes: shareBytes,
+      again: r.again,
+      deep: r.deep,
+      pages: r.pages.map(({ page, lines }, k) => ({ page, lines, content: r.contents[k] as Uint8Array })),
+    });
+    if (known === undefined) for (const other of others) this.cache.add(other.key, regionOf(other));
+    return regions.filter((asked) => {
+      const { hot, plan } = asked;
+      const region = regionOf({ ...asked, ...plan });
       const current = this.isCurrent(hot);
-      const holds = current ? this.install(hot, region, plan.pages, again, deep) : this.holds(region, plan.pages);
-      if (holds) this.cache.add(modeOf(hot.key), hostOfKey(hot.key), region);
-      return !(current && holds);
+      const held = current ? this.install(hot, region, plan.pages) : this.holds(region, plan.pages);
+      if (held) this.cache.add(this.cache.keyOf(modeOf(hot.key), hostOfKey(hot.key)), region);
+      return !(current && held);
     });
   }
   /** Installs what was compiled before from the code that lies there now; false: nothing was. */
   reuse(hot: Hot, host: (page: number) => number): boolean {
     const found = this.cache.find(modeOf(hot.key), hostOfKey(hot.key), host);
-    return found !== null && this.install(hot, found.region, found.places, 0, false);
+    return found !== null && this.install(hot, found.region, found.places);
   }
-  private install(
-    hot: Hot,
-    region: CompiledRegion,
-    places: readonly RegionPlace[],
-    again: number,
-    deep: boolean,
-  ): boolean {
+  private install(hot: Hot, region: CompiledRegion, places: readonly RegionPlace[]): boolean {
+    const { again, deep } = region;
     const before = this.table.regionOf(hot.record);
     if (before !== 0) this.remove(before);
     const place = this.table.install(hot.record, region.run, region.instructions, places);
@@ -93,7 +124,7 @@ export class RegionInstaller {
     return false;
   }
   private holds(region: CompiledRegion, places: readonly RegionPlace[]): boolean {
-    return places.every(({ host, lines }, n) => this.cache.holds(host, lines, region.pages[n]?.content as Uint8Array));
+    return places.every(({ host, lines }, n) => holds(this.bytes, host, lines, region.pages[n]?.content as Uint8Array));
   }
   remove(place: number): void {
     this.table.remove(place);
@@ -102,6 +133,7 @@ export class RegionInstaller {
   private clear(): void {
     this.table.clear();
     this.cache.clear();
+    this.exportsOf.clear();
     this.installed.clear();
   }
 }

@@ -3,9 +3,12 @@
 // who installs a region compares the code once more.
 import { AREA, at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
-import { linesOf } from './code-cache.js';
+import { holds, linesOf } from './code-cache.js';
+import { codeKey } from './code-key.js';
+import type { KeptRegion } from './code-pack.js';
 import { CodePages, type PagingRegisters } from './code-pages.js';
-import { PAGE, type RegionRequest } from './discover.js';
+import { PAGE, pageOf, type RegionRequest } from './discover.js';
+import type { PlanFacts } from './installer.js';
 import { isUser, modeOfKey } from './instruction.js';
 import type { RegionPlan, RegionTranslator } from './region.js';
 
@@ -18,6 +21,8 @@ export interface Hot {
   /** Linear address of the first byte of the page. */
   readonly linearPage: bigint;
   readonly paging: PagingRegisters;
+  /** It was entered a few times only: a region of an earlier run will do, but none is to be made. */
+  readonly early?: boolean;
 }
 /** An indirect jump or call, and where it was seen to go: linear addresses. */
 export interface Jump {
@@ -91,6 +96,33 @@ export class RegionSource {
     if (this.covered.size > MAX_COVERED) this.covered.clear();
     for (const host of plan.covers.slice(1)) this.covered.add(host);
     return { plan, contents: plan.pages.map(({ page, lines }) => linesOf(this.copies, copyOf(page), lines)) };
+  }
+
+  /** The key of a hot block's code, as it is now. */
+  keyOf({ key }: Hot, seed: number): number {
+    return codeKey(seed, modeOf(key), this.bytes, hostOfKey(key));
+  }
+  /** What of a region does not depend on where its code lies. */
+  keptOf(hot: Hot, seed: number, { instructions, pages, covers }: PlanFacts, again: number, deep: boolean): KeptRegion {
+    const offsetOf = (host: number): number => {
+      const { page } = pages.find((p) => host >= p.host && host < p.host + PAGE) as PlanFacts['pages'][number];
+      return page * PAGE + (host & (PAGE - 1));
+    };
+    return {
+      ...{ key: this.keyOf(hot, seed), instructions, again, deep },
+      pages: pages.map(({ page, lines }) => ({ page, lines })),
+      covers: covers.map(offsetOf),
+    };
+  }
+  /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. */
+  fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[]): PlanFacts | null {
+    const host = this.pageFinder(hot);
+    const pages = kept.pages.map(({ page, lines }) => ({ page, lines, host: host(page) }));
+    const fits = pages.every((p, n) => p.host !== 0 && holds(this.bytes, p.host, p.lines, contents[n] as Uint8Array));
+    if (!fits) return null;
+    const covers = kept.covers.map((offset) => host(pageOf(offset)) + (offset & (PAGE - 1)));
+    for (const block of covers.slice(1)) this.covered.add(block);
+    return { instructions: kept.instructions, blocks: covers.length, dispatches: 0, pages, covers };
   }
 
   /** Finds host addresses of the region pages around a hot block; 0: none. */

@@ -4,15 +4,16 @@ import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, BLOCK, RECORD } from '../state-layout.js';
 import { StateView } from '../state-view.js';
+import { KNOWN_THRESHOLD, type KnownCode } from './code-key.js';
 import { pagingOf } from './code-pages.js';
 import { hostMs } from './host-clock.js';
-import { type NewRegion, RegionInstaller } from './installer.js';
+import { type NewModule, type NewRegion, RegionInstaller } from './installer.js';
 import { KnownJumps } from './jumps.js';
 import { TIER_DEFAULTS, type TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
 import { type Hot, RegionSource, type Translated } from './region-source.js';
 import { RegionTable } from './region-table.js';
-import type { FromTranslator } from './translation-messages.js';
+import { type FromTranslator, type Subject, seedOfSubject } from './translation-messages.js';
 import type { TranslationClient, TranslationService } from './translation-service.js';
 
 export interface TierParts {
@@ -45,6 +46,8 @@ export interface TierStatistics {
   readonly reused: number;
   readonly refused: number;
   readonly retranslated: number;
+  /** Taken from earlier runs. */
+  readonly stored: number;
   /** Translated, but its code or its block had changed meanwhile. */
   readonly stale: number;
   /** Asked for and not answered yet. */
@@ -55,12 +58,6 @@ export interface TierStatistics {
   /** Time on the translator's thread. */
   readonly workerTranslateMs: number;
   readonly workerCompileMs: number;
-}
-/** What the tier wants of a hot block. */
-interface Wanted {
-  hot: Hot;
-  readonly again: number;
-  readonly deep: boolean;
 }
 
 /** Regions per module, made here. */
@@ -93,9 +90,11 @@ export class Tier {
   private readonly installer: RegionInstaller;
   private readonly options: TierOptions;
   private client: TranslationClient | null = null;
+  /** What earlier runs translated. */
+  readonly known: KnownCode | null = null;
   private queue: Hot[] = [];
   /** Asked of the service: by id, and the ids by the block's key. */
-  private readonly wanted = new Map<number, Wanted>();
+  private readonly wanted = new Map<number, Hot>();
   private readonly wantedKeys = new Map<bigint, number>();
   private lastId = 0;
   private hurried: number[] = [];
@@ -110,6 +109,7 @@ export class Tier {
     reused: 0,
     refused: 0,
     retranslated: 0,
+    stored: 0,
     stale: 0,
     translateMs: 0,
     compileMs: 0,
@@ -128,12 +128,17 @@ export class Tier {
     this.jumps = new KnownJumps(this.state);
     this.memory = new StateView(memory.buffer, 0);
     this.translator = new RegionTranslator(parts.decoder);
-    const subject = { memory, area, parallel, maxInstructions: this.options.maxInstructions };
+    const { maxInstructions } = this.options;
+    const making = { memory, area, parallel, maxInstructions, ...(features && { features }) };
+    const subject: Subject = { ...making, seed: seedOfSubject(making) };
     this.source = new RegionSource(subject, this.translator);
     this.table = new RegionTable(memory.buffer, this.state, parts.regions, parts.procedures, parts.interpreter);
-    this.installer = new RegionInstaller(parts, this.table, (hot) => this.source.isCurrent(hot));
+    this.installer = new RegionInstaller(parts, this.table, (hot) => this.source.isCurrent(hot), subject.seed);
     this.state.setU32(at('jitThreshold'), this.options.threshold);
-    if (served) this.client = service.open({ ...subject, ...(features && { features }) });
+    if (served) {
+      this.client = service.open(subject);
+      this.known = service.knownCode(subject);
+    }
   }
   get statistics(): TierStatistics {
     const { state } = this;
@@ -157,7 +162,13 @@ export class Tier {
   hot(record: number): void {
     const key = this.memory.u64(record - BLOCK.sizeBytes + BLOCK.key);
     // regions are made of flat code only: RIP is the linear address
-    const hot = { record, key, linearPage: this.state.u64(at('codePage')), paging: pagingOf(this.state) };
+    const hot: Hot = {
+      record,
+      key,
+      linearPage: this.state.u64(at('codePage')),
+      paging: pagingOf(this.state),
+      early: this.isEarly(record),
+    };
     if (this.client !== null && this.isWanted(hot)) return;
     this.queue.push(hot);
     if (this.options.eager) this.work();
@@ -171,13 +182,20 @@ export class Tier {
     else if (this.queue.length > 0) this.workHere();
   }
 
+  /** The block was counted for the sake of an earlier run's region; from now on it counts as all do. */
+  private isEarly(record: number): boolean {
+    if (this.known === null || this.memory.u32(record + RECORD.imm + 4) !== KNOWN_THRESHOLD) return false;
+    this.memory.setU32(record + RECORD.imm + 4, this.options.threshold);
+    return true;
+  }
+
   // --- by the service ---
   /** It is asked for already: then it counts once more, and goes first at the end of that. */
   private isWanted(hot: Hot): boolean {
     const id = this.wantedKeys.get(hot.key);
     if (id === undefined) return false;
     // the block may have been decoded again since
-    (this.wanted.get(id) as Wanted).hot = hot;
+    this.wanted.set(id, hot);
     this.hurried.push(id);
     this.countAgain(hot, this.options.threshold * HURRY);
     return true;
@@ -209,19 +227,19 @@ export class Tier {
     if (blocks.length === 0) return;
     const requests = blocks.map((hot) => {
       const id = ++this.lastId;
-      this.wanted.set(id, { hot, again, deep });
+      this.wanted.set(id, hot);
       this.wantedKeys.set(hot.key, id);
       this.countAgain(hot, this.options.threshold * HURRY);
-      return { id, hot, jumps: this.jumps.around(hot), again: again > 0, deep };
+      return { id, hot, jumps: this.jumps.around(hot), again, deep };
     });
     client.request(requests);
   }
-  private answered(id: number): Wanted | null {
-    const wanted = this.wanted.get(id);
-    if (wanted === undefined) return null;
+  private answered(id: number): Hot | null {
+    const hot = this.wanted.get(id);
+    if (hot === undefined) return null;
     this.wanted.delete(id);
-    this.wantedKeys.delete(wanted.hot.key);
-    return wanted;
+    this.wantedKeys.delete(hot.key);
+    return hot;
   }
   private take(answer: FromTranslator): void {
     const start = hostMs();
@@ -229,26 +247,27 @@ export class Tier {
     counters.workerTranslateMs += answer.translateMs;
     counters.workerCompileMs += answer.compileMs;
     for (const id of [...answer.covered, ...answer.stale]) {
-      const wanted = this.answered(id);
-      if (wanted !== null) this.countAgain(wanted.hot);
+      const hot = this.answered(id);
+      if (hot !== null) this.countAgain(hot);
     }
     for (const id of answer.refused) {
-      const wanted = this.answered(id);
+      const hot = this.answered(id);
       counters.refused++;
-      if (wanted !== null) this.giveUp(wanted.hot);
+      if (hot !== null) this.giveUp(hot);
     }
-    if (answer.module !== null) {
-      const regions = answer.regions.flatMap(({ id, plan, contents }, index): NewRegion[] => {
-        const wanted = this.answered(id);
-        return wanted === null ? [] : [{ ...wanted, index, plan, contents }];
+    const { module, codeBytes, others, stored } = answer;
+    if (module !== null) {
+      const regions = answer.regions.flatMap(({ id, ...region }): NewRegion[] => {
+        const hot = this.answered(id);
+        return hot === null ? [] : [{ ...region, hot }];
       });
-      this.add(answer.module, answer.codeBytes, regions);
+      this.add({ module, codeBytes, regions, others, stored });
     }
     counters.compileMs += hostMs() - start;
   }
   /** The service has given up: what it was asked for is translated here. */
   private takeBack(): void {
-    for (const { hot } of this.wanted.values()) this.queue.push(hot);
+    this.queue.push(...this.wanted.values());
     this.close();
   }
 
@@ -281,19 +300,20 @@ export class Tier {
       const regions = ready.map(({ hot, translated: { plan, contents } }, index): NewRegion => {
         return { index, hot, plan, contents, again, deep };
       });
-      this.add(new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>), wasm.length, regions);
+      const module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
+      this.add({ module, codeBytes: wasm.length, regions, others: [], stored: 0 });
       this.counters.compileMs += hostMs() - compiling;
     } else compiling = hostMs();
     this.counters.translateMs += compiling - start;
   }
 
   // --- both ---
-  private add(module: WebAssembly.Module, codeBytes: number, regions: readonly NewRegion[]): void {
+  private add(made: NewModule): void {
     const { counters } = this;
     counters.modules++;
-    counters.compiled += regions.length;
-    counters.codeBytes += codeBytes;
-    for (const { hot } of this.installer.add(module, codeBytes, regions)) {
+    counters[made.stored === 0 ? 'compiled' : 'stored'] += made.regions.length;
+    counters.codeBytes += made.codeBytes;
+    for (const { hot } of this.installer.add(made)) {
       counters.stale++;
       this.countAgain(hot);
     }

@@ -1,19 +1,27 @@
 // What travels between a vCPU's thread and the thread that translates for it. All of it can be posted.
-import type { PlanFacts } from './installer.js';
+
+import { seedOf } from './code-key.js';
+import type { OtherRegion, PlanFacts } from './installer.js';
 import type { Hot, Jump, SourceMaking } from './region-source.js';
 
 /** A vCPU whose code is translated. */
 export interface Subject extends SourceMaking {
   /** CPUID features of its decoder; absent: all. */
   readonly features?: readonly string[];
+  /** Of the keys of its code (code-key.ts). */
+  readonly seed: number;
 }
+/** What code depends on besides its bytes and its mode, as a seed of keys. */
+export const seedOfSubject = ({ area, parallel, maxInstructions, features }: Omit<Subject, 'seed'>): number =>
+  seedOf(JSON.stringify([area, parallel, maxInstructions, features ?? '*']));
+
 export interface TranslationRequest {
   readonly id: number;
   readonly hot: Hot;
   /** What is known of indirect jumps and calls around it. */
   readonly jumps: readonly Jump[];
-  /** It has a region, made when less was known. */
-  readonly again: boolean;
+  /** Regions it has had, made when less was known. */
+  readonly again: number;
   /** Functions that it calls are to be translated with it. */
   readonly deep: boolean;
 }
@@ -22,7 +30,9 @@ export type ToTranslator =
   | { readonly kind: 'translate'; readonly client: number; readonly requests: readonly TranslationRequest[] }
   /** These requests go first: their blocks became hot once more. */
   | { readonly kind: 'hurry'; readonly client: number; readonly ids: readonly number[] }
-  | { readonly kind: 'detach'; readonly client: number };
+  | { readonly kind: 'detach'; readonly client: number }
+  /** Nobody will ask any more. */
+  | { readonly kind: 'end' };
 
 /** The answer to some of a client's requests: every request is answered once. */
 export interface FromTranslator {
@@ -32,9 +42,17 @@ export interface FromTranslator {
   readonly codeBytes: number;
   readonly regions: readonly {
     readonly id: number;
+    /** Number in the module. */
+    readonly index: number;
     readonly plan: PlanFacts;
     readonly contents: readonly Uint8Array[];
+    readonly again: number;
+    readonly deep: boolean;
   }[];
+  /** What else the module has; nobody asked for it yet. */
+  readonly others: readonly OtherRegion[];
+  /** Number of a module that an earlier run made, else 0. */
+  readonly stored: number;
   /** Inside other regions; not translatable; overwritten or otherwise gone before their turn came. */
   readonly covered: readonly number[];
   readonly refused: readonly number[];

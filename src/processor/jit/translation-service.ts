@@ -1,5 +1,6 @@
 // The translation service of a thread: vCPUs hand over hot blocks and take compiled regions, another thread makes them. One
 // service has one such thread, started when the first block is hot, for all vCPUs of all domains of its own thread.
+import { KnownCode } from './code-key.js';
 import { hostMs } from './host-clock.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
 
@@ -10,7 +11,10 @@ export interface TranslatorLink {
   receive(): FromTranslator | undefined;
   /** The thread is known to have ended. */
   readonly ended: boolean;
-  close(): void;
+  /** Has the thread keep what it made, for later runs, and end; resolves when it has. */
+  close(): Promise<void>;
+  /** Ends it now. */
+  kill(): void;
 }
 export interface ServiceOptions {
   /** Starts a translator thread. It must not keep the process alive. May throw. */
@@ -19,6 +23,8 @@ export interface ServiceOptions {
   readonly patienceMs?: number;
   /** Times a dead thread is replaced. */
   readonly restarts?: number;
+  /** Filter of the keys (code-key.ts) of regions that earlier runs made; null: none are kept. */
+  readonly known?: Uint8Array | null;
 }
 const PATIENCE_MS = 20_000;
 const RESTARTS = 2;
@@ -95,6 +101,8 @@ export class TranslationService {
   /** Host time of the last look, and how long the translator had something to do then without an answer. */
   private lastLook = 0;
   private silentMs = 0;
+  /** Threads that keep what they made. */
+  private readonly closing = new Set<Promise<void>>();
 
   constructor(private readonly options: ServiceOptions) {}
 
@@ -104,14 +112,27 @@ export class TranslationService {
   }
   open(subject: Subject): TranslationClient {
     const client = new TranslationClient(this, ++this.lastId, subject);
+    // there will be much to ask for soon
+    if (this.options.known?.some((byte) => byte !== 0) === true) this.start();
     this.clients.set(client.id, new WeakRef(client));
     this.gone.register(client, client.id);
     return client;
   }
-  /** Ends the thread; the next request starts another one. */
+  /** What earlier runs translated of such a subject's code; null: nothing. */
+  knownCode(subject: Subject): KnownCode | null {
+    const { known } = this.options;
+    return known === undefined || known === null ? null : new KnownCode(known, subject.seed);
+  }
+  /** Ends the thread, which keeps what it made; the next request starts another one. */
   close(): void {
-    this.link?.close();
+    if (this.link === null) return;
+    const closed = this.link.close().finally(() => this.closing.delete(closed));
+    this.closing.add(closed);
     this.link = null;
+  }
+  /** Resolves when the threads that were closed have ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.closing);
   }
 
   // --- called by clients ---
@@ -144,7 +165,8 @@ export class TranslationService {
     return this.silentMs > (this.options.patienceMs ?? PATIENCE_MS);
   }
   private died(): void {
-    this.close();
+    this.link?.kill();
+    this.link = null;
     this.deaths++;
     const asking = [...this.clients.values()].flatMap((ref) => ref.deref() ?? []);
     if (!asking.some(({ open }) => open.size > 0)) return;

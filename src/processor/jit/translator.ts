@@ -1,7 +1,10 @@
 // The program of the thread that translates: takes requests of many vCPUs, reads their code in shared memory while they go on,
 // answers with compiled modules. Knows no host: who runs it hands it messages and time.
 import { ALL_INSTRUCTIONS, Decoder } from '../../isa/index.js';
+import type { KeptModule, KeptRegion } from './code-pack.js';
+import { type CodeStore, contentsOf, type Found, type StoredModule } from './code-store.js';
 import { hostMs } from './host-clock.js';
+import type { PlanFacts } from './installer.js';
 import { RegionTranslator } from './region.js';
 import { RegionSource, type Translated } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
@@ -14,8 +17,17 @@ interface Client {
   readonly id: number;
   readonly source: RegionSource;
   readonly translator: RegionTranslator;
+  readonly seed: number;
   queue: TranslationRequest[];
+  /** Those of the queue that are new: earlier runs may have translated them. */
+  fresh: TranslationRequest[];
 }
+type StoredRegion = Found<PlanFacts> & { readonly id: number };
+
+const nothing = (client: number): FromTranslator => ({
+  ...{ client, module: null, codeBytes: 0, regions: [], others: [], stored: 0 },
+  ...{ covered: [], refused: [], stale: [], translateMs: 0, compileMs: 0 },
+});
 
 export class Translator {
   private readonly clients = new Map<number, Client>();
@@ -23,18 +35,27 @@ export class Translator {
   private readonly translators = new Map<string, RegionTranslator>();
   private turn = 0;
 
-  constructor(private readonly post: (answer: FromTranslator) => void) {}
+  constructor(
+    private readonly post: (answer: FromTranslator) => void,
+    /** Regions of earlier runs. */
+    private readonly store: CodeStore | null = null,
+  ) {}
 
   hear(message: ToTranslator): void {
+    if (message.kind === 'end') {
+      this.store?.save();
+      return;
+    }
     if (message.kind === 'attach') {
       const translator = this.translatorFor(message.subject);
       const source = new RegionSource(message.subject, translator);
-      this.clients.set(message.client, { id: message.client, source, translator, queue: [] });
+      const { seed } = message.subject;
+      this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [], fresh: [] });
       return;
     }
     const client = this.clients.get(message.client);
     if (client === undefined) return;
-    if (message.kind === 'translate') client.queue.push(...message.requests);
+    if (message.kind === 'translate') client[this.store === null ? 'queue' : 'fresh'].push(...message.requests);
     else if (message.kind === 'detach') this.clients.delete(message.client);
     else {
       const first = client.queue.filter(({ id }) => message.ids.includes(id));
@@ -52,24 +73,74 @@ export class Translator {
 
   /** Answers some requests of the next client that has any; false: nobody has. */
   work(): boolean {
-    const waiting = [...this.clients.values()].filter(({ queue }) => queue.length > 0);
+    const waiting = [...this.clients.values()].filter(({ queue, fresh }) => queue.length + fresh.length > 0);
     const client = waiting[this.turn++ % waiting.length];
     if (client === undefined) return false;
-    this.answer(client);
+    if (client.fresh.length > 0) this.lookUp(client);
+    else this.answer(client);
     return true;
   }
-  private answer({ id: client, source, translator, queue }: Client): void {
+  /** Answers what earlier runs have translated; the rest is left in the queue. */
+  private lookUp(client: Client): void {
     const start = hostMs();
-    const made: { id: number; translated: Translated }[] = [];
+    const store = this.store as CodeStore;
+    const found = new Map<StoredModule, StoredRegion[]>();
+    const unknown: number[] = [];
+    for (const request of client.fresh) {
+      const { id, hot, again, deep } = request;
+      const region = again === 0 && !deep && client.source.isCurrent(hot) ? this.findStored(client, hot) : null;
+      if (region === null) {
+        if (hot.early === true) unknown.push(id);
+        else client.queue.push(request);
+      } else found.set(region.stored, [...(found.get(region.stored) ?? []), { ...region, id }]);
+    }
+    client.fresh = [];
+    if (unknown.length > 0) this.post({ ...nothing(client.id), covered: unknown });
+    let from = start;
+    for (const [stored, regions] of found) {
+      const module = store.compiled(stored) as WebAssembly.Module;
+      this.post({ ...this.stored(client.id, store, stored, regions), module, compileMs: hostMs() - from });
+      from = hostMs();
+    }
+  }
+  private findStored({ source, seed }: Client, hot: TranslationRequest['hot']): Found<PlanFacts> | null {
+    return (this.store as CodeStore).find(source.keyOf(hot, seed), (kept, contents) => source.fit(hot, kept, contents));
+  }
+  /** The answer with regions of an earlier run's module. */
+  private stored(
+    client: number,
+    store: CodeStore,
+    stored: StoredModule,
+    regions: readonly StoredRegion[],
+  ): Omit<FromTranslator, 'module' | 'compileMs'> {
+    const loaded = store.loaded(stored) as KeptModule;
+    const part = (index: number) => {
+      const { again, deep } = loaded.regions[index] as KeptRegion;
+      return { index, again, deep, contents: contentsOf(loaded, stored, index).map((bytes) => bytes.slice()) };
+    };
+    const asked = new Set(regions.map(({ index }) => index));
+    const others = loaded.regions.flatMap(({ key, instructions, pages }, index) =>
+      asked.has(index) ? [] : [{ ...part(index), key, instructions, pages }],
+    );
+    store.release(stored);
+    return {
+      ...{ ...nothing(client), others, codeBytes: stored.packed.wasmBytes, stored: stored.id },
+      regions: regions.map(({ id, index, fits }) => ({ ...part(index), id, plan: fits })),
+    };
+  }
+  private answer({ id: client, source, translator, seed, queue }: Client): void {
+    const start = hostMs();
+    const made: { request: TranslationRequest; translated: Translated }[] = [];
     const [covered, refused, stale]: [number[], number[], number[]] = [[], [], []];
     do {
-      const { id, hot, jumps, again, deep } = queue.shift() as TranslationRequest;
+      const request = queue.shift() as TranslationRequest;
+      const { id, hot, jumps, again, deep } = request;
       try {
-        const translated = source.isCurrent(hot) ? source.translate(hot, jumps, again, deep) : 'stale';
+        const translated = source.isCurrent(hot) ? source.translate(hot, jumps, again > 0, deep) : 'stale';
         if (translated === 'stale') stale.push(id);
         else if (translated === 'covered') covered.push(id);
         else if (translated === null) refused.push(id);
-        else made.push({ id, translated });
+        else made.push({ request, translated });
       } catch (error) {
         // memory that changes while it is read may show anything, an address out of range too
         (error instanceof RangeError ? stale : refused).push(id);
@@ -83,14 +154,18 @@ export class Translator {
       codeBytes = wasm.length;
       assembled = hostMs();
       module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
+      this.store?.add({
+        ...{ module, wasm },
+        regions: made.map(({ request: { hot, again, deep }, translated: { plan, contents } }) => {
+          return { kept: source.keptOf(hot, seed, plan, again, deep), contents };
+        }),
+      });
     } else assembled = hostMs();
     this.post({
-      client,
-      module,
-      codeBytes,
-      regions: made.map(({ id, translated: { plan, contents } }) => {
+      ...{ ...nothing(client), module, codeBytes },
+      regions: made.map(({ request: { id, again, deep }, translated: { plan, contents } }, index) => {
         const { code: _, ...facts } = plan;
-        return { id, plan: facts, contents };
+        return { id, index, plan: facts, contents, again, deep };
       }),
       covered,
       refused,
@@ -108,10 +183,14 @@ export interface TranslatorHost {
   listen(hear: (message: ToTranslator) => void): void;
   /** Lets messages arrive. */
   pause(): Promise<void>;
+  /** Regions of earlier runs; null: they are not kept. */
+  readonly store: CodeStore | null;
+  /** Nobody will ask any more. */
+  ended(): void;
 }
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
-  const translator = new Translator((answer) => host.post(answer));
+  const translator = new Translator((answer) => host.post(answer), host.store);
   let busy = false;
   const work = async (): Promise<void> => {
     if (busy) return;
@@ -122,6 +201,7 @@ export function runTranslator(host: TranslatorHost): void {
   };
   host.listen((message) => {
     translator.hear(message);
-    void work();
+    if (message.kind === 'end') host.ended();
+    else void work();
   });
 }

@@ -1,0 +1,219 @@
+// Packs of regions and the store over them: what was written is found again, what was damaged is not, what is of no use goes.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { codeKey, FILTER_BYTES, filterAdd, filterHas, KnownCode, seedOf } from './code-key.js';
+import { filterOf, type KeptModule, type KeptRegion, Pack, type PackFile, packOf } from './code-pack.js';
+import { type CodeShelf, CodeStore, type MadeModule } from './code-store.js';
+
+/** (module (func (export "r0") (result i32) i32.const N)) */
+const wasmOf = (n: number): Uint8Array =>
+  Uint8Array.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0],
+    ...[7, 6, 1, 2, 0x72, 0x30, 0, 0, 10, 6, 1, 4, 0, 0x41, n, 0x0b],
+  ]);
+const region = (key: number, also: Partial<KeptRegion> = {}): KeptRegion => ({
+  ...{ key, instructions: 5, again: 0, deep: false, covers: [0x10, -0x20] },
+  pages: [
+    { page: 0, lines: 0b101n },
+    { page: -1, lines: 1n << 63n },
+  ],
+  ...also,
+});
+const contents = (byte: number): Uint8Array[] => [new Uint8Array(128).fill(byte), new Uint8Array(64).fill(byte + 1)];
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+const kept = (n: number, regions: readonly KeptRegion[], also: Partial<KeptModule> = {}): KeptModule => ({
+  ...{ regions, wasm: wasmOf(n), code: Uint8Array.of(n, 2, 3), unused: 0 },
+  contents: joined(regions.flatMap(() => contents(n))),
+  ...also,
+});
+
+/** Files in memory. */
+class Files {
+  readonly files = new Map<string, Uint8Array>();
+  readonly touched: string[] = [];
+  deserialized = 0;
+  /** Bytes of machine code that a module is said to have. */
+  codeBytes = 3;
+  full = false;
+  open(): PackFile[] {
+    return [...this.files].map(([name, bytes]) => ({
+      name,
+      read: (offset, sizeBytes) => bytes.slice(offset, offset + sizeBytes),
+      close: () => {},
+    }));
+  }
+  put(parts: readonly Uint8Array[], name = `pack${this.files.size}`): string {
+    this.files.set(name, joined(parts));
+    return name;
+  }
+  shelf(): CodeShelf {
+    return {
+      open: () => this.open(),
+      write: (parts, replaced) => {
+        if (this.full) throw new Error('ENOSPC');
+        this.put(parts, `new${this.files.size}`);
+        for (const name of replaced) this.files.delete(name);
+      },
+      touch: (names) => this.touched.push(...names),
+      serialize: () => new Uint8Array(this.codeBytes),
+      deserialize: () => {
+        this.deserialized++;
+        return null;
+      },
+    };
+  }
+}
+const any = (r: KeptRegion): KeptRegion => r;
+const made = (n: number, count: number, key = 100): MadeModule => ({
+  module: new WebAssembly.Module(wasmOf(n) as Uint8Array<ArrayBuffer>),
+  wasm: wasmOf(n),
+  regions: Array.from({ length: count }, (_, i) => ({ kept: region(key + i), contents: contents(n) })),
+});
+
+describe('keys of code', () => {
+  it('differ by seed, mode, place and the first bytes, within the page', () => {
+    const bytes = new Uint8Array(3 * 4096).fill(0x90);
+    const key = codeKey(1, 2, bytes, 4096);
+    assert.equal(codeKey(1, 2, bytes, 8192), key, 'the same place of another page');
+    for (const other of [codeKey(3, 2, bytes, 4096), codeKey(1, 3, bytes, 4096), codeKey(1, 2, bytes, 4097)])
+      assert.notEqual(other, key);
+    bytes[4096 + 15] = 0;
+    assert.notEqual(codeKey(1, 2, bytes, 4096), key);
+    const last = codeKey(1, 2, bytes, 8190);
+    bytes[8192] = 0;
+    assert.equal(codeKey(1, 2, bytes, 8190), last, 'the next page is another one');
+    assert.notEqual(seedOf('a'), seedOf('b'));
+  });
+  it('are found in a filter', () => {
+    const filter = new Uint8Array(FILTER_BYTES);
+    const bytes = new Uint8Array(4096);
+    filterAdd(filter, codeKey(7, 2, bytes, 16));
+    const known = new KnownCode(filter, 7);
+    assert.ok(known.has(2, bytes, 16));
+    assert.ok(!known.has(2, bytes, 17));
+    assert.ok(filterHas(filter, codeKey(7, 2, bytes, 16)));
+  });
+});
+
+describe('packs', () => {
+  it('give back what they were made of', () => {
+    const files = new Files();
+    const modules = [kept(1, [region(9), region(10, { deep: true, again: 3 })]), kept(2, [region(11)], { unused: 4 })];
+    files.put(packOf(modules));
+    const [file] = files.open();
+    const pack = Pack.open(file as PackFile);
+    assert.ok(pack !== null);
+    assert.deepEqual(
+      pack.modules()?.map((m) => pack.load(m)),
+      modules,
+    );
+    for (const key of [9, 10, 11]) assert.ok(filterHas(filterOf(files.open()), key));
+    assert.ok(!filterHas(filterOf(files.open()), 8000));
+  });
+  it('that are damaged anywhere are as good as none', () => {
+    const good = joined(packOf([kept(1, [region(9)])]));
+    for (let at = 0; at < good.length; at += at < 16 ? 1 : 37) {
+      const files = new Files();
+      const bad = good.slice();
+      bad[at] = (bad[at] as number) ^ 0x10;
+      files.put([bad]);
+      assert.equal(new CodeStore(files.shelf()).find(9, any), null, `byte ${at}`);
+    }
+    for (const length of [0, 10, 8000, good.length - 4]) {
+      const files = new Files();
+      files.put([good.slice(0, length)]);
+      assert.equal(new CodeStore(files.shelf()).find(9, any), null, `${length} bytes`);
+    }
+  });
+});
+
+describe('the store', () => {
+  it('finds the region that was translated last, if it fits', () => {
+    const files = new Files();
+    files.put(packOf([kept(1, [region(9)]), kept(2, [region(9, { again: 2 })]), kept(3, [region(9, { deep: true })])]));
+    const store = new CodeStore(files.shelf());
+    assert.deepEqual(store.find(9, (r, c) => [r.deep, ...c])?.fits, [true, ...contents(3)]);
+    assert.deepEqual(store.find(9, (r) => (r.deep ? null : r.again))?.fits, 2);
+    assert.equal(
+      store.find(9, () => null),
+      null,
+    );
+    assert.equal(store.find(8, any), null);
+    const found = store.find(9, any);
+    assert.ok(found !== null && store.compiled(found.stored) instanceof WebAssembly.Module);
+    assert.equal(files.deserialized, 1, 'with machine code first, without where the host refuses it');
+    assert.equal(store.compiled(found.stored), store.compiled(found.stored));
+  });
+  it('keeps the modules of a run for the next', () => {
+    const files = new Files();
+    const first = new CodeStore(files.shelf());
+    first.add(made(1, 8));
+    assert.equal(first.save(), 8);
+    const found = new CodeStore(files.shelf()).find(103, (_, c) => c);
+    assert.equal(found?.index, 3);
+    assert.deepEqual(found?.fits, contents(1));
+  });
+  it('writes nothing for a few regions, but notes that a pack was used', () => {
+    const files = new Files();
+    const name = files.put(packOf([kept(1, [region(9)])]));
+    const store = new CodeStore(files.shelf());
+    const found = store.find(9, any);
+    assert.ok(found !== null);
+    store.compiled(found.stored);
+    store.add(made(2, 3));
+    assert.equal(store.save(), 0);
+    assert.deepEqual([...files.files.keys()], [name]);
+    assert.deepEqual(files.touched, [name]);
+  });
+  it('joins new modules with the pack that was used, and writes it again when there is more machine code', () => {
+    for (const more of [() => made(2, 20), null]) {
+      const files = new Files();
+      const name = files.put(packOf([kept(1, [region(9)]), kept(3, [region(10)], { unused: 1 })]));
+      files.put(packOf([kept(4, [region(50)])]), 'of another guest');
+      const store = new CodeStore(files.shelf());
+      const found = store.find(9, any);
+      assert.ok(found !== null);
+      store.compiled(found.stored);
+      if (more === null) files.codeBytes = 100;
+      else store.add(more());
+      assert.equal(store.save(), more === null ? 0 : 20);
+      assert.ok(!files.files.has(name), 'replaced');
+      const next = new CodeStore(files.shelf());
+      assert.ok(next.find(50, any) !== null);
+      const unused = [9, 10].map((key) => next.find(key, any)?.stored.packed.unused);
+      assert.deepEqual(unused, [0, 2]);
+      assert.equal(next.find(119, any) !== null, more !== null);
+      assert.equal(next.find(9, any)?.stored.packed.codeBytes, files.codeBytes);
+    }
+  });
+  it('drops what was of no use for long', () => {
+    const files = new Files();
+    files.put(packOf([kept(1, [region(9)], { unused: 8 }), kept(3, [region(10)], { unused: 8 })]));
+    const store = new CodeStore(files.shelf());
+    const found = store.find(9, any);
+    assert.ok(found !== null);
+    store.compiled(found.stored);
+    store.add(made(2, 20));
+    store.save();
+    const next = new CodeStore(files.shelf());
+    assert.equal(next.find(9, any)?.stored.packed.unused, 0, 'it was used now');
+    assert.equal(next.find(10, any), null);
+  });
+  it('loses nothing but the write where there is no room', () => {
+    const files = new Files();
+    const name = files.put(packOf([kept(1, [region(9)])]));
+    files.full = true;
+    const store = new CodeStore(files.shelf());
+    store.add(made(2, 20));
+    assert.equal(store.save(), 0);
+    assert.deepEqual([...files.files.keys()], [name]);
+  });
+});

@@ -1,0 +1,204 @@
+// Regions that earlier runs made, by the code that they were made from, and those of this run for later ones.
+// See docs/decisions/0017-code-between-runs.md.
+import { rank } from './code-cache.js';
+import { filterHas } from './code-key.js';
+import { type KeptModule, type KeptRegion, Pack, type PackedModule, type PackFile, packOf } from './code-pack.js';
+
+/** Where packs are, and what the host can do with machine code. */
+export interface CodeShelf {
+  /** Packs that fit this build of the processor and this host, those used last first. */
+  open(): readonly PackFile[];
+  /** Writes a pack, then removes those that it replaces. May throw: then nothing was written. */
+  write(parts: readonly Uint8Array[], replaced: readonly string[]): void;
+  /** They were used. */
+  touch(names: readonly string[]): void;
+  /** The machine code of a module, as much as there is by now; null: the host cannot tell. */
+  serialize(module: WebAssembly.Module): Uint8Array | null;
+  /** The module with that machine code; null: it does not fit this host. */
+  deserialize(code: Uint8Array, wasm: Uint8Array): WebAssembly.Module | null;
+}
+/** A module of this run. */
+export interface MadeModule {
+  readonly module: WebAssembly.Module;
+  readonly wasm: Uint8Array;
+  readonly regions: readonly { readonly kept: KeptRegion; readonly contents: readonly Uint8Array[] }[];
+}
+/** A module of an earlier run. */
+export interface StoredModule {
+  /** Of this module in this run, from 1 on. */
+  readonly id: number;
+  readonly packed: PackedModule;
+  /** Where each region's contents begin. */
+  readonly offsets: readonly number[];
+}
+export interface Found<T> {
+  readonly stored: StoredModule;
+  /** Number of the region in its module. */
+  readonly index: number;
+  readonly fits: T;
+}
+interface Stored extends StoredModule {
+  readonly pack: OpenPack;
+  loaded: KeptModule | null;
+  module: WebAssembly.Module | null;
+}
+interface OpenPack {
+  readonly pack: Pack;
+  /** null: nobody has looked into it. */
+  modules: Stored[] | null;
+  readonly byKey: Map<number, { readonly stored: Stored; readonly index: number }[]>;
+}
+
+/** More WebAssembly of one run is not kept. */
+const MAX_MADE_BYTES = 24 << 20;
+/** A pack that would grow beyond that is left alone, another one begins. */
+const MAX_PACK_BYTES = 64 << 20;
+/** A pack is written when there are so many regions more, or when its machine code has grown by this factor. */
+const WORTH_REGIONS = 8;
+const WORTH_GROWTH = 1.05;
+/** Runs that a module may be of no use to. */
+const MAX_UNUSED = 8;
+
+const LINE = 64;
+const linesIn = (lines: bigint): number => lines.toString(2).replaceAll('0', '').length;
+const contentBytes = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + linesIn(lines) * LINE, 0);
+
+/** A region's part of its module's contents, by its pages. */
+export function contentsOf(loaded: KeptModule, { offsets }: StoredModule, index: number): Uint8Array[] {
+  let at = offsets[index] as number;
+  return (loaded.regions[index] as KeptRegion).pages.map(({ lines }) => {
+    const start = at;
+    at += linesIn(lines) * LINE;
+    return loaded.contents.subarray(start, at);
+  });
+}
+
+export class CodeStore {
+  private readonly packs: OpenPack[];
+  private readonly made: MadeModule[] = [];
+  private madeBytes = 0;
+  private lastId = 0;
+
+  constructor(private readonly shelf: CodeShelf) {
+    this.packs = shelf.open().flatMap((file) => {
+      const pack = Pack.open(file);
+      return pack === null ? [] : [{ pack, modules: null, byKey: new Map() }];
+    });
+  }
+
+  /** A region of that key for which `fits` gives a result; of several the one that was translated last. */
+  find<T>(key: number, fits: (region: KeptRegion, contents: readonly Uint8Array[]) => T | null): Found<T> | null {
+    for (const open of this.packs) {
+      if (!filterHas(open.pack.filter, key)) continue;
+      if (open.modules === null) this.look(open);
+      for (const { stored, index } of open.byKey.get(key) ?? []) {
+        const loaded = this.loaded(stored);
+        if (loaded === null) continue;
+        const result = fits(loaded.regions[index] as KeptRegion, contentsOf(loaded, stored, index));
+        if (result !== null) return { stored, index, fits: result };
+      }
+    }
+    return null;
+  }
+  /** Its parts; null: it was damaged. */
+  loaded(stored: StoredModule): KeptModule | null {
+    const s = stored as Stored;
+    s.loaded ??= s.pack.pack.load(s.packed);
+    return s.loaded;
+  }
+  /** The module, ready to be instantiated; null: it was damaged. */
+  compiled(stored: StoredModule): WebAssembly.Module | null {
+    const s = stored as Stored;
+    if (s.module !== null) return s.module;
+    const loaded = this.loaded(s);
+    if (loaded === null) return null;
+    const wasm = loaded.wasm.slice() as Uint8Array<ArrayBuffer>;
+    const ready = loaded.code.length === 0 ? null : this.shelf.deserialize(loaded.code, wasm);
+    s.module = ready ?? new WebAssembly.Module(wasm);
+    return s.module;
+  }
+  /** Lets go of what `save` can read again. */
+  release(stored: StoredModule): void {
+    (stored as Stored).loaded = null;
+  }
+  private look(open: OpenPack): void {
+    const rows = open.pack.modules() ?? [];
+    open.modules = rows.map((packed) => {
+      let at = 0;
+      const offsets = packed.regions.map((region) => {
+        at += contentBytes(region);
+        return at - contentBytes(region);
+      });
+      return { id: ++this.lastId, pack: open, packed, offsets, loaded: null, module: null };
+    });
+    for (const stored of open.modules) {
+      for (const [index, { key }] of stored.packed.regions.entries()) {
+        const same = open.byKey.get(key);
+        if (same === undefined) open.byKey.set(key, [{ stored, index }]);
+        else same.push({ stored, index });
+      }
+    }
+    const rankOf = ({ stored, index }: { stored: Stored; index: number }): number =>
+      rank(stored.packed.regions[index] as KeptRegion);
+    for (const same of open.byKey.values()) same.sort((a, b) => rankOf(b) - rankOf(a) || b.stored.id - a.stored.id);
+  }
+
+  /** A module of this run, for later ones. */
+  add(made: MadeModule): void {
+    this.madeBytes += made.wasm.length;
+    if (this.madeBytes <= MAX_MADE_BYTES) this.made.push(made);
+  }
+  /** Writes what is worth it. Returns the number of regions that later runs will find more. */
+  save(): number {
+    try {
+      return this.write();
+    } catch {
+      return 0; // a full or read-only folder costs the next run its start, nothing else
+    } finally {
+      for (const { pack } of this.packs) pack.close();
+    }
+  }
+  private write(): number {
+    const used = (open: OpenPack): number => open.modules?.filter(({ module }) => module !== null).length ?? 0;
+    const relevant = this.packs.filter((open) => used(open) > 0).sort((a, b) => used(b) - used(a));
+    const base = relevant[0];
+    const fresh = this.made.map((m) => this.keptOf(m));
+    const regions = fresh.reduce((n, m) => n + m.regions.length, 0);
+    const kept = base === undefined ? { modules: [], before: 0, after: 0 } : this.again(base);
+    if (regions < WORTH_REGIONS && kept.after <= kept.before * WORTH_GROWTH) {
+      this.shelf.touch(relevant.map(({ pack }) => pack.name));
+      return 0;
+    }
+    const sizeOf = (modules: readonly KeptModule[]): number =>
+      modules.reduce((n, m) => n + m.wasm.length + m.code.length + m.contents.length, 0);
+    const joined = sizeOf(kept.modules) + sizeOf(fresh) <= MAX_PACK_BYTES;
+    const modules = joined ? [...kept.modules, ...fresh] : fresh;
+    if (modules.length > 0) this.shelf.write(packOf(modules), joined && base !== undefined ? [base.pack.name] : []);
+    return regions;
+  }
+  /** The modules of a pack that stay, with the machine code that they have by now; `before`, `after`: its size. */
+  private again(open: OpenPack): { modules: KeptModule[]; before: number; after: number } {
+    let [before, after] = [0, 0];
+    const modules = (open.modules as Stored[]).flatMap((stored): KeptModule[] => {
+      const { packed, module } = stored;
+      const loaded = packed.unused >= MAX_UNUSED && module === null ? null : this.loaded(stored);
+      if (loaded === null) return [];
+      if (module === null) return [{ ...loaded, unused: loaded.unused + 1 }];
+      const code = this.shelf.serialize(module) ?? loaded.code;
+      before += loaded.code.length;
+      after += code.length;
+      return [{ ...loaded, code, unused: 0 }];
+    });
+    return { modules, before, after };
+  }
+  private keptOf({ module, wasm, regions }: MadeModule): KeptModule {
+    const contents = new Uint8Array(regions.reduce((n, { kept }) => n + contentBytes(kept), 0));
+    let at = 0;
+    for (const part of regions.flatMap((r) => r.contents)) {
+      contents.set(part, at);
+      at += part.length;
+    }
+    const code = this.shelf.serialize(module) ?? new Uint8Array(0);
+    return { regions: regions.map(({ kept }) => kept), wasm, code, contents, unused: 0 };
+  }
+}

@@ -1,0 +1,92 @@
+// Regions kept between runs: a later run takes them after a few rounds, computes what it would compute without, and never runs
+// one that was made from other code.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CodePlace, knownRegions, spawnTranslator } from '../../src/apps/testing.js';
+import { TranslationService, type TranslatorLink } from '../../src/processor/index.js';
+import { finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
+
+const LOOPS = 12;
+/** mov ecx,5000; loop: add rax,n; xor rbx,rax; lea rdx,[rdx+rax]; rol rbx,5; add rdx,tail; dec rcx; jnz loop */
+const loop = (n: number, tail: number): string =>
+  `b988130000 4883c0${hex(n)} 4831c3 488d1402 48c1c305 4881c2${hex(tail)}000000 48ffc9 75e5`.replaceAll(' ', '');
+const LOOP_BYTES = 32;
+const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
+/** dec esi; jnz to the first loop; hlt. */
+function again(): string {
+  const distance = Buffer.alloc(4);
+  distance.writeInt32LE(-(LOOPS * LOOP_BYTES + 8));
+  return `ffce 0f85${distance.toString('hex')} f4`.replaceAll(' ', '');
+}
+/** mov esi,12, then loops one after the other; `odd`: one of them ends in another way, behind its first 16 bytes. */
+const program = (odd: number | null = null): HotProgram => ({
+  code: `be0c000000${Array.from({ length: LOOPS }, (_, n) => loop(n + 1, n === odd ? 77 : 5)).join('')}${again()}`,
+  rounds: 0,
+});
+
+/** Lets the translator answer what it was asked. */
+async function settle({ vcpu }: HotGuest): Promise<void> {
+  for (let n = 0; n < 3000; n++) {
+    if (vcpu.jitStatistics()?.waiting === 0) return;
+    await delay(1);
+    vcpu.enter(5_000);
+  }
+  assert.fail('the translator did not answer');
+}
+/** Runs the program with what is kept at `place`; what it translates is kept there. */
+async function run(place: CodePlace, what: HotProgram) {
+  const links: TranslatorLink[] = [];
+  const spawn = (): TranslatorLink => {
+    const link = spawnTranslator(undefined, place);
+    links.push(link);
+    return link;
+  };
+  const service = new TranslationService({ spawn, known: knownRegions(place) });
+  const g = await hotGuest(what, service);
+  const state = await finish(g, () => settle(g));
+  const statistics = g.vcpu.jitStatistics();
+  await service.settled();
+  const plain = await hotGuest(what, null);
+  assert.deepEqual(state, await finish(plain));
+  assert.equal(g.vcpu.counters.instructions, plain.vcpu.counters.instructions);
+  assert.ok(statistics !== null && statistics.stale === 0);
+  return statistics;
+}
+function newPlace(t: TestContext): CodePlace {
+  const folder = mkdtempSync(join(tmpdir(), 'pcanel-kept-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return { folder, prefix: 'test' };
+}
+
+test('a later run takes the regions of an earlier one, soon', async (t) => {
+  const place = newPlace(t);
+  const first = await run(place, program());
+  assert.equal(first.stored, 0);
+  assert.ok(first.compiled >= LOOPS);
+  assert.equal(readdirSync(place.folder).length, 1);
+  const second = await run(place, program());
+  assert.equal(second.compiled, 0);
+  assert.ok(second.stored > 0 && second.stored + second.reused >= LOOPS);
+});
+
+test('a region is not run for code that only begins like its own', async (t) => {
+  const place = newPlace(t);
+  await run(place, program());
+  const other = await run(place, program(4));
+  assert.ok(other.compiled >= 1, 'what has the loop that differs was translated');
+});
+
+test('a damaged pack is as good as none', async (t) => {
+  const place = newPlace(t);
+  await run(place, program());
+  const file = join(place.folder, readdirSync(place.folder)[0] as string);
+  const bytes = readFileSync(file);
+  bytes.fill(0xff, 8208);
+  writeFileSync(file, bytes);
+  const { stored, compiled } = await run(place, program());
+  assert.deepEqual([stored, compiled >= LOOPS], [0, true]);
+});
