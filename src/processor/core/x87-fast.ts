@@ -14,6 +14,7 @@ import {
   fast_from_f64,
   fast_from_integer,
   fast_mul,
+  fast_sincos,
   fast_sqrt,
   fast_to_f32,
   fast_to_f64,
@@ -21,7 +22,7 @@ import {
   fp_integer_flags,
 } from './numerics/index';
 import { go_next } from './position';
-import { C1, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
+import { C1, C2, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
 
 // @ts-expect-error: decorator
 @inline
@@ -51,6 +52,12 @@ export function x87_fast_div(dst: usize, a: usize, ma: u64, b: usize, mb: u64): 
 }
 export function x87_fast_sqrt(dst: usize, m: u64): u64 {
   return take(fast_sqrt(dst, exponent(dst), m));
+}
+/** FSIN (cosine 0), FCOS (1). */
+export function x87_fast_sincos(dst: usize, m: u64, cosine: u32): u64 {
+  const r = fast_sincos(dst, exponent(dst), m, cosine);
+  set_fsw((fsw() & ~(C1 | C2)) | fast_flags);
+  return r;
 }
 /** Exact: C1 is not touched. */
 export function x87_fast_from_f64(dst: usize, bits: u64): u64 {

@@ -10,8 +10,6 @@ import { EXPONENT, type Operation, STATE, X87Stack } from './x87-stack.js';
 const FUNCTIONS: Readonly<Record<string, Pick<Operation, 'valid' | 'writes' | 'pops'>>> = {
   x87_round_int: { valid: [0], writes: [0] },
   x87_f2xm1: { valid: [0], writes: [0] },
-  x87_sin: { valid: [0], writes: [0] },
-  x87_cos: { valid: [0], writes: [0] },
   x87_scale: { valid: [0, 1], writes: [0] },
   x87_rem: { valid: [0, 1], writes: [0] },
   x87_examine: {},
@@ -182,13 +180,16 @@ export class X87Inline extends X87Stack {
           slow,
         };
       case 'x87_sqrt':
+      case 'x87_sin':
+      case 'x87_cos':
         return {
           valid: [0],
           reads: [0],
           writes: [0],
           fast: (_, done) => {
             this.pushNumber(f, 0);
-            s.callImport('x87_fast_sqrt');
+            if (name !== 'x87_sqrt') f.i32(name === 'x87_cos' ? 1 : 0);
+            s.callImport(name === 'x87_sqrt' ? 'x87_fast_sqrt' : 'x87_fast_sincos');
             f.tee(this.significand(f, 0));
             this.unlessRefused(f, done);
           },

@@ -30,8 +30,11 @@ function is_zero(e: u32, m: u64): bool {
 function is_normal(e: u32, m: u64): bool {
   return i64(m) < 0 && ordinary(e & 0x7fff);
 }
+export function set_fast_flags(flags: i32): void {
+  fast_flags = flags;
+}
 @inline
-function refused(): u64 {
+export function refused(): u64 {
   fast_flags = 0;
   return REFUSED;
 }

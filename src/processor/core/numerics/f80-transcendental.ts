@@ -18,6 +18,8 @@ import {
   w_lo,
 } from './exact';
 import { BIAS, blocked, f80_class, f80_exp, f80_man, invalid, nan_result, nan_unary, pack, pack_exact, put, rc_of } from './f80-format';
+import { fast_flags, REFUSED } from './f80-fast';
+import { fast_sincos } from './f80-sincos';
 import { ATAN, CONSTANTS, EXP2, FACTORIAL, INVERSE, LOG2, SIN_COS } from './f80-tables';
 import { C2, DE, DENORMAL, IE, INFINITE, PE, QNAN, UE, ZE, ZERO } from './status';
 
@@ -388,9 +390,11 @@ function trigonometric(what: u32, dst: usize, dst_cos: usize, a: usize, fcw: u32
   return pack_exact(dst, 0, fcw, flags);
 }
 export function f80_sin(dst: usize, a: usize, fcw: u32): u32 {
+  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 0) != REFUSED) return fast_flags;
   return trigonometric(SIN, dst, 0, a, fcw);
 }
 export function f80_cos(dst: usize, a: usize, fcw: u32): u32 {
+  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 1) != REFUSED) return fast_flags;
   return trigonometric(COS, dst, 0, a, fcw);
 }
 export function f80_sincos(dst_sin: usize, dst_cos: usize, a: usize, fcw: u32): u32 {

@@ -19,6 +19,7 @@ export {
   fp_integer_flags,
   REFUSED,
 } from './f80-fast';
+export { fast_sincos } from './f80-sincos';
 export * from './f80-transcendental';
 export * from './sse';
 export { get_fp_eflags, get_fp_flags, set_fp_flags } from './status';
