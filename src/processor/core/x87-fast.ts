@@ -29,29 +29,22 @@ import { C1, C2, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
 function exponent(a: usize): u32 {
   return load<u16>(a, 8);
 }
-/** Flags of the result; after REFUSED the procedure gives C1 anew. */
-// @ts-expect-error: decorator
-@inline
-function take(m: u64): u64 {
-  set_fsw((fsw() & ~C1) | fast_flags);
-  return m;
-}
 export function x87_fast_add(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return take(fast_add(dst, exponent(a), ma, exponent(b), mb));
+  return fast_add(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
 }
 /** a - b. */
 export function x87_fast_sub(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return take(fast_add(dst, exponent(a), ma, exponent(b) ^ 0x8000, mb));
+  return fast_add(dst, exponent(a), ma, exponent(b) ^ 0x8000, mb, true, ST + S_FSW);
 }
 export function x87_fast_mul(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return take(fast_mul(dst, exponent(a), ma, exponent(b), mb));
+  return fast_mul(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
 }
 /** a / b. */
 export function x87_fast_div(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return take(fast_div(dst, exponent(a), ma, exponent(b), mb));
+  return fast_div(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
 }
 export function x87_fast_sqrt(dst: usize, m: u64): u64 {
-  return take(fast_sqrt(dst, exponent(dst), m));
+  return fast_sqrt(dst, exponent(dst), m, true, ST + S_FSW);
 }
 /** FSIN (cosine 0), FCOS (1). */
 export function x87_fast_sincos(dst: usize, m: u64, cosine: u32): u64 {

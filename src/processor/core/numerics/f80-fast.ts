@@ -5,22 +5,30 @@
 // or REFUSED, which no such result has: then nothing was written.
 import { divide, exact_sqrt, r_exp, r_hi, r_lo, umulh, w_lo } from './exact';
 import { put } from './f80-format';
-import { C0, C3 } from './status';
+import { C0, C1, C3 } from './status';
 
 export const REFUSED: u64 = 1;
 const BIAS: i32 = 16383;
 const TOP: u64 = 0x8000000000000000;
-/** PE and C1 of the last result; 0 after REFUSED. */
+/** Where PE and C1 of a result go: `direct` (a constant) to the status word at `sw`, else to fast_flags. C1 is 0 after REFUSED. */
 export let fast_flags: i32 = 0;
+@inline
+function note(direct: bool, sw: usize, flags: i32): void {
+  if (direct) store<u32>(sw, (load<u32>(sw) & ~C1) | flags);
+  else fast_flags = flags;
+}
 
 /** Is biased exponent x that of a normal number? */
 @inline
 function ordinary(x: u32): bool {
   return x - 1 < 0x7ffe;
 }
+/** Tests one after the other: nearly always all hold. */
 @inline
 function both_normal(ea: u32, ma: u64, eb: u32, mb: u64): bool {
-  return (u32(i64(ma & mb) < 0) & u32(ordinary(ea & 0x7fff)) & u32(ordinary(eb & 0x7fff))) != 0;
+  if (i64(ma & mb) >= 0) return false;
+  if (!ordinary(ea & 0x7fff)) return false;
+  return ordinary(eb & 0x7fff);
 }
 @inline
 function is_zero(e: u32, m: u64): bool {
@@ -42,14 +50,13 @@ export function refused(): u64 {
 @inline
 function put_exact(dst: usize, e: u32, m: u64): u64 {
   put(dst, e, m);
-  fast_flags = 0;
   return m;
 }
 /** Rounds hi:lo to nearest even and stores it; e, the biased exponent, is in 1..0x7ffd. */
 @inline
-function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): u64 {
+function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64, direct: bool, sw: usize): u64 {
   const up = u64(lo > TOP - (hi & 1));
-  fast_flags = (i32(lo != 0) << 5) | (i32(up) << 9);
+  note(direct, sw, (i32(lo != 0) << 5) | (i32(up) << 9));
   let m = hi + up;
   if (m == 0) {
     // the significand was all ones
@@ -61,8 +68,11 @@ function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64): u64 {
 }
 
 @inline
-export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
-  if (!both_normal(ea, ma, eb, mb)) return add_zero(dst, ea, ma, eb, mb);
+export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
+  if (!both_normal(ea, ma, eb, mb)) {
+    note(direct, sw, 0);
+    return add_zero(dst, ea, ma, eb, mb);
+  }
   const xa = i32(ea & 0x7fff);
   const xb = i32(eb & 0x7fff);
   // the one with the larger exponent first
@@ -97,7 +107,10 @@ export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
     lo = 0 - bl;
     hi = big - bh - u64(bl != 0);
     if (hi == 0) {
-      if (lo == 0) return put_exact(dst, 0, 0);
+      if (lo == 0) {
+        note(direct, sw, 0);
+        return put_exact(dst, 0, 0);
+      }
       hi = lo;
       lo = 0;
       e -= 64;
@@ -107,60 +120,77 @@ export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
     lo <<= s;
     e -= i32(s);
   }
-  return u32(e - 1) < 0x7ffd ? put_rounded(dst, sign, u32(e), hi, lo) : refused();
+  if (u32(e - 1) >= 0x7ffd) {
+    note(direct, sw, 0);
+    return REFUSED;
+  }
+  return put_rounded(dst, sign, u32(e), hi, lo, direct, sw);
 }
 function add_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   if (is_zero(ea, ma)) {
     if (is_normal(eb, mb)) return put_exact(dst, eb, mb);
     if (is_zero(eb, mb)) return put_exact(dst, ea & eb, 0);
-    return refused();
+    return REFUSED;
   }
-  if (!is_zero(eb, mb) || !is_normal(ea, ma)) return refused();
+  if (!is_zero(eb, mb) || !is_normal(ea, ma)) return REFUSED;
   return put_exact(dst, ea, ma);
 }
 
 @inline
-export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
-  if (!both_normal(ea, ma, eb, mb)) return mul_zero(dst, ea, ma, eb, mb);
+export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
+  if (!both_normal(ea, ma, eb, mb)) {
+    note(direct, sw, 0);
+    return mul_zero(dst, ea, ma, eb, mb);
+  }
   let hi = umulh(ma, mb);
   let lo = ma * mb;
   const small = i64(hi) >= 0;
   const e = i32((ea & 0x7fff) + (eb & 0x7fff)) - 16382 - i32(small);
-  if (u32(e - 1) >= 0x7ffd) return refused();
+  if (u32(e - 1) >= 0x7ffd) {
+    note(direct, sw, 0);
+    return REFUSED;
+  }
   hi = select<u64>((hi << 1) | (lo >> 63), hi, small);
   lo = select<u64>(lo << 1, lo, small);
-  return put_rounded(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo);
+  return put_rounded(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo, direct, sw);
 }
 function mul_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   const za = is_zero(ea, ma);
   const zb = is_zero(eb, mb);
-  if (!(za || zb) || !(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return refused();
+  if (!(za || zb) || !(za || is_normal(ea, ma)) || !(zb || is_normal(eb, mb))) return REFUSED;
   return put_exact(dst, (ea ^ eb) & 0x8000, 0);
 }
 
 /** a / b. */
 @inline
-export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
+export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
   const sign = (ea ^ eb) & 0x8000;
   if (!both_normal(ea, ma, eb, mb)) {
-    if (!is_zero(ea, ma) || !is_normal(eb, mb)) return refused();
-    return put_exact(dst, sign, 0);
+    note(direct, sw, 0);
+    return is_zero(ea, ma) && is_normal(eb, mb) ? put_exact(dst, sign, 0) : REFUSED;
   }
   const big = u64(ma >= mb);
   const e = i32(ea & 0x7fff) - i32(eb & 0x7fff) + BIAS - 1 + i32(big);
-  if (u32(e - 1) >= 0x7ffd) return refused();
+  if (u32(e - 1) >= 0x7ffd) {
+    note(direct, sw, 0);
+    return REFUSED;
+  }
   const q = divide(ma >> big, ma & big, mb);
   const rest = w_lo;
   // the remainder against half the divisor
   const left = mb - rest;
   const lo = u64(rest >= left) << 63 | u64(rest != 0 && rest != left) << 62;
-  return put_rounded(dst, sign, u32(e), q, lo);
+  return put_rounded(dst, sign, u32(e), q, lo, direct, sw);
 }
 
-export function fast_sqrt(dst: usize, e: u32, m: u64): u64 {
-  if (!is_normal(e, m) || (e & 0x8000) != 0) return is_zero(e, m) ? put_exact(dst, e, m) : refused();
+@inline
+export function fast_sqrt(dst: usize, e: u32, m: u64, direct: bool, sw: usize): u64 {
+  if (!is_normal(e, m) || (e & 0x8000) != 0) {
+    note(direct, sw, 0);
+    return is_zero(e, m) ? put_exact(dst, e, m) : REFUSED;
+  }
   exact_sqrt(i32(e) - BIAS, m);
-  return put_rounded(dst, 0, u32(r_exp + BIAS), r_hi, r_lo);
+  return put_rounded(dst, 0, u32(r_exp + BIAS), r_hi, r_lo, direct, sw);
 }
 
 /** What fast_compare gives when it cannot tell. */
@@ -242,7 +272,7 @@ export function fast_to_f32(e: u32, m: u64): u32 {
 export function fast_from_f64(dst: usize, bits: u64): u64 {
   const sign = u32(bits >> 48) & 0x8000;
   const x = u32(bits >> 52) & 0x7ff;
-  if (x - 1 >= 0x7fe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : refused();
+  if (x - 1 >= 0x7fe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : REFUSED;
   const m = (bits << 11) | TOP;
   put(dst, sign | (x + 15360), m);
   return m;
@@ -251,7 +281,7 @@ export function fast_from_f64(dst: usize, bits: u64): u64 {
 export function fast_from_f32(dst: usize, bits: u32): u64 {
   const sign = (bits >> 16) & 0x8000;
   const x = (bits >> 23) & 0xff;
-  if (x - 1 >= 0xfe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : refused();
+  if (x - 1 >= 0xfe) return bits << 1 == 0 ? put_exact(dst, sign, 0) : REFUSED;
   const m = (u64(bits) << 40) | TOP;
   put(dst, sign | (x + 16256), m);
   return m;

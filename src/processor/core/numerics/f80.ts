@@ -68,7 +68,7 @@ function add_or_subtract(dst: usize, a: usize, b: usize, flip: u32, fcw: u32): u
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    if (fast_add(dst, ea, ma, eb ^ flip, mb) != REFUSED) return u32(fast_flags);
+    if (fast_add(dst, ea, ma, eb ^ flip, mb, false, 0) != REFUSED) return u32(fast_flags);
   }
   return add_values(dst, ea, ma, eb, mb, flip, fcw, 0);
 }
@@ -104,7 +104,7 @@ export function f80_mul(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    if (fast_mul(dst, ea, ma, eb, mb) != REFUSED) return u32(fast_flags);
+    if (fast_mul(dst, ea, ma, eb, mb, false, 0) != REFUSED) return u32(fast_flags);
   }
   return mul_values(dst, ea, ma, eb, mb, fcw, 0);
 }
@@ -138,7 +138,7 @@ export function f80_div(dst: usize, a: usize, b: usize, fcw: u32): u32 {
   const eb = u32(load<u16>(b, 8));
   const mb = load<u64>(b);
   if (plain(fcw)) {
-    if (fast_div(dst, ea, ma, eb, mb) != REFUSED) return u32(fast_flags);
+    if (fast_div(dst, ea, ma, eb, mb, false, 0) != REFUSED) return u32(fast_flags);
   }
   return div_values(dst, ea, ma, eb, mb, fcw, 0);
 }
