@@ -212,10 +212,11 @@ export function divide(u: u64, more: u64, v: u64): u64 {
   // at least 1 - 2^-53 as a double only when u is close to v
   let q: u64 = quotient >= 1.0 ? 0xfffffffffffffffe : u64(i64(quotient * 9223372036854775808.0)) << 1;
   const n0 = more << 63;
-  const ph = mul64(q, v);
-  const rl = n0 - w_lo;
-  const rh = i64(u - ph - u64(n0 < w_lo));
-  const d = i64(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / vf));
+  const pl = q * v;
+  const rl = n0 - pl;
+  const rh = i64(u - umulh(q, v) - u64(n0 < pl));
+  // rounded down: the loops below find hardly ever anything to do
+  const d = i64(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / vf)));
   q += u64(d);
   // remainder - d * v, where d has few bits
   const low = d * i64(v & 0xffffffff);
@@ -249,13 +250,17 @@ export function exact_sqrt(exp: i32, m: u64): void {
   const half = sqrt<f64>(f64(i64(nh >> 1)));
   const root = half * 6074000999.952099;
   let s: u64 = root >= 18446744073709551615.0 ? 0xfffffffffffffffe : u64(i64(half * 3037000499.9760495)) << 1;
-  let sh = mul64(s, s);
-  let rl = nl - w_lo;
-  let rh = i64(nh - sh - u64(nl < w_lo));
-  s += u64(i64(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / root)));
-  sh = mul64(s, s);
-  rl = nl - w_lo;
-  rh = i64(nh - sh - u64(nl < w_lo));
+  const square = s * s;
+  let rl = nl - square;
+  let rh = i64(nh - umulh(s, s) - u64(nl < square));
+  const d = i64(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / root)));
+  // remainder - 2 d s - d^2, where d has few bits
+  const low = 2 * d * i64(s & 0xffffffff) + d * d;
+  const high = 2 * d * i64(s >> 32);
+  const dl = u64(low + (high << 32));
+  rh -= ((high + (low >> 32)) >> 32) + i64(rl < dl);
+  rl -= dl;
+  s += u64(d);
   while (rh < 0) {
     s--;
     const t = (s << 1) | 1;
