@@ -77,7 +77,8 @@ export function x87_fast_compare_flags(a: usize, ma: u64, b: usize, mb: u64): i3
   // C3, C0
   return condition >> 8;
 }
-// Conversions for memory: flags, or a negative number instead of a result, are in scratch 0 until x87_stored takes them.
+// Conversions for memory: flags, or a negative number instead of a result, are in scratch 0: they count
+// when the number has been written.
 /** The number as a signed integer of `bits`, by rounding to nearest (0) or toward zero (1). */
 export function x87_fast_integer(a: usize, m: u64, bits: u32, truncate: u32): i64 {
   const value = fast_to_integer(exponent(a), m, bits, truncate);
@@ -94,11 +95,6 @@ export function x87_fast_to_f32(a: usize, m: u64): u32 {
   store<i32>(ST, fp_integer_flags, S_SCRATCH);
   return bits;
 }
-/** PE and C1 of a number that has been written. */
-export function x87_stored(flags: u32): void {
-  set_fsw((fsw() & ~C1) | flags);
-}
-
 // A block of translated code sees the stack from where TOP was at its begin: register r is ST(r) of then. `begin` is what
 // x87_enter told it; `shape` what it knows of the stack now: bits 2:0 how far TOP has moved; 15:8 registers whose tags it
 // knows; 23:16 those that are valid; 24 that C1 is clear, whatever the status word says.

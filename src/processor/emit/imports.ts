@@ -48,7 +48,6 @@ const PROCEDURE_IMPORTS: readonly FunctionImport[] = [
   fn('x87_fast_integer', ['i32', 'i64', 'i32', 'i32'], 'i64'),
   fn('x87_fast_to_f64', ['i32', 'i64'], 'i64'),
   fn('x87_fast_to_f32', ['i32', 'i64'], 'i32'),
-  fn('x87_stored', ['i32']),
   fn('x87_enter', [], 'i32'),
   fn('x87_commit', ['i32', 'i32']),
   fn('x87_flush', ['i32', 'i32', 'i64']),

@@ -27,6 +27,12 @@ const CONSTANTS: readonly (readonly [number, bigint])[] = [
   [0x3ffe, 0xb17217f7d1cf79acn],
   [0, 0n],
 ];
+const TOP_BIT = 1n << 63n;
+/** Of the biased exponents of doubles. */
+const EXPONENT_DIFFERENCE = 16383 - 1023;
+/** PE, and the place of C1 from the rounding increment. */
+const PRECISION_SHIFT = 5;
+const C1_SHIFT = 9;
 /** What the functions of x87-fast.ts return instead of a significand. */
 const REFUSED = 1n;
 
@@ -99,6 +105,7 @@ export class X87Inline extends X87Stack {
           clearsC1: true,
           address: second,
           fast: (_, done) => {
+            if (name === 'x87_load_f64') this.loadDouble(s, first as Value, done);
             f.get(this.slot(7));
             this.convert(s, first as Value, name);
             f.tee(this.significand(f, 7));
@@ -278,6 +285,47 @@ export class X87Inline extends X87Stack {
       f.get(m);
     };
   }
+  /** Loads a normal double and goes to `done`; falls through with others. */
+  private loadDouble(s: WasmSem, v: Value, done: Label): void {
+    const { f } = s;
+    const high = s.temp('i32');
+    s.push_(v);
+    // neither 0 nor all ones
+    f.i64(52n).op('i64.shr_s').op('i32.wrap_i64').tee(high).i32(1).op('i32.add').i32(0x7fe).op('i32.and').if(true);
+    f.get(this.slot(7));
+    s.push_(v);
+    f.i64(11n).op('i64.shl').i64(TOP_BIT).op('i64.or').tee(this.significand(f, 7)).memory('i64.store');
+    f.get(this.slot(7)).get(high).i32(0x87ff).op('i32.and');
+    f.i32(EXPONENT_DIFFERENCE).op('i32.add').memory('i32.store16', EXPONENT);
+    f.br(done).end();
+  }
+  /** ST(0) as a double, with PE and C1 in local `flags`; negative: there is no result. */
+  private toDouble(s: WasmSem, flags: number): Value {
+    const { f } = s;
+    const m = this.significand(f, 0);
+    const e = s.temp('i32');
+    const x = s.temp('i32');
+    const up = s.temp('i64');
+    const result = s.temp('i64');
+    f.get(this.slot(0)).memory('i32.load16_u', EXPONENT).tee(e).i32(0x7fff).op('i32.and');
+    f.i32(EXPONENT_DIFFERENCE).op('i32.sub').tee(x).i32(1).op('i32.sub').i32(2045).op('i32.lt_u');
+    f.get(m).i64(0n).op('i64.lt_s').op('i32.and').if(true);
+    // one more when the part that is dropped is above half, or half and the last bit is odd
+    f.get(m).i64(0x7ffn).op('i64.and').get(m).i64(11n).op('i64.shr_u').i64(1n).op('i64.and').op('i64.add');
+    f.i64(0x3ffn).op('i64.add').i64(11n).op('i64.shr_u').set(up);
+    f.get(m).i64(0x7ffn).op('i64.and').i64(0n).op('i64.ne').i32(PRECISION_SHIFT).op('i32.shl');
+    f.get(up).op('i32.wrap_i64').i32(C1_SHIFT).op('i32.shl').op('i32.or').set(flags);
+    // sign and exponent less one: the significand's own bit makes up for it
+    f.get(e).i32(0x8000).op('i32.and').i32(4).op('i32.shr_u').get(x).op('i32.or').i32(1).op('i32.sub');
+    f.op('i64.extend_i32_u').i64(52n).op('i64.shl');
+    f.get(m).i64(11n).op('i64.shr_u').op('i64.add').get(up).op('i64.add').set(result);
+    f.else();
+    this.pushNumber(f, 0);
+    s.callImport('x87_fast_to_f64');
+    f.set(result).get(STATE).memory('i32.load', at('scratch')).set(flags).end();
+    f.get(result);
+    return s.take(64);
+  }
   private copy(f: FunctionBuilder, to: number, from: number): void {
     f.get(this.slot(to)).get(this.significand(f, from)).tee(this.significand(f, to)).memory('i64.store');
     f.get(this.slot(to)).get(this.slot(from)).memory('i32.load16_u', EXPONENT).memory('i32.store16', EXPONENT);
@@ -350,23 +398,31 @@ export class X87Inline extends X87Stack {
       fast: (slow, done) => {
         const flags = s.temp('i32');
         let v: Value;
-        this.pushNumber(f, 0);
-        if (name.startsWith('x87_store_f')) {
-          s.callImport(`x87_fast_to_f${bits}`);
-          v = s.take(bits);
-        } else {
-          f.i32(bits).i32(number(truncate));
-          s.callImport('x87_fast_integer');
-          const whole = s.take(64);
-          v = bits === 64 ? whole : s.trunc(whole, bits);
+        if (name === 'x87_store_f64') v = this.toDouble(s, flags);
+        else {
+          this.pushNumber(f, 0);
+          if (name === 'x87_store_f32') {
+            s.callImport('x87_fast_to_f32');
+            v = s.take(bits);
+          } else {
+            f.i32(bits).i32(number(truncate));
+            s.callImport('x87_fast_integer');
+            const whole = s.take(64);
+            v = bits === 64 ? whole : s.trunc(whole, bits);
+          }
+          f.get(STATE).memory('i32.load', at('scratch')).set(flags);
         }
-        f.get(STATE).memory('i32.load', at('scratch')).tee(flags).i32(0).op('i32.lt_s').brIf(slow, false);
+        f.get(flags).i32(0).op('i32.lt_s').brIf(slow, false);
         // inside the block: shared checks of memory are not to be set up here
         s.depth++;
         s.storeLinear(linear, v);
         s.depth--;
-        f.get(flags);
-        s.callImport('x87_stored');
+        f.get(STATE).get(STATE).memory('i32.load', at('fsw'));
+        f.i32(~(1 << C1_SHIFT))
+          .op('i32.and')
+          .get(flags)
+          .op('i32.or')
+          .memory('i32.store', at('fsw'));
         f.br(done);
       },
       slow: () => {
