@@ -30,6 +30,11 @@ import { WasmMemory } from './wasm-memory.js';
 const GPR: Record<GprName, number> = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 };
 const log2Bytes = (bits: number): number => Math.log2(bits / 8);
 const ALL_FLAGS = 0x8d5;
+/** Access rights (VMCS format) of segments: usable, data, not expand-down; and writable. */
+const READABLE_MASK = 0x1_001c;
+const READABLE = 0x10;
+const WRITABLE_MASK = 0x1_001e;
+const WRITABLE = 0x12;
 const FLAG_BIT: Record<StatusFlag, number> = { c: 0, p: 2, a: 4, z: 6, s: 7, o: 11 };
 
 export class WasmSem extends WasmMemory implements Sem<Value> {
@@ -636,6 +641,31 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
     return this.checkedLinear(number, address, sizeBytes, isWrite);
   }
   private checkedLinear(segment: Value, address: Value, sizeBytes: number, isWrite: boolean): Value {
+    if (this.binding.translation === undefined || segment.constant === undefined || this.long || sizeBytes === 0)
+      return this.askedLinear(segment, address, sizeBytes, isWrite);
+    // data that do not grow downwards, the operand within their limit: what else there is, the procedure knows
+    const { f } = this;
+    const entry = segmentOffset(Number(segment.constant));
+    const offset = this.zext(address, 64);
+    const linear = this.temp('i64');
+    this.state().memory('i32.load', entry + SEGMENT_ENTRY.access);
+    f.i32(isWrite ? WRITABLE_MASK : READABLE_MASK).op('i32.and');
+    f.i32(isWrite ? WRITABLE : READABLE).op('i32.eq');
+    this.push_(offset);
+    if (sizeBytes > 1) f.i64(BigInt(sizeBytes - 1)).op('i64.add');
+    this.state()
+      .memory('i64.load32_u', entry + SEGMENT_ENTRY.limit)
+      .op('i64.le_u')
+      .op('i32.and')
+      .if(true);
+    this.state().memory('i64.load', entry + SEGMENT_ENTRY.base);
+    this.push_(offset);
+    f.op('i64.add').i64(0xffff_ffffn).op('i64.and').set(linear).else();
+    this.push_(this.askedLinear(segment, offset, sizeBytes, isWrite));
+    f.set(linear).end().get(linear);
+    return this.take(64);
+  }
+  private askedLinear(segment: Value, address: Value, sizeBytes: number, isWrite: boolean): Value {
     this.call(
       'segment_address',
       segment,
