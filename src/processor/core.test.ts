@@ -16,6 +16,7 @@ import {
   SLOT,
   segmentOffset,
   TLB_ENTRIES,
+  TLB_ENTRY,
   UNWIND,
 } from './state-layout.js';
 
@@ -302,7 +303,62 @@ describe('paging', () => {
     const entry = STATE + AREA.tlbSupervisor + 5 * 32;
     assert.equal(view.getBigUint64(entry, true), 0x5000n);
     assert.equal(call('smap_check', 0), 0);
-    assert.equal(view.getBigUint64(entry, true), 0xffff_ffff_ffff_ffffn);
+    assert.notEqual(view.getBigUint64(entry, true), 0x5000n);
+    assert.equal(read(0x5000n), 0);
+    assert.equal(fault(), '14(1)');
+  });
+  test('SMAP: user pages come back to the supervisor table with AC, unless they were flushed or hold code now', () => {
+    const NONE = 0xffff_ffff_ffff_ffffn;
+    const slot = (page: number): number => STATE + AREA.tlbSupervisor + page * 32;
+    const tag = (page: number, kind: number): bigint => view.getBigUint64(slot(page) + kind, true);
+    const clear = (): number => call('smap_check', 0);
+    const set = (): number => call('smap_check', 1);
+    longMode(0);
+    set64('cr4', 0x20_0020n);
+    set32('vcpuCount', 1);
+    set32('firstArea', STATE);
+    call('tlb_flush_all');
+    for (let n = 5; n < 30; n++) ram.set64(pte(n), BigInt(n << 12) | 0x67n);
+    set();
+    assert.equal(write(0x5000n), 1);
+    const misses = u64('tlbMisses');
+    clear();
+    assert.equal(write(0x5000n), 0);
+    assert.equal(fault(), '14(3)');
+    set();
+    assert.equal(write(0x5000n), 1);
+    assert.equal(u64('tlbMisses'), misses + 1n); // of the fault
+    // INVLPG and a flush find what is hidden
+    clear();
+    call('invlpg', 0x5000n);
+    assert.deepEqual([tag(5, TLB_ENTRY.readTag), tag(5, TLB_ENTRY.writeTag)], [NONE, NONE]);
+    set();
+    assert.deepEqual([tag(5, TLB_ENTRY.readTag), tag(5, TLB_ENTRY.writeTag)], [NONE, NONE]);
+    assert.equal(write(0x5000n), 1);
+    clear();
+    call('tlb_flush_nonglobal');
+    set();
+    assert.equal(tag(5, TLB_ENTRY.readTag), NONE);
+    // the page becomes code while it is hidden
+    assert.equal(write(0x5000n), 1);
+    clear();
+    call('region_mark', RAM + 0x5000, 1n);
+    set();
+    assert.deepEqual([tag(5, TLB_ENTRY.readTag), tag(5, TLB_ENTRY.writeTag)], [0x5000n, NONE]);
+    // the place of an entry is another page's now
+    clear();
+    view.setUint32(slot(5) + TLB_ENTRY.flags, 12 << 8, true);
+    view.setBigUint64(slot(5) + TLB_ENTRY.readTag, 0x100_5000n, true);
+    set();
+    assert.equal(tag(5, TLB_ENTRY.readTag), 0x100_5000n);
+    // more pages than are listed: none is seen while AC is clear
+    for (let n = 6; n < 30; n++) assert.notEqual(read(BigInt(n << 12)), 0);
+    clear();
+    for (let n = 6; n < 30; n++) assert.equal(read(BigInt(n << 12)), 0);
+    set();
+    for (let n = 6; n < 30; n++) assert.notEqual(read(BigInt(n << 12)), 0);
+    clear();
+    for (let n = 6; n < 30; n++) assert.equal(read(BigInt(n << 12)), 0);
   });
   test('accesses that cross pages check both before they write', () => {
     longMode();

@@ -273,7 +273,7 @@ const SPEC: readonly FieldSpec[] = [
   field(
     'smapCount',
     'u32',
-    'user pages in the supervisor TLB that go when RFLAGS.AC is cleared; above 16: all of them',
+    'user pages in the supervisor TLB, which are hidden while RFLAGS.AC is clear; from 16 on modulo 16',
   ),
   field('smapEntries', 'u32', 'their entries (host addresses)', 16),
   field(

@@ -156,9 +156,7 @@ export function fill(linear: u64, access: u32): i32 {
   }
   if (smap && open) {
     flags |= ENTRY_SMAP;
-    const n = load<u32>(ST, S_SMAP_COUNT);
-    if (n < 16) store<u32>(ST + (n << 2), entry as u32, S_SMAP_ENTRIES);
-    store<u32>(ST, n + 1, S_SMAP_COUNT);
+    note_smap(entry);
   }
   store<u64>(entry, readable ? page : NO_TAG, TLB_READ_TAG);
   store<u64>(entry, writable ? page : NO_TAG, TLB_WRITE_TAG);
@@ -178,21 +176,54 @@ function drop(entry: usize): void {
   store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
   store<u64>(entry, NO_TAG, TLB_EXEC_TAG);
 }
-/** RFLAGS.AC was cleared: user pages leave the supervisor table. */
-export function drop_smap_entries(): void {
+// User pages in the supervisor table are for RFLAGS.AC alone (SMAP): while it is clear their tags have bit 0 set and match
+// nothing. A list has them; an entry that finds no place in it takes that of an older one, which is dropped.
+const HIDDEN: u64 = 1;
+const SMAP_ENTRIES: u32 = 16;
+function note_smap(entry: usize): void {
   const n = load<u32>(ST, S_SMAP_COUNT);
-  if (n == 0) return;
-  store<u32>(ST, 0, S_SMAP_COUNT);
-  if (n <= 16) {
-    for (let i: u32 = 0; i < n; i++) {
-      const entry = load<u32>(ST + (i << 2), S_SMAP_ENTRIES) as usize;
-      if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
-    }
-    return;
+  const count = min<u32>(n, SMAP_ENTRIES);
+  for (let i: u32 = 0; i < count; i++) if (load<u32>(ST + (i << 2), S_SMAP_ENTRIES) == (entry as u32)) return;
+  const place = ST + ((n % SMAP_ENTRIES) << 2);
+  if (n >= SMAP_ENTRIES) {
+    const old = load<u32>(place, S_SMAP_ENTRIES) as usize;
+    if (load<u32>(old, TLB_FLAGS) & ENTRY_SMAP) drop(old);
   }
-  const end = ST + AREA_TLB_SUPERVISOR + TABLE_BYTES;
-  for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
-    if (load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP) drop(entry);
+  store<u32>(place, entry as u32, S_SMAP_ENTRIES);
+  // from the length of the list on it counts on modulo that
+  store<u32>(ST, n + 1 == 2 * SMAP_ENTRIES ? SMAP_ENTRIES : n + 1, S_SMAP_COUNT);
+}
+@inline function hide(tag: usize): void {
+  const value = load<u64>(tag);
+  if (value != NO_TAG) store<u64>(tag, value | HIDDEN);
+}
+@inline function show(tag: usize): void {
+  const value = load<u64>(tag);
+  if (value != NO_TAG) store<u64>(tag, value & ~HIDDEN);
+}
+/** RFLAGS.AC has changed: user pages leave the supervisor table, or come back to it. */
+export function alignment_flag_changed(on: bool): void {
+  const count = min<u32>(load<u32>(ST, S_SMAP_COUNT), SMAP_ENTRIES);
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = load<u32>(ST + (i << 2), S_SMAP_ENTRIES) as usize;
+    // the entry may be another page's by now
+    if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP)) continue;
+    if (on) {
+      show(entry + TLB_READ_TAG);
+      show(entry + TLB_WRITE_TAG);
+      show(entry + TLB_EXEC_TAG);
+      if (parallel()) {
+        // another vCPU may have taken the write tag meanwhile, having marked the page as code before
+        memory_fence();
+        const page = (load<u64>(entry, TLB_WRITE_TAG) as u32) + load<u32>(entry, TLB_ADDEND);
+        if (load<u64>(entry, TLB_WRITE_TAG) != NO_TAG && code_lines(page as usize)) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+      }
+    } else {
+      hide(entry + TLB_READ_TAG);
+      hide(entry + TLB_WRITE_TAG);
+      hide(entry + TLB_EXEC_TAG);
+    }
+  }
 }
 
 /** The two kinds of noted entries: of global pages, and those that go with the address space. */
@@ -350,8 +381,8 @@ export function tlb_flush_page(linear: u64): void {
   const slot = tlb_slot(linear);
   for (let table: u32 = 0; table < 2; table++) {
     const entry = ST + AREA_TLB_SUPERVISOR + (table ? TABLE_BYTES : 0) + slot;
-    if (load<u64>(entry, TLB_READ_TAG) == page || load<u64>(entry, TLB_EXEC_TAG) == page) drop(entry);
-    else if (load<u64>(entry, TLB_WRITE_TAG) == page) drop(entry);
+    if ((load<u64>(entry, TLB_READ_TAG) & ~HIDDEN) == page || (load<u64>(entry, TLB_EXEC_TAG) & ~HIDDEN) == page) drop(entry);
+    else if ((load<u64>(entry, TLB_WRITE_TAG) & ~HIDDEN) == page) drop(entry);
   }
   const huge = page >= load<u64>(ST, S_HUGE_LOW) && page <= load<u64>(ST, S_HUGE_HIGH);
   if (huge || in_map(large_place(linear), large_rest(linear))) {
@@ -382,7 +413,7 @@ function note_writer(host: usize, entry: usize): void {
 /** Takes the write tag of the page at host address `page` from an entry; true: it had it. */
 @inline function take_write_tag(entry: usize, page: u32): bool {
   const tag = load<u64>(entry, TLB_WRITE_TAG);
-  if (tag == NO_TAG || (tag as u32) + load<u32>(entry, TLB_ADDEND) != page) return false;
+  if (tag == NO_TAG || ((tag & ~HIDDEN) as u32) + load<u32>(entry, TLB_ADDEND) != page) return false;
   store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
   return true;
 }
