@@ -85,6 +85,7 @@ function translated(code: string): string[] {
     const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));
     const exit = f.block();
     const control = {
+      area: 4096,
       tlb: 65536,
       shares: false,
       blockLength: instructions.length,

@@ -18,7 +18,8 @@ export interface RegionRequest {
   /** Page offset of the entry. */
   readonly entry: number;
   readonly mode: RegionMode;
-  /** Host address of the TLB of the code's privilege level. */
+  /** Host addresses of the state area and of the TLB of the code's privilege level. */
+  readonly area: number;
   readonly tlb: number;
   /** Other threads run vCPUs of the same memory. */
   readonly parallel: boolean;

@@ -164,6 +164,7 @@ export class RegionSource {
       code: { bytes: this.copies, host, offset: copyOf },
       entry: hostOfKey(hot.key) & (PAGE - 1),
       mode: modeOfKey(mode),
+      area: this.making.area,
       tlb: this.making.area + (isUser(mode) ? AREA.tlbUser : AREA.tlbSupervisor),
       parallel: this.making.parallel,
       maxInstructions: this.making.maxInstructions * (deep ? DEEP_FACTOR : 1),

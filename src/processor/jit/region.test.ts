@@ -786,6 +786,7 @@ describe('region translator', () => {
       executions: () => 1,
       cold: 0,
       jumps: [],
+      area: 4096,
       tlb: 65536,
       maxInlined: 32,
       maxRepeated: 24,

@@ -231,6 +231,8 @@ class RegionEmitter {
   readonly f = new FunctionBuilder(0, 0, ['i32']);
   private readonly s: WasmSem;
   private readonly locals: RegionLocals;
+  /** Host address of the state area. */
+  private readonly area: number;
   private readonly exitRip: number;
   private readonly next: number;
   /** i32: bits of the region's pages that were looked at since it was entered. */
@@ -252,8 +254,9 @@ class RegionEmitter {
     private readonly live: ReadonlyMap<RegionInstruction, number>,
     private readonly guess: Guess,
     private readonly learned: Map<Form, FlagsCode>,
-    { tlb, mode }: RegionRequest,
+    { tlb, mode, area }: RegionRequest,
   ) {
+    this.area = area;
     this.total = flow.blocks.reduce((n, b) => n + b.instructions.length, 0);
     const { f } = this;
     this.locals = {
@@ -317,6 +320,7 @@ class RegionEmitter {
   /** False: emit again with what was found. */
   emit(): boolean {
     const { f, locals, binding, control } = this;
+    f.i32(this.area).set(STATE);
     f.get(STATE).memory('i32.load', at('budget')).set(locals.budget);
     f.get(STATE).memory('i64.load', at('codePage')).set(locals.codePage);
     binding.loadRegisters(f);
