@@ -236,7 +236,8 @@ export class SoftwareVcpu implements Vcpu {
     return jit === null ? null : { ...jit };
   }
   private clockTicks(): bigint {
-    return this.real ? BigInt(Math.round((this.options.nowNs() * this.options.tscHz) / 1e9)) : BigInt(this.retired());
+    // as RDTSC computes it (core/time.ts): by another rounding the counter would step back
+    return BigInt(this.real ? Math.trunc(this.options.nowNs() * (this.options.tscHz / 1e9)) : this.retired());
   }
   readTsc(): bigint {
     return BigInt.asUintN(64, this.clockTicks() + this.controls.tscOffset);

@@ -181,19 +181,13 @@ function initialState(guest: ConformanceGuest, vm: EngineVm): CpuState {
   return longModeState(BigInt(CODE), PAGE_TABLES, BigInt(STACK));
 }
 
-let latestMs = 0;
-/** The wall clock, which may be set back, as one that may not. */
-function nowNs(): number {
-  latestMs = Math.max(latestMs, Date.now());
-  return latestMs * 1e6;
-}
 const makeVm = (engine: Engine, time: 'real' | 'virtual'): Promise<EngineVm> =>
   engine.createVm({
     memoryBytes: MEMORY_BYTES,
     vcpus: 1,
     time,
     tscHz: 1_000_000_000,
-    nowNs,
+    nowNs: () => Date.now() * 1e6,
   });
 
 function setControls(vcpu: Vcpu): void {
