@@ -81,7 +81,7 @@ export const SYSTEM_PROCEDURES = {
   invpcid: fault('i64', 'i64'), // type, linear address of descriptor
   rdmsr: fault(),
   wrmsr: fault(),
-  rdtsc: fault(),
+  rdtsc: fault(), // scratch 0 = low half, 1 = high half
   rdtscp: fault(),
   rdpmc: fault(),
   xgetbv: fault(),

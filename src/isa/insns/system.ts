@@ -72,6 +72,15 @@ const SMSW = insn('smsw', {
     s.write(dst, resize(s, s.call('smsw_value'), bitsOf(dst)));
   },
 });
+const RDTSC = insn('rdtsc', {
+  sdm: 'SDM 2B "RDTSC—Read Time-Stamp Counter"',
+  encodings: [enc('0f 31', [], { ...ANY, feature: 'tsc' })],
+  execute(s) {
+    s.call('rdtsc');
+    s.setReg('rax', s.loadScratch(0, 32));
+    s.setReg('rdx', s.loadScratch(1, 32));
+  },
+});
 const INVLPG = insn('invlpg', {
   sdm: 'SDM 2A "INVLPG—Invalidate TLB Entries"',
   serializes: true,
@@ -174,7 +183,7 @@ export const SYSTEM: readonly Instruction[] = [
   INVPCID,
   plain('hlt', 'f4', 'SDM 2A "HLT—Halt"', {}, 'hlt', SERIALIZES),
   plain('cpuid', '0f a2', 'SDM 2A "CPUID—CPU Identification"', {}, 'cpuid', SERIALIZES),
-  plain('rdtsc', '0f 31', 'SDM 2B "RDTSC—Read Time-Stamp Counter"', { feature: 'tsc' }),
+  RDTSC,
   plain('rdtscp', '0f 01 /f9', 'SDM 2B "RDTSCP—Read Time-Stamp Counter and Processor ID"', { feature: 'rdtscp' }),
   plain('rdpmc', '0f 33', 'SDM 2B "RDPMC—Read Performance-Monitoring Counters"'),
   plain('rdmsr', '0f 32', 'SDM 2B "RDMSR—Read From Model Specific Register"', { feature: 'msr' }),
