@@ -694,6 +694,38 @@ describe('x87 conversions agree with the bigint oracle', () => {
     });
 });
 
+describe('x87 results that start with double precision', () => {
+  const get = (address: number): bigint =>
+    ((view.getBigUint64(address + 8, true) & 0xffffn) << 64n) | view.getBigUint64(address, true);
+  const near = (significand: bigint, exponent: number): Slot => ({ low: significand, high: BigInt(exponent) });
+
+  test('quotients of nearly equal numbers, whose bits make a double round up or down', () => {
+    for (let n = 0; n < CASES; n++) {
+      const tail = pick([0x200, 0x201, 0x3ff, 0x400, 0x401, 0x402, 0x403, 0x600, 0x7ff]);
+      const a = ((1n << 63n) | randomSignificand(63) | 0x7ffn) ^ 0x7ffn ^ BigInt(tail);
+      const b = BigInt.asUintN(64, a + BigInt(below(5) - 2)) | (1n << 63n);
+      putSlot(A, near(a, 0x3fff));
+      putSlot(B, near(b, 0x3fff));
+      const flags = call('f80_div', D0, A, B, 0x37f);
+      const want = oracle.div('x87', oracle.F80, oracle.fromFcw(0x37f), (0x3fffn << 64n) | a, (0x3fffn << 64n) | b);
+      assert.deepEqual([get(D0), flags], [want.bits, want.flags], `${a.toString(16)} / ${b.toString(16)}`);
+    }
+  });
+  test('FSIN and FCOS agree with FSINCOS, which takes the long way', () => {
+    for (let n = 0; n < CASES * 4; n++) {
+      const exponent = 16383 - 9 + (n % 3 ? below(16) : below(54));
+      putSlot(A, near((1n << 63n) | randomSignificand(63), exponent | (below(2) << 15)));
+      const flags = call('f80_sincos', D1, D0, A, 0x37f);
+      const want = [get(D1), get(D0)];
+      const first = below(2);
+      let cosine = first ? call('f80_cos', D0, A, 0x37f) : 0;
+      call('f80_sin', D1, A, 0x37f);
+      if (!first) cosine = call('f80_cos', D0, A, 0x37f);
+      assert.deepEqual([get(D1), get(D0), cosine], [...want, flags], view.getBigUint64(A, true).toString(16));
+    }
+  });
+});
+
 describe('single and double scalars agree with the bigint oracle', () => {
   const operations = { add: oracle.add, sub: oracle.sub, mul: oracle.mul, div: oracle.div };
   /** Runs one scalar procedure with fp_flags cleared before. */

@@ -205,18 +205,29 @@ export function exact_div(sign: u32, ea: i32, ma: u64, eb: i32, mb: u64): void {
   r_lo = rem == 0 ? 0 : rem > left ? 0xc000000000000000 : rem == left ? TOP : 0x4000000000000000;
 }
 
-/** floor((u:0) / v) or, for `more`, of (u:0) + 2^63, for u < v and bit 63 of v set; the remainder in w_lo. */
+/** A whole number below 2^51 in magnitude, without the checks of a conversion. */
+@inline
+export function whole(v: f64): i64 {
+  return reinterpret<i64>(v + 6755399441055744.0) - 0x4338000000000000;
+}
+/** v / top as a fraction / 2^64, for v from about top / 2 to about top: never more than a few units of v off. */
+@inline
+function fraction(v: f64, top: f64): u64 {
+  if (v >= top) return 0xfffffffffffffffe;
+  if (v < top * 0.5) return TOP;
+  return (reinterpret<u64>(v) << 11) | TOP;
+}
+/** floor((u:0) / v) or, for `more`, of (u:0) + 2^63, for v / 2 <= u + more / 2 < v and bit 63 of v set; the remainder in w_lo. */
 export function divide(u: u64, more: u64, v: u64): u64 {
   const vf = f64(i64(v >> 1));
   const quotient = f64(i64(u >> 1)) / vf;
-  // at least 1 - 2^-53 as a double only when u is close to v
-  let q: u64 = quotient >= 1.0 ? 0xfffffffffffffffe : u64(i64(quotient * 9223372036854775808.0)) << 1;
+  let q = fraction(quotient, 1.0);
   const n0 = more << 63;
   const pl = q * v;
   const rl = n0 - pl;
   const rh = i64(u - umulh(q, v) - u64(n0 < pl));
   // rounded down: the loops below find hardly ever anything to do
-  const d = i64(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / vf)));
+  const d = whole(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / vf)));
   q += u64(d);
   // remainder - d * v, where d has few bits
   const low = d * i64(v & 0xffffffff);
@@ -249,11 +260,11 @@ export function exact_sqrt(exp: i32, m: u64): void {
   // 52 bits by the host's root, the others by the remainder; signed conversions are the fast ones
   const half = sqrt<f64>(f64(i64(nh >> 1)));
   const root = half * 6074000999.952099;
-  let s: u64 = root >= 18446744073709551615.0 ? 0xfffffffffffffffe : u64(i64(half * 3037000499.9760495)) << 1;
+  let s = fraction(root, 18446744073709551616.0);
   const square = s * s;
   let rl = nl - square;
   let rh = i64(nh - umulh(s, s) - u64(nl < square));
-  const d = i64(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / root)));
+  const d = whole(floor<f64>(f64((rh << 49) | i64(rl >> 15)) * (16384.0 / root)));
   // remainder - 2 d s - d^2, where d has few bits
   const low = 2 * d * i64(s & 0xffffffff) + d * d;
   const high = 2 * d * i64(s >> 32);

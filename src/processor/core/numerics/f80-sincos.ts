@@ -1,7 +1,7 @@
 // Sine and cosine of an angle between 2^-7 and 2^40, rounded to nearest: most of the way in 64-bit words, what is below 2^-22 in
-// double precision. The errors stay below 2^-72; where that does not decide the rounding, the caller takes
+// double precision. The errors stay below 2^-72, mostly 2^-73; where that does not decide the rounding, the caller takes
 // f80-transcendental.ts, whose results these are. Source: SDM 1 "Approximation of Pi" (66 bits), SDM 2 FSIN, FCOS.
-import { umulh } from './exact';
+import { umulh, whole } from './exact';
 import { put } from './f80-format';
 import { refused, set_fast_flags } from './f80-fast';
 import { SIN_COS } from './f80-tables';
@@ -12,8 +12,6 @@ const PE: i32 = 0x20;
 /** pi / 2 with the 66-bit pi of the processor is (3 * 2^64 + PI66) * 2^-65. */
 const PI66: u64 = 0x243f6a8885a308d3;
 const TWO_OVER_PI: f64 = 0.6366197723675814;
-/** Bound of the error, in units of 2^-128. */
-const ERROR: u64 = 1 << 56;
 
 // The last angle, as programs ask for the sine and the cosine of one: sine and cosine of its distance from the nearest
 // multiple n of pi/2 as fractions / 2^128, two bits of n, whether the angle is below the multiple, and whether all of that holds.
@@ -26,6 +24,8 @@ let c_lo: u64 = 0;
 let quadrant: u32 = 0;
 let back: u32 = 0;
 let known: bool = false;
+/** Bound of their errors, in units of 2^-128. */
+let error: u64 = 0;
 
 /** Sine (0) or cosine (1) of a number; PE and C1 in fast_flags. */
 export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32): u64 {
@@ -39,7 +39,7 @@ export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32): u64 {
   const negative = (((quadrant + cosine) >> 1) & 1) ^ ((other ^ 1) & back) ^ ((cosine ^ 1) & (e >> 15));
   const n = clz(hi);
   const up = lo << n;
-  const limit = ERROR << n;
+  const limit = error << n;
   // close to a number or to the middle between two: the value or C1 is in doubt
   if (((up + limit) & ~TOP) <= limit << 1) return refused();
   let r = (hi << n) | ((lo >> 1) >> (63 - n));
@@ -73,7 +73,7 @@ function evaluate(x: u32, m: u64): void {
   } else {
     // all in units of 2^-65
     const shift = u64(exp + 2);
-    const n = u64(i64(f64(i64(m >> 1)) * (TWO_OVER_PI * reinterpret<f64>(u64(1023 - 62 + exp) << 52)) + 0.5));
+    const n = u64(whole(f64(i64(m >> 1)) * (TWO_OVER_PI * reinterpret<f64>(u64(1023 - 62 + exp) << 52))));
     const xl = m << shift;
     const ql = n * PI66;
     let rl = xl - ql;
@@ -115,9 +115,12 @@ function evaluate(x: u32, m: u64): void {
   // the lower words of the table times t, less the cubic terms
   const side_s = f64(i64(cl >> 1)) * 5.877471754111438e-39 * tf - cf * cubic; // 2^-127
   const side_c = f64(i64(sl >> 1)) * 5.877471754111438e-39 * tf - sf * cubic;
-  const scale = 151115727451828646838272.0; // 2^77
-  const ws = i64((sf * quartic + (below ? -side_s : side_s)) * scale) - i64(umulh(sh, z));
-  const wc = i64((cf * quartic - (below ? -side_c : side_c)) * scale) - i64(umulh(ch, z));
+  // in units of 2^-74, then 2^-77
+  const scale = 18889465931478580854784.0;
+  const ws = (whole((sf * quartic + (below ? -side_s : side_s)) * scale) << 3) - i64(umulh(sh, z));
+  const wc = (whole((cf * quartic - (below ? -side_c : side_c)) * scale) << 3) - i64(umulh(ch, z));
+  // ten roundings of the cubic term; the others make less than 2^-74
+  error = u64((whole(cubic * scale) >> 46) + 8) << 51;
   // the products of t
   const pl = ((ch * t) >> 6);
   const ph = umulh(ch, t);
