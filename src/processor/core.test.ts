@@ -344,13 +344,14 @@ describe('paging', () => {
     clear();
     call('region_mark', RAM + 0x5000, 1n);
     set();
+    assert.notEqual(read(0x5000n), 0);
     assert.deepEqual([tag(5, TLB_ENTRY.readTag), tag(5, TLB_ENTRY.writeTag)], [0x5000n, NONE]);
     // the place of an entry is another page's now
-    clear();
     view.setUint32(slot(5) + TLB_ENTRY.flags, 12 << 8, true);
     view.setBigUint64(slot(5) + TLB_ENTRY.readTag, 0x100_5000n, true);
-    set();
+    clear();
     assert.equal(tag(5, TLB_ENTRY.readTag), 0x100_5000n);
+    set();
     // more pages than are listed: none is seen while AC is clear
     for (let n = 6; n < 30; n++) assert.notEqual(read(BigInt(n << 12)), 0);
     clear();

@@ -273,7 +273,7 @@ const SPEC: readonly FieldSpec[] = [
   field(
     'smapCount',
     'u32',
-    'user pages in the supervisor TLB, which are hidden while RFLAGS.AC is clear; from 16 on modulo 16',
+    'user pages seen in the supervisor TLB, to be hidden when RFLAGS.AC is cleared; the list has the last 16',
   ),
   field('smapEntries', 'u32', 'their entries (host addresses)', 16),
   field(

@@ -1,13 +1,4 @@
-;; pushfq; pop rax; cli: 132 instructions
-local.get 0
-local.get 18
-i32.const 65537
-call $note_position
-i32.const 64
-call $pushf_check
-if
-  br 1
-end
+;; pushfq; pop rax; cli: 123 instructions
 local.get 0
 local.get 20
 i32.store offset=184

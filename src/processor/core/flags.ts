@@ -20,7 +20,7 @@ import {
   UNWIND_LOOKUP,
 } from './generated/layout';
 import { update_alignment } from './mode';
-import { alignment_flag_changed } from './paging';
+import { hide_smap_entries } from './paging';
 import { end_soon, events_wanted, go_next, instruction_count, next_rip } from './position';
 import {
   cpl,
@@ -101,7 +101,7 @@ export function write_system_flags(value: u64): void {
   const changed = (rflags() ^ value) & FLAG_AC;
   store<u64>(ST, (value & RFLAGS_DEFINED & ~(STATUS_FLAGS | FLAG_RF)) | 2, S_RFLAGS);
   if (!changed) return;
-  alignment_flag_changed((value & FLAG_AC) != 0);
+  if (!(value & FLAG_AC)) hide_smap_entries();
   if (cpl() == 3) update_alignment();
 }
 

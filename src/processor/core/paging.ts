@@ -42,7 +42,7 @@ import { memory_fence, parallel } from './parallel';
 import { through_stack } from './stack-reference';
 import { walk_result } from './tlb';
 
-export { alignment_flag_changed } from './tlb';
+export { hide_smap_entries } from './tlb';
 
 /** Kinds of access. Neither user nor implicit: by code at CPL < 3. Implicit: descriptor tables and TSS at any CPL. */
 export const ACCESS_WRITE: u32 = 1;

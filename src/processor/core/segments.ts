@@ -86,6 +86,9 @@ export function check_data_segment(selector: u32, vector: u32, ext: u32): i32 {
 /** MOV Sreg, POP Sreg, LDS...: the instruction may write after it, so it always returns 0 on success. */
 export function load_segment(n: u32, selector: u32): i32 {
   selector &= 0xffff;
+  const base = seg_base(n);
+  const limit = seg_limit(n);
+  const access = seg_access(n);
   if (real_or_v86()) {
     load_real_segment(n, selector);
   } else if (n == SS) {
@@ -105,7 +108,8 @@ export function load_segment(n: u32, selector: u32): i32 {
     commit_segment(n, selector);
   }
   if (n == SS) set_shadow(2);
-  if (n < FS) update_mode();
+  // the selector alone changes nothing
+  if (n < FS && (seg_access(n) != access || seg_base(n) != base || seg_limit(n) != limit)) update_mode();
   return 0;
 }
 export function segment_selector(n: u32): u32 {

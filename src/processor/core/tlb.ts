@@ -46,6 +46,7 @@ import {
 } from './generated/layout';
 import {
   ACCESS_USER,
+  ACCESS_WRITE,
   code_lines,
   phys_host,
   RIGHT_DIRTY,
@@ -114,6 +115,18 @@ export let fill_watched: bool = false;
 
 /** Walks for `access` at `linear` and caches the translation; 1: exception raised. */
 export function fill(linear: u64, access: u32): i32 {
+  if (
+    access <= ACCESS_WRITE &&
+    rflags() & FLAG_AC &&
+    !(mode_key() & KEY_DEBUG) &&
+    found_hidden(linear & ~(4095 as u64), access)
+  ) {
+    // memory, with the rights that are asked for
+    fill_host += (linear & 4095) as usize;
+    fill_writable = true;
+    fill_watched = false;
+    return 0;
+  }
   store<u64>(ST, load<u64>(ST, S_TLB_MISSES) + 1, S_TLB_MISSES);
   if (walk(linear, access)) return 1;
   const rights = walked_rights;
@@ -177,53 +190,57 @@ function drop(entry: usize): void {
   store<u64>(entry, NO_TAG, TLB_EXEC_TAG);
 }
 // User pages in the supervisor table are for RFLAGS.AC alone (SMAP): while it is clear their tags have bit 0 set and match
-// nothing. A list has them; an entry that finds no place in it takes that of an older one, which is dropped.
+// nothing. With AC, the first access to such a page takes the bit away. A list has those that are seen; one that finds no
+// place in it takes that of an older one.
 const HIDDEN: u64 = 1;
 const SMAP_ENTRIES: u32 = 16;
-function note_smap(entry: usize): void {
-  const n = load<u32>(ST, S_SMAP_COUNT);
-  const count = min<u32>(n, SMAP_ENTRIES);
-  for (let i: u32 = 0; i < count; i++) if (load<u32>(ST + (i << 2), S_SMAP_ENTRIES) == (entry as u32)) return;
-  const place = ST + ((n % SMAP_ENTRIES) << 2);
-  if (n >= SMAP_ENTRIES) {
-    const old = load<u32>(place, S_SMAP_ENTRIES) as usize;
-    if (load<u32>(old, TLB_FLAGS) & ENTRY_SMAP) drop(old);
-  }
-  store<u32>(place, entry as u32, S_SMAP_ENTRIES);
-  // from the length of the list on it counts on modulo that
-  store<u32>(ST, n + 1 == 2 * SMAP_ENTRIES ? SMAP_ENTRIES : n + 1, S_SMAP_COUNT);
-}
-@inline function hide(tag: usize): void {
+@inline function hide_tag(tag: usize): void {
   const value = load<u64>(tag);
   if (value != NO_TAG) store<u64>(tag, value | HIDDEN);
 }
-@inline function show(tag: usize): void {
+@inline function show_tag(tag: usize): void {
   const value = load<u64>(tag);
   if (value != NO_TAG) store<u64>(tag, value & ~HIDDEN);
 }
-/** RFLAGS.AC has changed: user pages leave the supervisor table, or come back to it. */
-export function alignment_flag_changed(on: bool): void {
-  const count = min<u32>(load<u32>(ST, S_SMAP_COUNT), SMAP_ENTRIES);
-  for (let i: u32 = 0; i < count; i++) {
-    const entry = load<u32>(ST + (i << 2), S_SMAP_ENTRIES) as usize;
-    // the entry may be another page's by now
-    if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP)) continue;
-    if (on) {
-      show(entry + TLB_READ_TAG);
-      show(entry + TLB_WRITE_TAG);
-      show(entry + TLB_EXEC_TAG);
-      if (parallel()) {
-        // another vCPU may have taken the write tag meanwhile, having marked the page as code before
-        memory_fence();
-        const page = (load<u64>(entry, TLB_WRITE_TAG) as u32) + load<u32>(entry, TLB_ADDEND);
-        if (load<u64>(entry, TLB_WRITE_TAG) != NO_TAG && code_lines(page as usize)) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
-      }
-    } else {
-      hide(entry + TLB_READ_TAG);
-      hide(entry + TLB_WRITE_TAG);
-      hide(entry + TLB_EXEC_TAG);
-    }
+function hide(entry: usize): void {
+  // the entry may be another page's by now
+  if (!(load<u32>(entry, TLB_FLAGS) & ENTRY_SMAP)) return;
+  hide_tag(entry + TLB_READ_TAG);
+  hide_tag(entry + TLB_WRITE_TAG);
+  hide_tag(entry + TLB_EXEC_TAG);
+}
+/** `entry` is seen until AC is cleared. */
+function note_smap(entry: usize): void {
+  const n = load<u32>(ST, S_SMAP_COUNT);
+  const place = ST + ((n % SMAP_ENTRIES) << 2);
+  if (n >= SMAP_ENTRIES) {
+    const old = load<u32>(place, S_SMAP_ENTRIES) as usize;
+    if (old != entry) hide(old);
   }
+  store<u32>(place, entry as u32, S_SMAP_ENTRIES);
+  store<u32>(ST, n + 1, S_SMAP_COUNT);
+}
+/** RFLAGS.AC is set: the page may be in the supervisor table, hidden. True: it is seen now. */
+function found_hidden(page: u64, access: u32): bool {
+  const entry = ST + AREA_TLB_SUPERVISOR + tlb_slot(page);
+  if (load<u64>(entry + (access & ACCESS_WRITE ? TLB_WRITE_TAG : TLB_READ_TAG)) != (page | HIDDEN)) return false;
+  note_smap(entry);
+  show_tag(entry + TLB_READ_TAG);
+  show_tag(entry + TLB_WRITE_TAG);
+  show_tag(entry + TLB_EXEC_TAG);
+  fill_host = (load<u32>(entry, TLB_ADDEND) + (page as u32)) as usize;
+  if (parallel() && load<u64>(entry, TLB_WRITE_TAG) != NO_TAG) {
+    // another vCPU may have taken the write tag meanwhile, having marked the page as code before
+    memory_fence();
+    if (code_lines(fill_host)) store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
+  }
+  return true;
+}
+/** RFLAGS.AC was cleared. */
+export function hide_smap_entries(): void {
+  const count = min<u32>(load<u32>(ST, S_SMAP_COUNT), SMAP_ENTRIES);
+  store<u32>(ST, 0, S_SMAP_COUNT);
+  for (let i: u32 = 0; i < count; i++) hide(load<u32>(ST + (i << 2), S_SMAP_ENTRIES) as usize);
 }
 
 /** The two kinds of noted entries: of global pages, and those that go with the address space. */

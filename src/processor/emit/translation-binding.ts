@@ -84,6 +84,8 @@ const FPU_READY = 65;
 const FSW_ES = 0x80;
 const RFLAGS_TF = 0x100n;
 const RFLAGS_IF = 0x200n;
+/** Kind of interrupt shadow. */
+const SHADOW_BY_STI = 1;
 /** TF, DF, IOPL, NT, AC, ID. */
 const POPF_RARE = 0x247500n;
 /** Interrupt-window and NMI-window exiting of the primary controls. */
@@ -422,6 +424,28 @@ export class TranslationBinding implements Binding {
     s.f.end();
     return s.const(0, 32);
   }
+  /** STI at CPL 0 where nobody waits for it, with the interrupt shadow behind it. */
+  private setInterrupts(s: WasmSem): Value {
+    const { f } = s;
+    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_TF).op('i64.and').op('i64.eqz');
+    s.state().memory('i32.load', at('primary')).i32(WINDOW_EXITING).op('i32.and');
+    s.state().memory('i32.load', at('cpl')).op('i32.or').op('i32.eqz').op('i32.and').if(true);
+    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_IF).op('i64.and').op('i64.eqz').if();
+    s.state();
+    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_IF).op('i64.or').memory('i64.store', at('rflags'));
+    s.state().i32(SHADOW_BY_STI).memory('i32.store', at('shadowKind'));
+    s.state();
+    s.state().memory('i64.load', at('retired'));
+    s.state().memory('i32.load', at('budgetLoaded')).get(this.locals.budget).op('i32.sub').op('i64.extend_i32_s');
+    f.op('i64.add')
+      .i64(BigInt(this.control.order + 1))
+      .op('i64.add')
+      .memory('i64.store', at('shadowRetired'));
+    f.end().else();
+    s.callOut('sti', []);
+    f.end();
+    return s.const(0, 32);
+  }
   /** POPF at CPL 0 that changes only IF and the status flags, where nobody waits for IF. */
   private popFlags(s: WasmSem, args: readonly Value[]): Value {
     const [value, opBits] = args as [Value, Value];
@@ -513,6 +537,8 @@ export class TranslationBinding implements Binding {
         if (name === 'mmx_check' || name === 'fpu_check') return this.check(s, name, FPU_READY);
         if (name.startsWith('x87_')) return this.x87.emit(s, name, args);
         if (name === 'cli') return this.clearInterrupts(s);
+        if (name === 'sti') return this.setInterrupts(s);
+        if (name === 'pushf_check' && this.facts.long) return s.const(0, 32);
         if (name === 'popf') return this.popFlags(s, args);
         if (name.startsWith('divide_')) return emitDivision(s, name, args);
         this.sse ??= new SseInline(s, this.vectors);
