@@ -84,6 +84,16 @@ test('a folder that others may write to is not used', (t) => {
   assert.equal(codePlace('x'), null);
 });
 
+test('what is no folder keeps nothing', (t) => {
+  const folder = newFolder(t);
+  writeFileSync(folder, 'a file', { mode: 0o600 });
+  const place = codePlace('x');
+  assert.ok(place !== null);
+  assert.deepEqual(keptFiles(place), []);
+  assert.equal(readKept(place), null);
+  assert.throws(() => keepWhole(place, Uint8Array.of(1)), /EEXIST|ENOTDIR/);
+});
+
 test('PCANEL_CODE_CACHE is off or a path', (t) => {
   newFolder(t);
   process.env.PCANEL_CODE_CACHE = 'off';

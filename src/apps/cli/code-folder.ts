@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
-  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -66,9 +65,15 @@ const STAGED = '.new';
 export function keptFiles({ folder, prefix }: CodePlace): string[] {
   return filesIn(folder).flatMap(({ name }) => (name.startsWith(prefix) && !name.endsWith(STAGED) ? [name] : []));
 }
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // there is none yet, or it is no folder of ours to read
+  }
+}
 function filesIn(folder: string): { name: string; sizeBytes: number; usedMs: number }[] {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names
+  return namesIn(folder)
     .flatMap((name) => {
       const stat = statSync(join(folder, name), { throwIfNoEntry: false });
       return stat === undefined ? [] : [{ name, sizeBytes: stat.size, usedMs: stat.mtimeMs }];
@@ -78,7 +83,7 @@ function filesIn(folder: string): { name: string; sizeBytes: number; usedMs: num
 /** Writes a file as a whole or not at all, then makes room. Throws what the file system throws. */
 export function keepFile({ folder }: CodePlace, name: string, parts: readonly Uint8Array[]): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const staged = join(folder, `${name}${STAGED}`);
+  const staged = join(folder, `${name}-${process.pid}${STAGED}`);
   try {
     const file = openSync(staged, 'w', 0o600);
     for (const part of parts) writeSync(file, part);
