@@ -28,8 +28,9 @@ const CONSTANTS: readonly (readonly [number, bigint])[] = [
   [0, 0n],
 ];
 const TOP_BIT = 1n << 63n;
-/** Of the biased exponents of doubles. */
-const EXPONENT_DIFFERENCE = 16383 - 1023;
+/** Bits of the fraction, the largest value of the exponent field, and how much less than here an exponent is there. */
+const DOUBLE = { fraction: 52, exponents: 0x7ff, difference: 16383 - 1023 } as const;
+const SINGLE = { fraction: 23, exponents: 0xff, difference: 16383 - 127 } as const;
 /** PE, and the place of C1 from the rounding increment. */
 const PRECISION_SHIFT = 5;
 const C1_SHIFT = 9;
@@ -105,7 +106,7 @@ export class X87Inline extends X87Stack {
           clearsC1: true,
           address: second,
           fast: (_, done) => {
-            if (name === 'x87_load_f64') this.loadDouble(s, first as Value, done);
+            if (name === 'x87_load_f64' || name === 'x87_load_f32') this.loadReal(s, first as Value, done);
             f.get(this.slot(7));
             this.convert(s, first as Value, name);
             f.tee(this.significand(f, 7));
@@ -285,46 +286,87 @@ export class X87Inline extends X87Stack {
       f.get(m);
     };
   }
-  /** Loads a normal double and goes to `done`; falls through with others. */
-  private loadDouble(s: WasmSem, v: Value, done: Label): void {
+  /** Loads a normal double or single and goes to `done`; falls through with others. */
+  private loadReal(s: WasmSem, v: Value, done: Label): void {
     const { f } = s;
+    const { fraction, exponents, difference } = v.bits === 64 ? DOUBLE : SINGLE;
     const high = s.temp('i32');
     s.push_(v);
+    if (v.bits === 64) f.i64(BigInt(fraction)).op('i64.shr_s').op('i32.wrap_i64');
+    else f.i32(fraction).op('i32.shr_s');
     // neither 0 nor all ones
-    f.i64(52n).op('i64.shr_s').op('i32.wrap_i64').tee(high).i32(1).op('i32.add').i32(0x7fe).op('i32.and').if(true);
+    f.tee(high)
+      .i32(1)
+      .op('i32.add')
+      .i32(exponents - 1)
+      .op('i32.and')
+      .if(true);
     f.get(this.slot(7));
     s.push_(v);
-    f.i64(11n).op('i64.shl').i64(TOP_BIT).op('i64.or').tee(this.significand(f, 7)).memory('i64.store');
-    f.get(this.slot(7)).get(high).i32(0x87ff).op('i32.and');
-    f.i32(EXPONENT_DIFFERENCE).op('i32.add').memory('i32.store16', EXPONENT);
+    if (v.bits === 32) f.op('i64.extend_i32_u');
+    f.i64(BigInt(63 - fraction))
+      .op('i64.shl')
+      .i64(TOP_BIT)
+      .op('i64.or')
+      .tee(this.significand(f, 7))
+      .memory('i64.store');
+    f.get(this.slot(7))
+      .get(high)
+      .i32(0x8000 | exponents)
+      .op('i32.and');
+    f.i32(difference).op('i32.add').memory('i32.store16', EXPONENT);
     f.br(done).end();
   }
-  /** ST(0) as a double, with PE and C1 in local `flags`; negative: there is no result. */
-  private toDouble(s: WasmSem, flags: number): Value {
+  /** ST(0) as a double or single, with PE and C1 in local `flags`; negative: there is no result. */
+  private toReal(s: WasmSem, bits: 32 | 64, flags: number): Value {
     const { f } = s;
+    const { fraction, exponents, difference } = bits === 64 ? DOUBLE : SINGLE;
     const m = this.significand(f, 0);
     const e = s.temp('i32');
     const x = s.temp('i32');
     const up = s.temp('i64');
-    const result = s.temp('i64');
+    const result = s.temp(bits === 64 ? 'i64' : 'i32');
+    const drop = BigInt(63 - fraction);
+    const rest = (1n << drop) - 1n;
     f.get(this.slot(0)).memory('i32.load16_u', EXPONENT).tee(e).i32(0x7fff).op('i32.and');
-    f.i32(EXPONENT_DIFFERENCE).op('i32.sub').tee(x).i32(1).op('i32.sub').i32(2045).op('i32.lt_u');
+    f.i32(difference)
+      .op('i32.sub')
+      .tee(x)
+      .i32(1)
+      .op('i32.sub')
+      .i32(exponents - 2)
+      .op('i32.lt_u');
     f.get(m).i64(0n).op('i64.lt_s').op('i32.and').if(true);
     // one more when the part that is dropped is above half, or half and the last bit is odd
-    f.get(m).i64(0x7ffn).op('i64.and').get(m).i64(11n).op('i64.shr_u').i64(1n).op('i64.and').op('i64.add');
-    f.i64(0x3ffn).op('i64.add').i64(11n).op('i64.shr_u').set(up);
-    f.get(m).i64(0x7ffn).op('i64.and').i64(0n).op('i64.ne').i32(PRECISION_SHIFT).op('i32.shl');
+    f.get(m).i64(rest).op('i64.and').get(m).i64(drop).op('i64.shr_u').i64(1n).op('i64.and').op('i64.add');
+    f.i64(rest >> 1n)
+      .op('i64.add')
+      .i64(drop)
+      .op('i64.shr_u')
+      .set(up);
+    f.get(m).i64(rest).op('i64.and').i64(0n).op('i64.ne').i32(PRECISION_SHIFT).op('i32.shl');
     f.get(up).op('i32.wrap_i64').i32(C1_SHIFT).op('i32.shl').op('i32.or').set(flags);
     // sign and exponent less one: the significand's own bit makes up for it
-    f.get(e).i32(0x8000).op('i32.and').i32(4).op('i32.shr_u').get(x).op('i32.or').i32(1).op('i32.sub');
-    f.op('i64.extend_i32_u').i64(52n).op('i64.shl');
-    f.get(m).i64(11n).op('i64.shr_u').op('i64.add').get(up).op('i64.add').set(result);
-    f.else();
+    f.get(e)
+      .i32(0x8000)
+      .op('i32.and')
+      .i32(bits === 64 ? 4 : 7)
+      .op('i32.shr_u')
+      .get(x)
+      .op('i32.or')
+      .i32(1)
+      .op('i32.sub');
+    if (bits === 64) f.op('i64.extend_i32_u').i64(BigInt(fraction)).op('i64.shl');
+    else f.i32(fraction).op('i32.shl');
+    f.get(m).i64(drop).op('i64.shr_u').get(up).op('i64.add');
+    if (bits === 64) f.op('i64.add');
+    else f.op('i32.wrap_i64').op('i32.add');
+    f.set(result).else();
     this.pushNumber(f, 0);
-    s.callImport('x87_fast_to_f64');
+    s.callImport(`x87_fast_to_f${bits}`);
     f.set(result).get(STATE).memory('i32.load', at('scratch')).set(flags).end();
     f.get(result);
-    return s.take(64);
+    return s.take(bits);
   }
   private copy(f: FunctionBuilder, to: number, from: number): void {
     f.get(this.slot(to)).get(this.significand(f, from)).tee(this.significand(f, to)).memory('i64.store');
@@ -398,18 +440,13 @@ export class X87Inline extends X87Stack {
       fast: (slow, done) => {
         const flags = s.temp('i32');
         let v: Value;
-        if (name === 'x87_store_f64') v = this.toDouble(s, flags);
+        if (name.startsWith('x87_store_f')) v = this.toReal(s, bits === 64 ? 64 : 32, flags);
         else {
           this.pushNumber(f, 0);
-          if (name === 'x87_store_f32') {
-            s.callImport('x87_fast_to_f32');
-            v = s.take(bits);
-          } else {
-            f.i32(bits).i32(number(truncate));
-            s.callImport('x87_fast_integer');
-            const whole = s.take(64);
-            v = bits === 64 ? whole : s.trunc(whole, bits);
-          }
+          f.i32(bits).i32(number(truncate));
+          s.callImport('x87_fast_integer');
+          const whole = s.take(64);
+          v = bits === 64 ? whole : s.trunc(whole, bits);
           f.get(STATE).memory('i32.load', at('scratch')).set(flags);
         }
         f.get(flags).i32(0).op('i32.lt_s').brIf(slow, false);
