@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CodePlace, knownRegions, spawnTranslator } from '../../src/apps/testing.js';
-import { TranslationService, type TranslatorLink } from '../../src/processor/index.js';
+import { TranslationService } from '../../src/processor/index.js';
 import { finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
 
 const LOOPS = 12;
@@ -37,15 +37,10 @@ async function settle({ vcpu }: HotGuest): Promise<void> {
   }
   assert.fail('the translator did not answer');
 }
-/** Runs the program with what is kept at `place`; what it translates is kept there. */
-async function run(place: CodePlace, what: HotProgram) {
-  const links: TranslatorLink[] = [];
-  const spawn = (): TranslatorLink => {
-    const link = spawnTranslator(undefined, place);
-    links.push(link);
-    return link;
-  };
-  const service = new TranslationService({ spawn, known: knownRegions(place) });
+const serviceOf = (place: CodePlace): TranslationService =>
+  new TranslationService({ spawn: () => spawnTranslator(undefined, place), known: () => knownRegions(place) });
+/** Runs the program with what is kept at the service's place; what it translates is kept there. */
+async function run(service: TranslationService, what: HotProgram) {
   const g = await hotGuest(what, service);
   const state = await finish(g, () => settle(g));
   const statistics = g.vcpu.jitStatistics();
@@ -64,29 +59,36 @@ function newPlace(t: TestContext): CodePlace {
 
 test('a later run takes the regions of an earlier one, soon', async (t) => {
   const place = newPlace(t);
-  const first = await run(place, program());
+  const first = await run(serviceOf(place), program());
   assert.equal(first.stored, 0);
   assert.ok(first.compiled >= LOOPS);
   assert.equal(readdirSync(place.folder).length, 1);
-  const second = await run(place, program());
+  const second = await run(serviceOf(place), program());
   assert.equal(second.compiled, 0);
   assert.ok(second.stored > 0 && second.stored + second.reused >= LOOPS);
 });
 
+test('so does the next domain of the same process', async (t) => {
+  const service = serviceOf(newPlace(t));
+  await run(service, program());
+  const second = await run(service, program());
+  assert.ok(second.stored > 0 && second.compiled === 0);
+});
+
 test('a region is not run for code that only begins like its own', async (t) => {
   const place = newPlace(t);
-  await run(place, program());
-  const other = await run(place, program(4));
+  await run(serviceOf(place), program());
+  const other = await run(serviceOf(place), program(4));
   assert.ok(other.compiled >= 1, 'what has the loop that differs was translated');
 });
 
 test('a damaged pack is as good as none', async (t) => {
   const place = newPlace(t);
-  await run(place, program());
+  await run(serviceOf(place), program());
   const file = join(place.folder, readdirSync(place.folder)[0] as string);
   const bytes = readFileSync(file);
   bytes.fill(0xff, 8208);
   writeFileSync(file, bytes);
-  const { stored, compiled } = await run(place, program());
+  const { stored, compiled } = await run(serviceOf(place), program());
   assert.deepEqual([stored, compiled >= LOOPS], [0, true]);
 });

@@ -77,8 +77,10 @@ let service: TranslationService | null = null;
 export function translationService(): TranslationService {
   if (service === null) {
     const place = regionsPlace();
-    const known = place === null ? null : knownRegions(place);
-    service = new TranslationService({ spawn: () => spawnTranslator(PROGRAM, place), known });
+    service = new TranslationService({
+      spawn: () => spawnTranslator(PROGRAM, place),
+      known: () => (place === null ? null : knownRegions(place)),
+    });
   }
   return service;
 }

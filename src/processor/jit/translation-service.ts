@@ -23,8 +23,8 @@ export interface ServiceOptions {
   readonly patienceMs?: number;
   /** Times a dead thread is replaced. */
   readonly restarts?: number;
-  /** Filter of the keys (code-key.ts) of regions that earlier runs made; null: none are kept. */
-  readonly known?: Uint8Array | null;
+  /** Reads the filter of the keys (code-key.ts) of regions that earlier runs made; null: none are kept. */
+  readonly known?: () => Uint8Array | null;
 }
 const PATIENCE_MS = 20_000;
 const RESTARTS = 2;
@@ -112,16 +112,16 @@ export class TranslationService {
   }
   open(subject: Subject): TranslationClient {
     const client = new TranslationClient(this, ++this.lastId, subject);
-    // there will be much to ask for soon
-    if (this.options.known?.some((byte) => byte !== 0) === true) this.start();
     this.clients.set(client.id, new WeakRef(client));
     this.gone.register(client, client.id);
     return client;
   }
   /** What earlier runs translated of such a subject's code; null: nothing. */
   knownCode(subject: Subject): KnownCode | null {
-    const { known } = this.options;
-    return known === undefined || known === null ? null : new KnownCode(known, subject.seed);
+    const known = this.options.known?.() ?? null;
+    if (known === null || known.every((byte) => byte === 0)) return null;
+    this.start(); // there will be much to ask for soon
+    return new KnownCode(known, subject.seed);
   }
   /** Ends the thread, which keeps what it made; the next request starts another one. */
   close(): void {
