@@ -394,8 +394,8 @@ block
       local.get 43
       i64.const 11
       i64.shr_u
-      i64.add
       local.get 50
+      i64.add
       i64.add
       local.set 51
     else
