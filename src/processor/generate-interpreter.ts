@@ -256,6 +256,8 @@ class RecordBinding implements Binding {
   }
 }
 const NEAR_END = 64;
+/** u32 of a record that enters a region: the record that was entered behind it last, or a number that is none. */
+const LED_TO = RECORD.index;
 /** Frequent with 16-bit operands, too. */
 const WORD_MOVES = /^(mov|movzx)$/;
 /** Instructions that are no cases of the loop although their other forms are. */
@@ -474,7 +476,12 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       s.state().memory('i64.load', at('rip')).set(rip);
       pushJumpEntry(f, rip);
       f.tee(entry).memory('i64.load', JUMP_ENTRY.rip).get(rip).op('i64.ne').brIf(elsewhere, false);
-      f.get(entry).memory('i32.load', JUMP_ENTRY.record).tee(next);
+      // mostly the record where this region led before: that is at hand sooner than the jump cache's entry
+      f.get(U).memory('i32.load', LED_TO).tee(next);
+      f.get(entry).memory('i32.load', JUMP_ENTRY.record).op('i32.ne').if(false);
+      f.get(U).get(entry).memory('i32.load', JUMP_ENTRY.record).tee(next).memory('i32.store', LED_TO);
+      f.end();
+      f.get(next);
       f.memory('i32.load16_u', RECORD.handler).i32(own.number).op('i32.ne').if(false);
       f.i32(REGION_LOOKUP).set(next).br(elsewhere);
       f.end();
