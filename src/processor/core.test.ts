@@ -371,6 +371,23 @@ describe('paging', () => {
     assert.equal(ram.get32(0xa000), 0x11223344);
     const at8 = read(0x8ffcn, 8);
     assert.equal(view.getBigUint64(at8, true), 0x1122334455667788n);
+    // the TLB has both pages by now: nothing is walked again
+    const misses = u64('tlbMisses');
+    const at8again = call('mem_rmw_slow', 0x8ffcn, 8);
+    assert.equal(view.getBigUint64(at8again, true), 0x1122334455667788n);
+    view.setBigUint64(STATE + at('bounce'), 0x99aabbccddeeff00n, true);
+    assert.equal(write(0x8ffcn, 8), 1);
+    assert.equal(view.getBigUint64(read(0x8ffcn, 8), true), 0x99aabbccddeeff00n);
+    assert.deepEqual([ram.get32(0x9ffc), ram.get32(0xa000)], [0xddeeff00, 0x99aabbcc]);
+    assert.equal(u64('tlbMisses'), misses);
+    // a page with code is not written at once
+    set32('firstArea', STATE);
+    set32('vcpuCount', 1);
+    call('region_mark', RAM + 0xa000, 1n);
+    assert.equal(write(0x8ffcn, 8), 1);
+    assert.notEqual(u64('tlbMisses'), misses);
+    view.setBigUint64(STATE + at('bounce'), 0x1122334455667788n, true);
+    assert.equal(write(0x8ffcn, 8), 1);
     ram.set64(pte(9), 0n);
     call('tlb_flush_all');
     view.setBigUint64(STATE + at('bounce'), 0n, true);

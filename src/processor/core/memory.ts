@@ -112,9 +112,32 @@ function mmio_write(physical: u64, linear: u64, size: u32, from: usize): i32 {
 
 // --- slow paths -------------------------------------------------------------------------------------------------
 
+/** Both parts of a range that crosses a page border, where the TLB has both pages; `first`: 0 where it has not. */
+let parts_first: usize = 0;
+let parts_second: usize = 0;
+@inline function find_parts(linear: u64, access: u32, tag: usize): bool {
+  const entry = tlb_entry(linear, access);
+  const next = next_page(linear, access);
+  const entry2 = tlb_entry(next, access);
+  if (load<u64>(entry + tag) != (linear & ~PAGE) || load<u64>(entry2 + tag) != next || !probe_allowed(access))
+    return false;
+  parts_first = (load<u32>(entry, TLB_ADDEND) + (linear as u32)) as usize;
+  parts_second = (load<u32>(entry2, TLB_ADDEND) + (next as u32)) as usize;
+  return true;
+}
+/** The parts into the bounce buffer. */
+@inline function join_parts(first: u32, size: u32): usize {
+  const bounce = ST + S_BOUNCE;
+  memory.copy(bounce, parts_first, first);
+  memory.copy(bounce + first, parts_second, size - first);
+  return bounce;
+}
+
 function read_pointer(linear: u64, size: u32, access: u32): usize {
   const first = (4096 as u32) - ((linear & PAGE) as u32);
   const bounce = ST + S_BOUNCE;
+  if (size > first && find_parts(linear, access, access & ACCESS_WRITE ? TLB_WRITE_TAG : TLB_READ_TAG))
+    return join_parts(first, size);
   if (fill(linear, access)) return 0;
   if (size <= first) {
     if (look_at(linear, size, access)) return 0;
@@ -138,6 +161,11 @@ function write_bounce(linear: u64, size: u32, access: u32): i32 {
   const first = (4096 as u32) - ((linear & PAGE) as u32);
   const bounce = ST + S_BOUNCE;
   access |= ACCESS_WRITE;
+  if (size > first && find_parts(linear, access, TLB_WRITE_TAG)) {
+    memory.copy(parts_first, bounce, first);
+    memory.copy(parts_second, bounce + first, size - first);
+    return 0;
+  }
   if (fill(linear, access)) return 1;
   const host = fill_writable ? fill_host : 0;
   const physical = fill_physical;
@@ -188,6 +216,10 @@ export function mem_rmw_slow(linear: u64, size: i32): i32 {
   const access = data_access() | ACCESS_WRITE;
   const first = 4096 - ((linear & PAGE) as i32);
   if (size > first) {
+    if (find_parts(linear, access, TLB_WRITE_TAG)) {
+      rmw_in_ram = true;
+      return join_parts(first as u32, size as u32) as i32;
+    }
     if (fill(next_page(linear, access), access)) return 0;
     rmw_in_ram = fill_host != 0;
     if (fill(linear, access)) return 0;

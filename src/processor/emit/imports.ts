@@ -116,9 +116,10 @@ const STATE = 0;
 export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<string, number>): void {
   const note = module.function(['i32', 'i32', 'i32'], [], 'note_position');
   emitNote(note);
-  for (const access of ['read', 'rmw', 'write'])
+  for (const access of ['read', 'rmw', 'write'] as const)
     emitSlow(
       module.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], `slow_${access}`),
+      access,
       note.index,
       procedures.get(`mem_${access}_slow`) as number,
     );
@@ -165,9 +166,39 @@ function emitNoteJump(f: FunctionBuilder): void {
   place(2);
   f.get(2).memory('i32.store', at('jumpSites'));
 }
-/** (state, linear, size, position, budget): the slow path of a memory access of translated code. */
-function emitSlow(f: FunctionBuilder, note: number, slow: number): void {
-  f.get(STATE).get(4).get(3).call(note).get(1).get(2).call(slow);
+/**
+ * (state, linear, size, position, budget): the slow path of a memory access of translated code. It also comes here where a
+ * range that several accesses share crosses a page border: then the TLB often has the page of this one.
+ */
+function emitSlow(f: FunctionBuilder, access: 'read' | 'rmw' | 'write', note: number, slow: number): void {
+  const [linear, size] = [1, 2];
+  const entry = f.newLocal('i32');
+  f.get(STATE).memory('i32.load', at('tlb')).get(linear);
+  tlbIndex(f);
+  f.op('i32.add').tee(entry);
+  f.memory('i64.load', access === 'read' ? TLB_ENTRY.readTag : TLB_ENTRY.writeTag);
+  f.get(linear)
+    .get(size)
+    .op('i64.extend_i32_u')
+    .op('i64.add')
+    .i64Number(1)
+    .op('i64.sub')
+    .i64Number(-4096)
+    .op('i64.and');
+  f.op('i64.eq').if();
+  const pushHost = (): FunctionBuilder =>
+    f.get(entry).memory('i32.load', TLB_ENTRY.addend).get(linear).op('i32.wrap_i64').op('i32.add');
+  if (access !== 'write') pushHost().return();
+  else {
+    for (const bytes of [4, 8] as const) {
+      const type = bytes === 4 ? 'i32' : 'i64';
+      f.get(size).i32(bytes).op('i32.eq').if();
+      pushHost().get(STATE).memory(`${type}.load`, at('bounce')).memory(`${type}.store`, 0);
+      f.i32(1).return().end();
+    }
+  }
+  f.end();
+  f.get(STATE).get(4).get(3).call(note).get(linear).get(size).call(slow);
 }
 /** (state, budget, position: length | order << 8 | next << 16): fills the position record of translated code. */
 function emitNote(f: FunctionBuilder): void {

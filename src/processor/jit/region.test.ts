@@ -179,6 +179,18 @@ describe('region translator against interpreter', () => {
     assert.equal(o.exit.name, 'hlt');
     assert.ok(inRegions > 2000, `${inRegions} instructions in regions`);
   });
+  it('reads and writes a frame that lies on a page border, whatever the access', async () => {
+    // add [rsi-4],eax; mov rdx,[rsi]; inc byte [rsi-1]; add rax,[rsi+8]; mov [rsi-12],dx; mov [rsi+16],rax; xor [rsi+3],cl;
+    // movups xmm0,[rsi-16]; movups [rsi+24],xmm0; add rsi,4; dec ecx; jnz; hlt
+    const code =
+      '0146fc 488b16 fe46ff 480346 08 668956f4 48894610 304e03 0f1046f0 0f114618 4883c604 ffc9 75d8 f4'.replaceAll(
+        ' ',
+        '',
+      );
+    const { outcome: o, inRegions } = await compare({ code, gpr: { [RSI]: BigInt(DATA + 4096 - 44), [RCX]: 24n } });
+    assert.equal(o.exit.name, 'hlt');
+    assert.ok(inRegions > 200, `${inRegions} instructions in regions`);
+  });
   it('is exact at a page fault in mid-loop', async () => {
     const { outcome: o, inRegions } = await compare({
       code: MEMORY_LOOP,
