@@ -21,6 +21,8 @@ const COLOURS: Readonly<Record<string, string>> = {
 const colourOf = (p: PeerResult): string => COLOURS[p.peer] ?? '#b2182b';
 const LEFT = 110;
 const WIDTH = 820;
+/** Behind the title. */
+const LEGEND = 260;
 /** Programs: one row each. Groups: a row with the geometric mean, or the worst program, of each. */
 export type Rows = 'programs' | 'groups';
 const PLOT = WIDTH - LEFT - 60;
@@ -71,7 +73,7 @@ function panel(
     `<text x="12" y="${top + 14}" font-weight="bold">${markup(title)}, time over ${markup(base.label)}'s</text>`,
   ];
   shown.forEach((p, n) => {
-    const at = 360 + n * 115;
+    const at = LEGEND + n * Math.min(115, (WIDTH - LEGEND) / shown.length);
     out.push(`<rect x="${at}" y="${top + 5}" width="10" height="10" fill="${colourOf(p)}"/>`);
     out.push(`<text x="${at + 15}" y="${top + 14}">${markup(p.label)}</text>`);
   });

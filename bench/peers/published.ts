@@ -100,10 +100,14 @@ export function publishedSection(p: Published): string {
   const unit = p.clock === 'wall' ? 'Host seconds' : 'Processor seconds of all threads';
   const boots = [...new Set(p.comparisons.map((c) => c.boots))];
   const divided = first.divisor === 1 ? '' : `, work divided by ${first.divisor}`;
+  const hasFirst = first.guests.some((g) => g.peers.some((peer) => peer.peer === 'pcanel-first'));
+  const firstRuns = hasFirst
+    ? ' *Real* and *virtual*: Pcanel with that clock, after a boot of the same guest that is not measured; *first run*: virtual time with nothing kept from earlier runs.'
+    : '';
   const load = p.comparisons.map((c) => c.host.loadAverage.toFixed(1)).join(' and ');
   const lines = [
     `Measured ${host.date.slice(0, 10)} with \`${p.command}\` on ${host.cpu} (${host.cores} cores, ${(host.memoryMib / 1024).toFixed(0)} GiB, Node.js ${host.node}, load average before ${load}).`,
-    `${unit}, medians of ${boots.join(' and ')} boot${boots.join() === '1' ? '' : 's'} (Bochs: one)${divided}; the same bytes for all, checksums equal to native runs. Ratios are geometric means of the group's programs; in **bold** what misses its target. Every program: [bench/results/latest.txt](bench/results/latest.txt).`,
+    `${unit}, medians of ${boots.join(' and ')} boot${boots.join() === '1' ? '' : 's'} (Bochs: one)${divided}; the same bytes for all, checksums equal to native runs. Ratios are geometric means of the group's programs; in **bold** what misses its target. Every program: [bench/results/latest.txt](bench/results/latest.txt).${firstRuns}`,
     '',
     "![Time over QEMU's, by group](bench/results/latest.png)",
   ];
