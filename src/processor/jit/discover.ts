@@ -375,12 +375,10 @@ const READS_RECORD = new Set(['mov_from_dr', 'mov_to_dr']);
 const SS = 2;
 /** Loads of SS and, outside 64-bit mode, operands in CS (never writable) and strings in FS and GS end a region. */
 function translatable(i: InstructionCode): boolean {
-  if (READS_RECORD.has(i.form.instruction.name)) return false;
-  if (
-    i.form.instruction.name.endsWith('_sreg') &&
-    i.operands.some((o) => o.kind === OPERAND_KIND.segment && o.register === SS)
-  )
-    if (/^(mov_to|pop)_/.test(i.form.instruction.name)) return false;
+  const { name } = i.form.instruction;
+  if (READS_RECORD.has(name)) return false;
+  const loadsSegment = name === 'mov_to_sreg' || name === 'pop_sreg';
+  if (loadsSegment && i.operands.some((o) => o.kind === OPERAND_KIND.segment && o.register === SS)) return false;
   if (i.facts.long) return true;
   return i.hasMem ? i.segment !== 1 : i.segmentOverride !== 1 && i.segmentOverride < 4;
 }
