@@ -92,6 +92,8 @@ test('what is no folder keeps nothing', (t) => {
   assert.deepEqual(keptFiles(place), []);
   assert.equal(readKept(place), null);
   assert.throws(() => keepWhole(place, Uint8Array.of(1)), /EEXIST|ENOTDIR/);
+  const nowhere = { folder: '/proc/self/nowhere/compiled', prefix: 'x' };
+  assert.throws(() => keepWhole(nowhere, Uint8Array.of(1)), /ENOENT|EACCES|EPERM|EROFS/);
 });
 
 test('PCANEL_CODE_CACHE is off or a path', (t) => {

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -15,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { ConfigError } from '../../base/index.js';
 import { flagsSet } from './v8-flags.js';
 
@@ -80,9 +81,15 @@ function filesIn(folder: string): { name: string; sizeBytes: number; usedMs: num
     })
     .sort((a, b) => b.usedMs - a.usedMs);
 }
+/** With the folders above it; for this user alone. Below /proc `recursive` of Node.js never returns. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
+}
 /** Writes a file as a whole or not at all, then makes room. Throws what the file system throws. */
 export function keepFile({ folder }: CodePlace, name: string, parts: readonly Uint8Array[]): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const staged = join(folder, `${name}-${process.pid}${STAGED}`);
   try {
     const file = openSync(staged, 'w', 0o600);
