@@ -15,9 +15,9 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { ConfigError } from '../../base/index.js';
+import { cacheFolder } from '../images/cache-folder.js';
 import { flagsSet } from './v8-flags.js';
 
 /** Build output: dist/ above dist/src/apps/cli/. */
@@ -28,9 +28,9 @@ export const built = (name: string): URL => new URL(`../../../${name}`, import.m
  * exist. Throws ConfigError.
  */
 function compiledFolder(): string | null {
-  const { PCANEL_CODE_CACHE: named, PCANEL_CACHE: cache } = process.env;
+  const named = process.env.PCANEL_CODE_CACHE;
   if (named === 'off') return null;
-  if (named === undefined || named === '') return join(cache || join(homedir(), '.cache', 'pcanel'), 'compiled');
+  if (named === undefined || named === '') return join(cacheFolder(), 'compiled');
   if (isAbsolute(named)) return named;
   throw new ConfigError('CODE_CACHE', `PCANEL_CODE_CACHE is '${named}', expected 'off' or an absolute path`);
 }
@@ -87,6 +87,11 @@ function makeFolder(folder: string): void {
   makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o700 });
 }
+/** The file was used now. Throws what the file system throws. */
+export function noteUse(folder: string, name: string): void {
+  const now = new Date();
+  utimesSync(join(folder, name), now, now);
+}
 /** Writes a file as a whole or not at all, then makes room. Throws what the file system throws. */
 export function keepFile({ folder }: CodePlace, name: string, parts: readonly Uint8Array[]): void {
   makeFolder(folder);
@@ -115,13 +120,11 @@ export function keepWhole(place: CodePlace, bytes: Uint8Array): void {
 }
 /** The one file of a place; null: there is none, or it was damaged. */
 export function readKept({ folder, prefix }: CodePlace): Uint8Array | null {
-  const path = join(folder, prefix);
   try {
-    const file = readFileSync(path);
+    const file = readFileSync(join(folder, prefix));
     const bytes = file.subarray(DIGEST_BYTES);
     if (!digestOf(bytes).equals(file.subarray(0, DIGEST_BYTES))) return null;
-    const now = new Date();
-    utimesSync(path, now, now);
+    noteUse(folder, prefix);
     return bytes;
   } catch {
     return null;

@@ -1,10 +1,10 @@
 // Packs of translated regions (processor/jit/code-pack.ts) as files.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readSync, rmSync, utimesSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CodeShelf, filterOf, type PackFile } from '../../processor/index.js';
-import { type CodePlace, codePlace, keepFile, keptFiles, regionsIdentity } from './code-folder.js';
+import { type CodePlace, codePlace, keepFile, keptFiles, noteUse, regionsIdentity } from './code-folder.js';
 import { deserialize, serializeRegions } from './machine-code.js';
 
 class OpenFile implements PackFile {
@@ -51,8 +51,7 @@ export function codeShelf(place: CodePlace): CodeShelf {
       for (const name of replaced) rmSync(join(folder, name), { force: true });
     },
     touch: (names) => {
-      const now = new Date();
-      for (const name of names) utimesSync(join(folder, name), now, now);
+      for (const name of names) noteUse(folder, name);
     },
     serialize: serializeRegions,
     deserialize,

@@ -38,13 +38,12 @@ function made(): Natives | null {
 export const keepsMachineCode = (): boolean => made() !== null;
 
 /** Enough to instantiate a module of regions and look at its functions; they are not called. */
-const memory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: 1, maximum: 65_536, shared: true });
-let stubs: WebAssembly.Imports | null = null;
-function importsOf(): WebAssembly.Imports {
+function makeStubs(): WebAssembly.Imports {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65_536, shared: true });
   const functions = new Proxy({}, { get: () => () => 0 });
-  stubs ??= { env: { memory: memory() }, procedures: functions, interpreter: functions };
-  return stubs;
+  return { env: { memory }, procedures: functions, interpreter: functions };
 }
+let stubs: WebAssembly.Imports | null = null;
 
 /**
  * The optimized machine code of a module of regions; empty when it has none yet (V8 keeps no baseline code, and ends the
@@ -53,7 +52,8 @@ function importsOf(): WebAssembly.Imports {
 export function serializeRegions(module: WebAssembly.Module): Uint8Array | null {
   const natives = made();
   if (natives === null) return null;
-  const { exports } = new WebAssembly.Instance(module, importsOf());
+  stubs ??= makeStubs();
+  const { exports } = new WebAssembly.Instance(module, stubs);
   if (!Object.values(exports).some((f) => natives.isOptimized(f))) return new Uint8Array(0);
   return new Uint8Array(natives.serialize(module));
 }
@@ -64,5 +64,5 @@ export function serializeOptimized(module: WebAssembly.Module): Uint8Array | nul
 }
 /** The module with that machine code; null: it is not for this V8. */
 export function deserialize(code: Uint8Array, wasm: Uint8Array): WebAssembly.Module | null {
-  return made()?.deserialize(new Uint8Array(code).buffer, new Uint8Array(wasm)) ?? null;
+  return made()?.deserialize(new Uint8Array(code).buffer, wasm) ?? null;
 }

@@ -1,16 +1,12 @@
-// The cache folder of fetched images: where it is, its lock, staging folders, free space.
+// The cache folder of fetched images: its lock, staging folders, free space.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, statfs, unlink } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, HostError, VmError } from '../../base/index.js';
 
 const LOCK_POLL_MS = 200;
-
-/** PCANEL_CACHE, else ~/.cache/pcanel. */
-export const cacheFolder = (): string => process.env.PCANEL_CACHE || join(homedir(), '.cache', 'pcanel');
 
 const errorCode = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -6,7 +6,8 @@ import { basename, dirname, join, relative } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { HostError } from '../../base/index.js';
 import { Apt, extract, type Progress } from './apt.js';
-import { cacheFolder, newStaging, publish, requireSpace, storageError, withLock } from './cache.js';
+import { newStaging, publish, requireSpace, storageError, withLock } from './cache.js';
+import { cacheFolder } from './cache-folder.js';
 import { type CatalogEntry, catalog, catalogEntry } from './catalog.js';
 
 const MANIFEST = 'image.json';

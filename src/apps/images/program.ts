@@ -6,7 +6,8 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { HostError } from '../../base/index.js';
 import { Apt, unpack } from './apt.js';
-import { cacheFolder, newStaging, publish, requireSpace, storageError, withLock } from './cache.js';
+import { newStaging, publish, requireSpace, storageError, withLock } from './cache.js';
+import { cacheFolder } from './cache-folder.js';
 import type { EnsureOptions } from './images.js';
 
 /** A program that can be started. */
