@@ -112,7 +112,7 @@ function mmio_write(physical: u64, linear: u64, size: u32, from: usize): i32 {
 
 // --- slow paths -------------------------------------------------------------------------------------------------
 
-/** Both parts of a range that crosses a page border, where the TLB has both pages; `first`: 0 where it has not. */
+/** Both parts of a range that crosses a page border, after find_parts(); false: the TLB has not both pages with that tag. */
 let parts_first: usize = 0;
 let parts_second: usize = 0;
 @inline function find_parts(linear: u64, access: u32, tag: usize): bool {

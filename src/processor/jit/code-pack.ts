@@ -37,7 +37,7 @@ export interface PackedModule {
 /** A file with a pack. */
 export interface PackFile {
   readonly name: string;
-  /** Bytes from `offset` on: fewer at the end of the file. Throws when it cannot be read. */
+  /** Bytes from `offset` on, at the beginning of a buffer of their own: fewer at the end of the file. Throws when it cannot be read. */
   read(offset: number, sizeBytes: number): Uint8Array;
   close(): void;
 }
@@ -49,13 +49,9 @@ const VERSION = 1;
 const HEAD_BYTES = 16;
 const PAD = 4;
 
-/** Of whole words; bytes behind the last one do not count. */
-export function checksumOf(bytes: Uint8Array, start = 0x9e37_79b9): number {
-  const words = new Uint32Array(
-    bytes.byteOffset % PAD === 0 ? bytes.buffer : bytes.slice().buffer,
-    bytes.byteOffset % PAD === 0 ? bytes.byteOffset : 0,
-    bytes.length >> 2,
-  );
+/** Of whole words that begin at a multiple of their size; bytes behind the last one do not count. */
+function checksumOf(bytes: Uint8Array, start = 0x9e37_79b9): number {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   let [a, b] = [start | 0, words.length];
   for (let n = 0; n < words.length; n++) {
     a = Math.imul(a ^ (words[n] as number), 0x85eb_ca6b);
@@ -137,7 +133,7 @@ export class Pack {
   ) {}
   /** null: not a pack of this version. */
   static open(file: PackFile): Pack | null {
-    const bytes = file.read(0, HEAD_BYTES + FILTER_BYTES).slice();
+    const bytes = file.read(0, HEAD_BYTES + FILTER_BYTES);
     if (bytes.length < HEAD_BYTES + FILTER_BYTES) return null;
     const [magic, version, indexBytes, checksum] = new Uint32Array(bytes.buffer, 0, 4) as unknown as number[];
     if (magic !== MAGIC || version !== VERSION) return null;
@@ -148,7 +144,7 @@ export class Pack {
   }
   /** null: it was damaged. */
   modules(): PackedModule[] | null {
-    const bytes = this.file.read(HEAD_BYTES + FILTER_BYTES, this.indexBytes).slice();
+    const bytes = this.file.read(HEAD_BYTES + FILTER_BYTES, this.indexBytes);
     if (bytes.length !== this.indexBytes) return null;
     if (checksumOf(bytes, checksumOf(this.filter)) !== this.checksum) return null;
     const rows = JSON.parse(decode(bytes)) as readonly ModuleRow[];

@@ -112,7 +112,7 @@ export class CodeStore {
     if (s.module !== null) return s.module;
     const loaded = this.loaded(s);
     if (loaded === null) return null;
-    const wasm = loaded.wasm.slice() as Uint8Array<ArrayBuffer>;
+    const wasm = loaded.wasm as Uint8Array<ArrayBuffer>;
     const ready = loaded.code.length === 0 ? null : this.shelf.deserialize(loaded.code, wasm);
     s.module = ready ?? new WebAssembly.Module(wasm);
     return s.module;
@@ -164,32 +164,41 @@ export class CodeStore {
     const base = relevant[0];
     const fresh = this.made.map((m) => this.keptOf(m));
     const regions = fresh.reduce((n, m) => n + m.regions.length, 0);
-    const kept = base === undefined ? { modules: [], before: 0, after: 0 } : this.again(base);
-    if (regions < WORTH_REGIONS && kept.after <= kept.before * WORTH_GROWTH) {
+    const code = this.codeNow(base?.modules ?? []);
+    let [before, after] = [0, 0];
+    for (const [{ packed }, now] of code) {
+      before += packed.codeBytes;
+      after += now.length;
+    }
+    if (regions < WORTH_REGIONS && after <= before * WORTH_GROWTH) {
       this.shelf.touch(relevant.map(({ pack }) => pack.name));
       return 0;
     }
+    const kept = this.again(base?.modules ?? [], code);
     const sizeOf = (modules: readonly KeptModule[]): number =>
       modules.reduce((n, m) => n + m.wasm.length + m.code.length + m.contents.length, 0);
-    const joined = sizeOf(kept.modules) + sizeOf(fresh) <= MAX_PACK_BYTES;
-    const modules = joined ? [...kept.modules, ...fresh] : fresh;
+    const joined = sizeOf(kept) + sizeOf(fresh) <= MAX_PACK_BYTES;
+    const modules = joined ? [...kept, ...fresh] : fresh;
     if (modules.length > 0) this.shelf.write(packOf(modules), joined && base !== undefined ? [base.pack.name] : []);
     return regions;
   }
-  /** The modules of a pack that stay, with the machine code that they have by now; `before`, `after`: its size. */
-  private again(open: OpenPack): { modules: KeptModule[]; before: number; after: number } {
-    let [before, after] = [0, 0];
-    const modules = (open.modules as Stored[]).flatMap((stored): KeptModule[] => {
-      const { packed, module } = stored;
-      const loaded = packed.unused >= MAX_UNUSED && module === null ? null : this.loaded(stored);
+  /** The machine code that the modules which were used have by now. */
+  private codeNow(modules: readonly Stored[]): Map<Stored, Uint8Array> {
+    const code = new Map<Stored, Uint8Array>();
+    for (const stored of modules) {
+      const now = stored.module === null ? null : this.shelf.serialize(stored.module);
+      if (now !== null) code.set(stored, now);
+    }
+    return code;
+  }
+  /** Those that stay, with that machine code. */
+  private again(modules: readonly Stored[], code: ReadonlyMap<Stored, Uint8Array>): KeptModule[] {
+    return modules.flatMap((stored): KeptModule[] => {
+      const isUsed = stored.module !== null;
+      const loaded = isUsed || stored.packed.unused < MAX_UNUSED ? this.loaded(stored) : null;
       if (loaded === null) return [];
-      if (module === null) return [{ ...loaded, unused: loaded.unused + 1 }];
-      const code = this.shelf.serialize(module) ?? loaded.code;
-      before += loaded.code.length;
-      after += code.length;
-      return [{ ...loaded, code, unused: 0 }];
+      return [{ ...loaded, code: code.get(stored) ?? loaded.code, unused: isUsed ? 0 : loaded.unused + 1 }];
     });
-    return { modules, before, after };
   }
   private keptOf({ module, wasm, regions }: MadeModule): KeptModule {
     const contents = new Uint8Array(regions.reduce((n, { kept }) => n + contentBytes(kept), 0));
