@@ -134,6 +134,9 @@ export class KvmVcpu implements Vcpu {
   get fd(): number {
     return this.#fd;
   }
+  get ticks(): number {
+    return 0; // there is no virtual time
+  }
   get counters(): RunCounters {
     return { instructions: this.#entries, counts: 'entries' };
   }

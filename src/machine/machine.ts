@@ -22,6 +22,7 @@ import {
   type Engine,
   type EngineStatistics,
   type EngineVm,
+  PAUSE_TICKS,
   resetState,
   type TimeMode,
   type Vcpu,
@@ -46,7 +47,7 @@ import { checkMedia, type MachineMedia, placeFloppy, placeIde } from './media.js
 import { HomePart, type PartStop } from './parallel/home.js';
 import type { MachineShare } from './parallel/part.js';
 import type { Placement } from './parallel/placement.js';
-import { MAX_PROCESSORS, PAUSE_TICKS, Processor, Processors, SLICE_NS } from './processors.js';
+import { MAX_PROCESSORS, Processor, Processors, SLICE_NS } from './processors.js';
 import { type ProfileBatch, type ProfileOptions, Profiler } from './profile/profiler.js';
 
 /** TSC frequency unless configured: one tick per nanosecond. */
@@ -677,7 +678,8 @@ export class Machine {
   /** The current processor waits for another: gives way, and lets time pass. */
   #pause(): void {
     const { processors } = this;
-    if (this.#virtual) this.#spend(PAUSE_TICKS);
+    // one tick has passed with the instruction
+    if (this.#virtual) this.#spend(PAUSE_TICKS - 1);
     if (processors.othersWant()) {
       processors.yield();
       this.#return();

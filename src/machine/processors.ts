@@ -11,8 +11,6 @@ import type { ProcessorBoard } from './board.js';
 export const MAX_PROCESSORS = 16;
 /** A processor's turn, in domain time, while others have work too. */
 export const SLICE_NS = 100_000;
-/** What a PAUSE costs in virtual time where there are several processors; of the order of real ones. */
-export const PAUSE_TICKS = 128;
 
 const RFLAGS_IF = 0x200n;
 const APIC_BASE_BSP = 0x100;
@@ -21,7 +19,7 @@ const APIC_BASE_BSP = 0x100;
 export class Processor {
   /** After RESET or INIT all but the boot processor wait for a start-up IPI. */
   waitsForSipi: boolean;
-  /** Virtual time: the machine's ticks minus this processor's instructions when its TSC was set last. */
+  /** Virtual time: the machine's ticks minus this processor's when its TSC was set last. */
   lead = 0;
   constructor(
     readonly vcpu: Vcpu,
@@ -58,6 +56,8 @@ export class Processors {
   #current: Processor;
   /** Instructions of all but the current one. */
   #others = 0;
+  /** Virtual time: ticks of the same. */
+  #otherTicks = 0;
   /** Ticks that passed without an instruction of this machine. */
   #jumped = 0;
   #sliceLeft: number;
@@ -88,7 +88,7 @@ export class Processors {
   }
   /** Virtual time: ticks since creation. */
   get ticks(): number {
-    return this.instructions + this.#jumped;
+    return this.#otherTicks + this.#current.vcpu.ticks + this.#jumped;
   }
   get idle(): boolean {
     return this.all.every((p) => p.idle);
@@ -108,7 +108,7 @@ export class Processors {
   sync(): void {
     if (!this.#o.virtual) return;
     const p = this.#current;
-    const lead = this.#others + this.#jumped;
+    const lead = this.#otherTicks + this.#jumped;
     if (lead === p.lead) return;
     p.vcpu.writeTsc(p.vcpu.readTsc() + BigInt(lead - p.lead));
     p.lead = lead;
@@ -132,6 +132,7 @@ export class Processors {
   #select(p: Processor): void {
     if (p !== this.#current) {
       this.#others = this.instructions - p.vcpu.counters.instructions;
+      this.#otherTicks += this.#current.vcpu.ticks - p.vcpu.ticks;
       this.#current = p;
     }
     this.#turnOver = false;
@@ -225,7 +226,7 @@ export class Processors {
       if (p === boot) continue;
       if (this.#o.virtual) {
         p.vcpu.writeTsc(0n);
-        p.lead = this.ticks - p.vcpu.counters.instructions;
+        p.lead = this.ticks - p.vcpu.ticks;
       } else {
         // the host's clock goes on between two writes: equal offsets make equal counters
         p.vcpu.controls.tscOffset = boot.vcpu.controls.tscOffset;

@@ -290,12 +290,17 @@ function finish(s: WasmSem, binding: RecordBinding, form: Form, leaving: Leaving
   }
 }
 
-/** Adds to the statistics: instructions retired since the budget was `before`, and regions entered. */
+/** Pushes how many instructions the budget has counted since it was loaded. */
+function pushSpent(s: WasmSem): void {
+  s.state().memory('i32.load', at('budgetLoaded'));
+  s.state().memory('i32.load', at('budget')).op('i32.sub');
+}
+/** Adds to the statistics: instructions retired since `before` of them were spent, and regions entered. */
 function count(f: FunctionBuilder, s: WasmSem, before: number, entered: number): void {
   s.state();
   s.state().memory('i64.load', at('regionRetired'));
-  f.get(before);
-  s.state().memory('i32.load', at('budget')).op('i32.sub').op('i64.extend_i32_s').op('i64.add');
+  pushSpent(s);
+  f.get(before).op('i32.sub').op('i64.extend_i32_s').op('i64.add');
   f.memory('i64.store', at('regionRetired'));
   s.state();
   s.state().memory('i64.load', at('regionEntries')).get(entered).op('i64.extend_i32_u').op('i64.add');
@@ -446,7 +451,8 @@ function plan(regionType: number): { fused: HandlerPlan[]; hot: HandlerPlan[]; c
       const entered = s.temp('i32');
       const entry = s.temp('i32');
       const rip = s.temp('i64');
-      s.state().memory('i32.load', at('budget')).set(before);
+      pushSpent(s);
+      f.set(before);
       f.i32(0).set(entered);
       const budgetLow = f.block();
       const elsewhere = f.block();

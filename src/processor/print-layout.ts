@@ -1,4 +1,5 @@
 // Prints the AssemblyScript constants of the processor state (core/generated/layout.ts) from the one table.
+import { PAUSE_TICKS } from '../vmx/index.js';
 import {
   AREA,
   BLOCK,
@@ -71,6 +72,7 @@ export function printLayout(): string {
     EXIT_NONE,
     REGION_PAGES,
     CODE_COPY_BYTES,
+    PAUSE_TICKS,
   };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
   return `${lines.join('\n')}\n`;

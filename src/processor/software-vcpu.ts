@@ -26,6 +26,7 @@ const AT = offsets(
   'rip',
   'modeKey',
   'retired',
+  'waited',
   'pinBased',
   'primary',
   'secondary',
@@ -227,6 +228,9 @@ export class SoftwareVcpu implements Vcpu {
   get counters(): RunCounters {
     return { instructions: this.retired() };
   }
+  get ticks(): number {
+    return this.retired() + this.state.counter(AT.waited);
+  }
   /** What the translator did so far; null: everything is interpreted. */
   jitStatistics(): TierStatistics | null {
     return this.options.tier?.statistics ?? null;
@@ -237,7 +241,7 @@ export class SoftwareVcpu implements Vcpu {
   }
   private clockTicks(): bigint {
     // as RDTSC computes it (core/time.ts): by another rounding the counter would step back
-    return BigInt(this.real ? Math.trunc(this.options.nowNs() * (this.options.tscHz / 1e9)) : this.retired());
+    return BigInt(this.real ? Math.trunc(this.options.nowNs() * (this.options.tscHz / 1e9)) : this.ticks);
   }
   readTsc(): bigint {
     return BigInt.asUintN(64, this.clockTicks() + this.controls.tscOffset);
@@ -303,7 +307,10 @@ export class SoftwareVcpu implements Vcpu {
       if (state.u32(AT.exitReason) !== EXIT_NONE) return this.leave();
     }
   }
-  /** Runs at most `budget` instructions, that many or some fewer if it is not `last`; returns how many were retired. */
+  /**
+   * Runs for `budget` ticks of virtual time, or instructions in real time: that many or some fewer if it is not `last`; more by
+   * a PAUSE at the end. Returns how many passed.
+   */
   private runFor(budget: number, last: boolean): number {
     this.options.tier?.work();
     const { state, procedures, interpreter } = this;
@@ -312,7 +319,7 @@ export class SoftwareVcpu implements Vcpu {
     const reserve = last ? NEAR_END : RESERVE;
     const enough = last ? 1 : RESERVE;
     state.setU32(AT.reserve, reserve);
-    const before = state.counter(AT.retired);
+    const before = this.ticks;
     for (;;) {
       const left = state.i32(AT.budget);
       if (left < enough) break;
@@ -330,8 +337,10 @@ export class SoftwareVcpu implements Vcpu {
       // branches look at the budget, so a limit below it has to be there as well
       const spare = left - limit;
       if (spare > 0) this.addBudget(-spare);
+      const waited = state.u32(AT.waited);
       interpreter.run(this.options.area, record);
-      if (spare > 0) this.addBudget(spare);
+      // an instruction that takes longer has found nothing to take in a budget of one
+      if (spare > 0) this.addBudget(spare - Math.min(spare, (state.u32(AT.waited) - waited) >>> 0));
       if (state.u32(AT.exitReason) !== EXIT_NONE) break;
       // single-step trap after an instruction that began with RFLAGS.TF set (a faulting one has not retired)
       if (stepping && state.i32(AT.budget) < left && procedures.single_step_end() !== 0) break;
@@ -343,7 +352,7 @@ export class SoftwareVcpu implements Vcpu {
     state.setCounter(AT.retired, retired);
     state.setU32(AT.budget, 0);
     state.setU32(AT.budgetLoaded, 0);
-    return retired - before;
+    return this.ticks - before;
   }
   private addBudget(n: number): void {
     this.state.setU32(AT.budget, this.state.i32(AT.budget) + n);

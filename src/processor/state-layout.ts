@@ -325,6 +325,7 @@ const SPEC: readonly FieldSpec[] = [
     'u32',
     'a budget below this is not worth going on with behind a region: the run ends there; 64 at least',
   ),
+  field('waited', 'u64', 'virtual time: ticks that instructions took beyond one each'),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -219,7 +219,7 @@ export class VcpuMonitor {
   }
 
   #now(): bigint | number {
-    return this.#o.time === 'virtual' ? this.vcpu.counters.instructions : this.vcpu.readTsc();
+    return this.#o.time === 'virtual' ? this.vcpu.ticks : this.vcpu.readTsc();
   }
   #usedSince(start: bigint | number): number {
     const now = this.#now();

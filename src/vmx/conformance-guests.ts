@@ -3,6 +3,7 @@
 import { Gpr } from '../arch/index.js';
 import { type ConformanceGuest, same } from './conformance-guest.js';
 import { Primary, Secondary, setMsrBitmap } from './controls.js';
+import { PAUSE_TICKS } from './engine.js';
 
 export const CONFORMANCE_GUESTS: readonly ConformanceGuest[] = [
   {
@@ -766,6 +767,33 @@ export const CONFORMANCE_GUESTS: readonly ConformanceGuest[] = [
     ],
     expected: ['hlt'],
     check: ({ word }) => same(word(0xa000), 4, 'ticks between the two'),
+  },
+  {
+    name: 'PAUSE is one instruction of PAUSE_TICKS in virtual time',
+    mode: 'flat32',
+    virtualTime: true,
+    code: [
+      '0f31                   rdtsc',
+      '89c3                   mov ebx, eax',
+      'b964000000             mov ecx, 100',
+      'f390                   again: pause',
+      '49                     dec ecx',
+      '75fb                   jnz again',
+      '0f31                   rdtsc',
+      '29d8                   sub eax, ebx',
+      'a300a00000             mov [0xa000], eax',
+      'f4                     hlt',
+    ],
+    prepare: ({ vcpu }) => {
+      const tsc = vcpu.readTsc();
+      same(vcpu.enter(4).name, 'preemptionTimer', 'exit inside the first PAUSE');
+      same(vcpu.readRip(), 0x100bn, 'RIP: behind it');
+      same(vcpu.counters.instructions, 4, 'instructions');
+      same(vcpu.ticks, 3 + PAUSE_TICKS, 'ticks');
+      same(vcpu.readTsc() - tsc, BigInt(3 + PAUSE_TICKS), 'ticks of the TSC');
+    },
+    expected: ['hlt'],
+    check: ({ word }) => same(word(0xa000), 3 + 100 * (2 + PAUSE_TICKS), 'ticks between the two'),
   },
   {
     name: 'a kick ends the entry once; the guest goes on at the next',

@@ -4,6 +4,12 @@ import type { GuestMemory } from '../memory/index.js';
 import type { CpuState } from './cpu-state.js';
 import type { VmExit } from './exits.js';
 
+/**
+ * Ticks that a PAUSE takes in virtual time. Intel 64 and IA-32 Architectures Optimization Reference Manual, "Pause Latency in
+ * Skylake Client Microarchitecture": as many as 140 cycles.
+ */
+export const PAUSE_TICKS = 140;
+
 /** How the guest's time-stamp counter advances. */
 export type TimeMode = 'real' | 'virtual';
 
@@ -19,7 +25,7 @@ export interface EngineVmOptions {
   readonly residents?: readonly number[];
   /** CPUID features (names of `arch`) of the processor: instructions of others are undefined. All that the engine has when absent. */
   readonly features?: ReadonlySet<string>;
-  /** `virtual`: the TSC advances by one per retired instruction. `real`: it follows the host's monotonic clock. */
+  /** `virtual`: the TSC advances by one per retired instruction, by PAUSE_TICKS per PAUSE. `real`: it follows the host's monotonic clock. */
   readonly time: TimeMode;
   /** TSC frequency in Hz. */
   readonly tscHz: number;
@@ -198,7 +204,7 @@ export interface Vcpu {
   writeTsc(value: bigint): void;
   /**
    * VM entry. Runs until an exit, at most `budgetTicks` TSC ticks (the VMX-preemption timer), in virtual time exactly
-   * that many instructions. The returned object is reused by the next call.
+   * that many, or to the end of the PAUSE that the last of them falls into. The returned object is reused by the next call.
    */
   enter(budgetTicks: number): VmExit;
   /** Makes a running `enter` return soon with exit `kick`; callable from any thread through `kickAddress`. */
@@ -206,6 +212,8 @@ export interface Vcpu {
   /** Shared word: storing a non-zero value kicks. Null where the engine has no shared memory. */
   readonly kickWord: Int32Array | null;
   readonly counters: RunCounters;
+  /** Virtual time: TSC ticks that passed in entries since creation. In real time without meaning. */
+  readonly ticks: number;
   /** Absent or null where the engine counts nothing. */
   engineStatistics?(): EngineStatistics | null;
 }

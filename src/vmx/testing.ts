@@ -46,6 +46,9 @@ export class FakeVcpu implements Vcpu {
     readonly index = 0,
   ) {}
 
+  get ticks(): number {
+    return this.counters.instructions;
+  }
   readState(): CpuState {
     return cloneState(this.state);
   }

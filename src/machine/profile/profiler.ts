@@ -1,4 +1,4 @@
-// Samples where a machine's processors are, every so many TSC ticks of running guest (in virtual time: instructions).
+// Samples where a machine's processors are, every so many TSC ticks of running guest (in virtual time: about instructions).
 // A run is cut at the sample's tick, so in virtual time the guest takes the same way with and without a profile.
 import type { GuestMemory } from '../../memory/index.js';
 import type { Vcpu } from '../../vmx/index.js';

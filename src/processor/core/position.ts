@@ -14,7 +14,9 @@ import {
   S_RETIRED,
   S_RFLAGS,
   S_RIP,
+  S_TIME_IS_REAL,
   S_UNWIND,
+  S_WAITED,
   UNWIND_LOOKUP,
 } from './generated/layout';
 import { long64 } from './state';
@@ -58,6 +60,21 @@ export function end_soon(more: u32): void {
   if (cut <= 0) return;
   store<i32>(ST, wanted, S_BUDGET);
   store<i32>(ST, load<i32>(ST, S_BUDGET_LOADED) - cut, S_BUDGET_LOADED);
+}
+/**
+ * Virtual time: the current instruction takes `more` ticks beyond its one. They leave the budget, but are no instructions;
+ * where it has fewer the loop ends behind this instruction. Returns the status of an unwinding procedure.
+ */
+export function take_longer(more: i32): i32 {
+  if (load<u32>(ST, S_TIME_IS_REAL)) return 0;
+  store<u64>(ST, load<u64>(ST, S_WAITED) + (more as u64), S_WAITED);
+  const r = record();
+  const budget = load<i32>(ST, S_BUDGET);
+  const spare = budget - (r ? (load<u8>(r, RECORD_ORDER) as i32) : 0) - 1;
+  const cut = min<i32>(more, max<i32>(spare, 0));
+  store<i32>(ST, budget - cut, S_BUDGET);
+  store<i32>(ST, load<i32>(ST, S_BUDGET_LOADED) - cut, S_BUDGET_LOADED);
+  return go_next();
 }
 /** Continues at `rip`: the instruction is done. Returns the status of an unwinding procedure. */
 export function go_to(rip: u64): i32 {

@@ -20,9 +20,10 @@ import {
   vm_exit,
 } from './exceptions';
 import { write_system_flags } from './flags';
-import { S_EXIT_VALUE, S_PRIMARY, S_RANDOM_STATE, S_SCRATCH, S_SECONDARY, S_XCR0 } from './generated/layout';
+import { PAUSE_TICKS, S_EXIT_VALUE, S_PRIMARY, S_RANDOM_STATE, S_SCRATCH, S_SECONDARY, S_XCR0 } from './generated/layout';
 import { bad, read64, read8 } from './memory';
 import { edx_eax, set_edx_eax } from './msrs';
+import { take_longer } from './position';
 import { replay, REPLAY_PROCEED } from './replay';
 import {
   canonical,
@@ -110,7 +111,7 @@ export function hlt(): i32 {
   return cpl() != 0 ? gp0() : vm_exit(EXIT_HLT, 0);
 }
 export function pause(): i32 {
-  return intercept(S_PRIMARY, 30, EXIT_PAUSE, 0);
+  return intercept(S_PRIMARY, 30, EXIT_PAUSE, 0) ? 1 : take_longer(PAUSE_TICKS - 1);
 }
 export function wbinvd(): i32 {
   return cpl() != 0 ? gp0() : intercept(S_SECONDARY, 6, EXIT_WBINVD, 0);

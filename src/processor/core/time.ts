@@ -1,7 +1,7 @@
 // The time-stamp counter. Intel SDM Vol. 3B "Time-Stamp Counter"; Vol. 2 "RDTSC", "RDTSCP"; ../README.md "Budget".
 import { host_clock, ST } from './env';
 import { EXIT_RDTSC, EXIT_RDTSCP, gp0, vm_exit } from './exceptions';
-import { S_PRIMARY, S_SCRATCH, S_TIME_IS_REAL, S_TSC_AUX, S_TSC_OFFSET, S_TSC_SCALE } from './generated/layout';
+import { S_PRIMARY, S_SCRATCH, S_TIME_IS_REAL, S_TSC_AUX, S_TSC_OFFSET, S_TSC_SCALE, S_WAITED } from './generated/layout';
 import { set_edx_eax } from './msrs';
 import { instruction_count } from './position';
 import { replay, REPLAY_RDMSR, replay_value } from './replay';
@@ -13,7 +13,7 @@ export function time_stamp(): u64 {
   if (load<u32>(ST, S_TIME_IS_REAL)) {
     const scale = load<f64>(ST, S_TSC_SCALE);
     ticks = (host_clock() * (scale > 0 ? scale : 1)) as u64;
-  } else ticks = instruction_count();
+  } else ticks = instruction_count() + load<u64>(ST, S_WAITED);
   return ticks + load<u64>(ST, S_TSC_OFFSET);
 }
 let counter: u64 = 0;

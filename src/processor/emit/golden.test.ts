@@ -47,6 +47,7 @@ const BLOCKS: Readonly<Record<string, readonly [code: string, what: string]>> = 
   'lock-xadd': ['f00fc103', 'lock xadd [rbx],eax'],
   'irq-save': ['9c58fa', 'pushfq; pop rax; cli'],
   popf: ['9d', 'popfq'],
+  pause: ['f390', 'pause'],
 };
 
 /** Text and size of the code that translated instructions become, without the entry and the exits of a region. */
@@ -87,6 +88,7 @@ function translated(code: string): string[] {
     const control = {
       area: 4096,
       tlb: 65536,
+      reserve: 1000,
       shares: false,
       blockLength: instructions.length,
       order: 0,

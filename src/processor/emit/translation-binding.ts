@@ -1,6 +1,7 @@
 // Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
 import { type Bits, type DecodedOperand, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
+import { PAUSE_TICKS } from '../../vmx/index.js';
 import { effectsOf, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
 import {
@@ -59,6 +60,8 @@ export interface RegionControl {
   readonly syncedFaultLabel: Label;
   branchDirect(s: WasmSem, taken: boolean): void;
   branchIndirect(s: WasmSem, rip: Value): void;
+  /** As much budget as can be used before the region looks at it again. */
+  readonly reserve: number;
   /** Leaves the region at the next instruction. */
   leaveBehind(): void;
   /** Checks whether the block this region was made of is still what it was; sets the local `stale`. */
@@ -90,6 +93,8 @@ const SHADOW_BY_STI = 1;
 const POPF_RARE = 0x247500n;
 /** Interrupt-window and NMI-window exiting of the primary controls. */
 const WINDOW_EXITING = 0x40_0004;
+/** Of the primary controls. */
+const PAUSE_EXITING = 1 << 30;
 const CR0_EM_TS = 0xc;
 const CR4_OSFXSR_BIT = 9;
 
@@ -446,6 +451,28 @@ export class TranslationBinding implements Binding {
     f.end();
     return s.const(0, 32);
   }
+  /** PAUSE that does not exit, in virtual time, where the budget has it. */
+  private pause(s: WasmSem): Value {
+    const { f } = s;
+    const { budget } = this.locals;
+    const more = PAUSE_TICKS - 1;
+    s.state().memory('i32.load', at('timeIsReal'));
+    s.state().memory('i32.load', at('primary')).i32(PAUSE_EXITING).op('i32.and').op('i32.or').op('i32.eqz');
+    f.get(budget)
+      .i32(this.control.reserve + more)
+      .op('i32.ge_s')
+      .op('i32.and')
+      .if(true);
+    f.get(budget).i32(more).op('i32.sub').set(budget);
+    s.state();
+    s.state().memory('i32.load', at('budgetLoaded')).i32(more).op('i32.sub').memory('i32.store', at('budgetLoaded'));
+    s.state();
+    s.state().memory('i64.load', at('waited')).i64(BigInt(more)).op('i64.add').memory('i64.store', at('waited'));
+    f.else();
+    s.callOut('pause', []);
+    f.end();
+    return s.const(0, 32);
+  }
   /** POPF at CPL 0 that changes only IF and the status flags, where nobody waits for IF. */
   private popFlags(s: WasmSem, args: readonly Value[]): Value {
     const [value, opBits] = args as [Value, Value];
@@ -538,6 +565,7 @@ export class TranslationBinding implements Binding {
         if (name.startsWith('x87_')) return this.x87.emit(s, name, args);
         if (name === 'cli') return this.clearInterrupts(s);
         if (name === 'sti') return this.setInterrupts(s);
+        if (name === 'pause') return this.pause(s);
         if (name === 'pushf_check' && this.facts.long) return s.const(0, 32);
         if (name === 'popf') return this.popFlags(s, args);
         if (name.startsWith('divide_')) return emitDivision(s, name, args);

@@ -281,6 +281,7 @@ class RegionEmitter {
       order: 0,
       tlb,
       shares: false,
+      reserve: this.total,
       faultLabel: 0,
       syncedFaultLabel: 0,
       branchDirect: (_s, taken) => this.branch((taken ? this.block.taken : this.block.fall) as Edge, taken),
