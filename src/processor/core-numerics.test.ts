@@ -711,17 +711,36 @@ describe('x87 results that start with double precision', () => {
       assert.deepEqual([get(D0), flags], [want.bits, want.flags], `${a.toString(16)} / ${b.toString(16)}`);
     }
   });
+  /** FSIN and FCOS of A, in either order, against FSINCOS. */
+  function compareWithLongWay(): void {
+    const flags = call('f80_sincos', D1, D0, A, 0x37f);
+    const want = [get(D1), get(D0)];
+    const first = below(2);
+    let cosine = first ? call('f80_cos', D0, A, 0x37f) : 0;
+    call('f80_sin', D1, A, 0x37f);
+    if (!first) cosine = call('f80_cos', D0, A, 0x37f);
+    assert.deepEqual([get(D1), get(D0), cosine], [...want, flags], get(A).toString(16));
+  }
   test('FSIN and FCOS agree with FSINCOS, which takes the long way', () => {
     for (let n = 0; n < CASES * 4; n++) {
       const exponent = 16383 - 9 + (n % 3 ? below(16) : below(54));
       putSlot(A, near((1n << 63n) | randomSignificand(63), exponent | (below(2) << 15)));
-      const flags = call('f80_sincos', D1, D0, A, 0x37f);
-      const want = [get(D1), get(D0)];
-      const first = below(2);
-      let cosine = first ? call('f80_cos', D0, A, 0x37f) : 0;
-      call('f80_sin', D1, A, 0x37f);
-      if (!first) cosine = call('f80_cos', D0, A, 0x37f);
-      assert.deepEqual([get(D1), get(D0), cosine], [...want, flags], view.getBigUint64(A, true).toString(16));
+      compareWithLongWay();
+    }
+  });
+  test('also next to multiples of pi / 2, where a sign changes, and of 2^-8, where the table does', () => {
+    // fractions / 2^128; 66 bits of pi
+    const halfPi = 0x3243f6a8885a308d3n << 63n;
+    for (let n = 0; n < CASES * 2; n++) {
+      const multiple = BigInt(below(n % 2 ? 8 : 1 << below(32)));
+      const step = BigInt(below(202)) << 120n;
+      const distance = BigInt(below(5) - 2) << BigInt(below(3) * 24 + 40);
+      const angle = multiple * halfPi + (below(2) ? step : -step) + distance;
+      if (angle <= 0n) continue;
+      const length = angle.toString(2).length;
+      const significand = length > 64 ? angle >> BigInt(length - 64) : angle << BigInt(64 - length);
+      putSlot(A, near(significand, 16383 + length - 1 - 128));
+      compareWithLongWay();
     }
   });
 });

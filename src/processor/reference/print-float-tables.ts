@@ -16,9 +16,9 @@ export function floatTables(): Record<string, { about: string; words: bigint[] }
   for (let n = 1n; n <= 13n; n++) factorials.push(factorials.at(-1)! * n);
   return {
     SIN_COS: {
-      about: 'sin(k / 64), cos(k / 64), k = 0..51, 128 fraction bits (cos 0 just below 1)',
-      words: range(0, 51).flatMap((k) => {
-        const x = ratio(k, 64);
+      about: 'sin(k / 256), cos(k / 256), k = 0..204, 128 fraction bits (cos 0 just below 1)',
+      words: range(0, 204).flatMap((k) => {
+        const x = ratio(k, 256);
         const c = cosine(x);
         return [...words(fixedMul(x, sinKernel(x)), 128), ...words(k === 0 ? ONE - 1n : c, 128)];
       }),

@@ -171,7 +171,7 @@ function sincos_quick(): void {
   const h = sine >> (SCALE + 6);
   th = th - h - u64(tl < l);
   tl -= l;
-  const p = SIN_COS + usize(k) * 32;
+  const p = SIN_COS + usize(k) * 128;
   let sh = load<u64>(p);
   let sl = load<u64>(p, 8);
   let ch = load<u64>(p, 16);
@@ -228,7 +228,7 @@ function sincos_exact(): void {
   cos_deficit(zh, zl);
   const dh = x_hi;
   const dl = x_lo;
-  const p = SIN_COS + usize(k) * 32;
+  const p = SIN_COS + usize(k) * 128;
   const sh = load<u64>(p);
   const sl = load<u64>(p, 8);
   const ch = load<u64>(p, 16);
