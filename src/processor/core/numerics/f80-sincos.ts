@@ -12,6 +12,7 @@ const PE: i32 = 0x20;
 /** pi / 2 with the 66-bit pi of the processor is (3 * 2^64 + PI66) * 2^-65. */
 const PI66: u64 = 0x243f6a8885a308d3;
 const TWO_OVER_PI: f64 = 0.6366197723675814;
+const TWO_OVER_PI_32: u64 = 0xa2f9836e;
 
 // The last angle, as programs ask for the sine and the cosine of one: sine and cosine of its distance from the nearest
 // multiple n of pi/2 as fractions / 2^128, two bits of n, whether the angle is below the multiple, and whether all of that holds.
@@ -55,43 +56,46 @@ export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32): u64 {
   return r;
 }
 
+/** The multiple of pi / 2 next to a large angle. */
+function nearest(exp: i32, m: u64): u64 {
+  return u64(whole(f64(i64(m >> 1)) * (TWO_OVER_PI * reinterpret<f64>(u64(1023 - 62 + exp) << 52))));
+}
 function evaluate(x: u32, m: u64): void {
   last_m = m;
   last_e = x;
   known = false;
   const exp = i32(x) - BIAS;
   if (i64(m) >= 0 || u32(exp + 8) >= 40) return;
-  // the distance as a fraction / 2^128
-  let hi: u64;
-  let lo: u64;
+  // what the distance is above a multiple k of 2^-8, as t / 2^72: all its bits are there
+  let k: u32;
+  let t: u64;
   quadrant = 0;
   back = 0;
   if (exp < -1 || (exp == -1 && m <= 0xc90fdaa22168c234)) {
     const shift = u64(-1 - exp);
-    hi = m >> shift;
-    lo = (m << 1) << (63 - shift);
+    const hi = m >> shift;
+    k = u32(hi >> 56);
+    t = (hi << 8) | (((m << 1) << (63 - shift)) >> 56);
   } else {
-    // all in units of 2^-65; n is below 2^32
+    // all in units of 2^-65; n is below 2^32, and the nearest multiple unless two are as near but for 2^-10
     const shift = u64(exp + 2);
-    const n = u64(whole(f64(i64(m >> 1)) * (TWO_OVER_PI * reinterpret<f64>(u64(1023 - 62 + exp) << 52))));
+    const n = exp < 20 ? ((m >> 33) * TWO_OVER_PI_32 + ((1 as u64) << (63 - shift))) >> (64 - shift) : nearest(exp, m);
     const xl = m << shift;
     const ql = n * PI66;
     const qh = (n * (PI66 >> 32) + ((n * (PI66 & 0xffffffff)) >> 32)) >> 32;
     const rl = xl - ql;
-    const rh = (m >> (64 - shift)) - qh - n * 3 - u64(xl < ql);
+    const rh = (m >> (64 - shift)) - n * 3 - u64(xl < ql) - qh;
     const below = u64(i64(rh) >> 63);
     quadrant = u32(n) & 3;
     back = u32(below & 1);
     // the magnitude; a low word of 0 would carry
     if (rl == 0) return;
-    lo = (rl ^ below) - below;
-    hi = ((rh ^ below) << 63) | (lo >> 1);
-    lo <<= 63;
+    const r = (rl ^ below) - below;
+    k = (u32(rh ^ below) << 7) | u32(r >> 57);
+    t = r << 7;
   }
-  if (hi >> 54 == 0) return;
-  // t, what the distance is above a multiple of 2^-8, as T / 2^72: all its bits are there
-  const p = SIN_COS + (usize(hi >> 56) << 5);
-  const t = (hi << 8) | (lo >> 56);
+  if ((u64(k) | (t >> 62)) == 0) return;
+  const p = SIN_COS + (usize(k) << 5);
   const sh = load<u64>(p);
   const ch = load<u64>(p, 16);
   // t^3 / 6 - t^5 / 120 + t^7 / 5040, t^4 / 24 - t^6 / 720, times 2^14
