@@ -710,6 +710,8 @@ export class Machine {
       const budget = Math.max(1, Math.min(ticks, this.#profiler?.left ?? ticks));
       this.#returnAsked = false;
       processors.sync();
+      // with nobody to give way to, a PAUSE takes the same time without an exit
+      if (this.#virtual && processors.several) monitor.exitOnPause(processors.othersWant());
       const result = monitor.run(budget);
       this.#runEndNs = 0;
       processors.used(result.ticksUsed);

@@ -64,6 +64,7 @@ const NEAR_END = 64;
 /** A chunk that is not the last one ends where a region leaves it fewer instructions than this: as many as a region needs to be entered. */
 const RESERVE = 512;
 const INTERRUPT_WINDOW_EXITING = 1 << 2;
+const PAUSE_EXITING = 1 << 30;
 /** Interrupt-window and NMI-window exiting. */
 const WINDOWS = INTERRUPT_WINDOW_EXITING | (1 << 22);
 const RFLAGS_IF = 0x200;
@@ -201,6 +202,11 @@ export class SoftwareVcpu implements Vcpu {
   requestInterruptWindow(on: boolean): void {
     const c = this.controls;
     c.primary = on ? c.primary | INTERRUPT_WINDOW_EXITING : c.primary & ~INTERRUPT_WINDOW_EXITING;
+    this.state.setU32(AT.primary, c.primary);
+  }
+  exitOnPause(on: boolean): void {
+    const c = this.controls;
+    c.primary = on ? c.primary | PAUSE_EXITING : c.primary & ~PAUSE_EXITING;
     this.state.setU32(AT.primary, c.primary);
   }
   completeRead(value: bigint): void {

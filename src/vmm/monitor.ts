@@ -180,6 +180,11 @@ export class VcpuMonitor {
     this.stopReason ??= { kind, message, vcpu: this.vcpu.index, rip: this.vcpu.readRip() };
   }
 
+  /** Whether PAUSE exits to `onPause` from now on; it keeps doing so where the engine cannot change that. */
+  exitOnPause(on: boolean): void {
+    if (this.#o.onPause !== undefined) this.vcpu.exitOnPause?.(on);
+  }
+
   /** Enters the guest until `budgetTicks` TSC ticks are used, it halts, a kick comes, or something stops it. */
   run(budgetTicks: number): RunResult {
     const start = this.#now();

@@ -192,6 +192,8 @@ export interface Vcpu {
   inject(event: EntryEvent): void;
   /** Asks for an exit as soon as `interruptible()` becomes true. */
   requestInterruptWindow(on: boolean): void;
+  /** Sets or clears PAUSE exiting from the next entry on, at less cost than applyControls. */
+  exitOnPause?(on: boolean): void;
   /** Supplies the data of the read (port, MMIO or MSR) that caused the last exit; the instruction completes at the next entry. */
   completeRead(value: bigint): void;
   /** Lets the write (port, MMIO or MSR) or other emulated instruction of the last exit complete at the next entry. */

@@ -132,11 +132,17 @@ const PIT = {
     'cf                     done: iret',
   ],
 };
-/** Starts the other one, then both take a lock, count, and give it back, 30000 times. */
-const FIRST = [
+const SECOND_AT = 0x8000;
+const TAKEN = 0x9004;
+/** Starts the second processor at 8000H by INIT and a start-up IPI. */
+const START = [
   'c7051003e0fe00000001   mov dword [0xfee00310], 0x1000000',
   'c7050003e0fe00450000   mov dword [0xfee00300], 0x4500',
   'c7050003e0fe08460000   mov dword [0xfee00300], 0x4608',
+];
+/** Both take a lock, count, and give it back, 30000 times. */
+const FIRST = [
+  ...START,
   'b930750000             mov ecx, 30000',
   'b001                   again: mov al, 1',
   '860500900000           xchg [0x9000], al',
@@ -181,6 +187,15 @@ const SECOND = [
   'c606089001             mov byte [0x9008], 1',
   'fa                     cli',
   'f4                     hlt',
+];
+/** Ten thousand PAUSEs. */
+const ALONE = [
+  'b910270000             mov ecx, 10000',
+  'f390                   again: pause',
+  '49                     dec ecx',
+  '75fb                   jnz again',
+  '31c0                   xor eax, eax',
+  'e6f4                   out 0xf4, al',
 ];
 
 async function machine(tier: JitMode, code: readonly string[], cpus: number): Promise<Machine> {
@@ -263,21 +278,36 @@ test('an 8254 loses nothing to PAUSE', async () => {
   assert.ok(spread > PAUSE_TICKS / 2 && spread < PAUSE_TICKS + 1, `${spread}`);
 });
 
-test('two processors that spin for a lock take the same way in all tiers', async () => {
-  const run = async (tier: JitMode) => {
-    const m = await machine(tier, FIRST, 2);
-    m.vm.memory.loadBytes(0x8000, machineCode(SECOND));
-    const end = finish(m);
-    assert.equal(m.vm.memory.readU32(0x9004), 60_000);
-    m.close();
-    return end;
-  };
-  const expected = await run('off');
-  for (const tier of TIERS) assert.deepEqual(await run(tier), expected, tier);
-  const { exits, clockNs, instructions } = expected;
-  const of = (name: ExitName): number => exits.get(name) ?? 0;
-  assert.ok(of('pause') > 20, `${of('pause')} PAUSEs`);
+/** Runs two processors of which the second one runs `second`, if it is started; checks that the clock has counted all. */
+async function pair(tier: JitMode, first: readonly string[], second: readonly string[]) {
+  const m = await machine(tier, first, 2);
+  m.vm.memory.loadBytes(SECOND_AT, machineCode(second));
+  const end = finish(m);
+  const of = (name: ExitName): number => end.exits.get(name) ?? 0;
+  const waited = m.vm.vcpus.reduce((sum, v) => sum + v.ticks - v.counters.instructions, 0);
   // a port takes a microsecond, a register of the local APIC a tenth of it
   const beside = of('pause') * (PAUSE_TICKS - 1) + of('ioInstruction') * 1000 + of('eptViolation') * 100;
-  assert.equal(clockNs, instructions + beside);
+  assert.equal(end.clockNs, end.instructions + waited + beside);
+  const taken = m.vm.memory.readU32(TAKEN);
+  m.close();
+  return { ...end, waited, taken };
+}
+test('two processors that spin for a lock take the same way in all tiers', async () => {
+  const expected = await pair('off', FIRST, SECOND);
+  assert.equal(expected.taken, 60_000);
+  // PAUSE gives way while the other one has work
+  assert.ok((expected.exits.get('pause') ?? 0) > 20);
+  for (const tier of TIERS) assert.deepEqual(await pair(tier, FIRST, SECOND), expected, tier);
+});
+test('with nobody to give way to a PAUSE takes its time without an exit', async () => {
+  for (const tier of TIERS) {
+    const end = await pair(tier, ALONE, []);
+    assert.equal(end.exits.get('pause'), undefined, tier);
+    assert.equal(end.waited, 10_000 * (PAUSE_TICKS - 1), tier);
+    // the same beside one that has halted
+    const halted = await pair(tier, [...START, ...ALONE], ['f4 hlt']);
+    const exits = halted.exits.get('pause') ?? 0;
+    assert.ok(exits < 3, `${exits} exits`);
+    assert.equal(halted.waited, (10_000 - exits) * (PAUSE_TICKS - 1), tier);
+  }
 });
