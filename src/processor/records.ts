@@ -3,7 +3,8 @@ import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPE
 import type { StaticFacts } from './emit/binding.js';
 import { probe } from './emit/probe-sem.js';
 import { type HandlerDirectory, handlerName, unindexedName } from './handlers.js';
-import { KNOWN_THRESHOLD, type KnownCode } from './jit/code-key.js';
+import type { KnownCode } from './jit/code-key.js';
+import { COUNTED_FOR, KNOWN_THRESHOLD, NOTE_SHARE } from './jit/counting.js';
 import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
 
 /** Longest block in instructions; below the loop's reserve of budget. */
@@ -50,6 +51,8 @@ export class RecordBuilder {
   readonly decoder: Decoder;
   /** Code that earlier runs translated; null: nothing is known of any. */
   known: KnownCode | null = null;
+  /** Blocks are noted before they are hot. */
+  notes = false;
   private readonly decoded = new Decoded();
   private readonly numbers = new Map(ALL_INSTRUCTIONS.map((i, n) => [i, n]));
   private readonly handlers: Map<string, number>;
@@ -307,8 +310,14 @@ export class RecordBuilder {
       // what counts is the time spent in the block: long ones, and those of slow instructions, are translated sooner
       const imm = (counter + RECORD.imm) >> 2;
       const share = (order / (order + slowness)) * Math.min(1, TYPICAL_LENGTH / order);
-      const known = this.known?.has(modeKey, u8, host) === true;
-      i32[imm] = known ? KNOWN_THRESHOLD : Math.max(1, Math.floor((i32[imm] as number) * share));
+      const entries = (i32[imm] as number) * share;
+      if (this.known?.has(modeKey, u8, host) === true) {
+        u8[counter + RECORD.extra] = COUNTED_FOR.known;
+        i32[imm] = KNOWN_THRESHOLD;
+      } else {
+        if (this.notes) u8[counter + RECORD.extra] = COUNTED_FOR.note;
+        i32[imm] = Math.max(1, Math.floor(this.notes ? entries / NOTE_SHARE : entries));
+      }
       i32[imm + 1] = i32[imm] as number;
     }
     this.result.next = u;

@@ -34,6 +34,9 @@ export class StateView {
   ) {
     this.view = new DataView(buffer, base);
   }
+  u8(offset: number): number {
+    return this.view.getUint8(offset);
+  }
   u16(offset: number): number {
     return this.view.getUint16(offset, true);
   }
@@ -45,6 +48,9 @@ export class StateView {
   }
   u64(offset: number): bigint {
     return this.view.getBigUint64(offset, true);
+  }
+  setU8(offset: number, v: number): void {
+    this.view.setUint8(offset, v);
   }
   setU16(offset: number, v: number): void {
     this.view.setUint16(offset, v, true);

@@ -11,22 +11,30 @@ import { TranslationService } from '../../src/processor/index.js';
 import { finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
 
 const LOOPS = 12;
-/** mov ecx,5000; loop: add rax,n; xor rbx,rax; lea rdx,[rdx+rax]; rol rbx,5; add rdx,tail; dec rcx; jnz loop */
+/** Where a loop's number of rounds is. */
+const TIMES = 0x8000;
+/** mov ecx,[TIMES]; loop: add rax,n; xor rbx,rax; lea rdx,[rdx+rax]; rol rbx,5; add rdx,tail; dec rcx; jnz loop */
 const loop = (n: number, tail: number): string =>
-  `b988130000 4883c0${hex(n)} 4831c3 488d1402 48c1c305 4881c2${hex(tail)}000000 48ffc9 75e5`.replaceAll(' ', '');
-const LOOP_BYTES = 32;
+  `8b0c25${word(TIMES)} 4883c0${hex(n)} 4831c3 488d1402 48c1c305 4881c2${word(tail)} 48ffc9 75e5`.replaceAll(' ', '');
+const LOOP_BYTES = 34;
 const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
+const word = (n: number): string => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(n);
+  return bytes.toString('hex');
+};
 /** dec esi; jnz to the first loop; hlt. */
-function again(): string {
-  const distance = Buffer.alloc(4);
-  distance.writeInt32LE(-(LOOPS * LOOP_BYTES + 8));
-  return `ffce 0f85${distance.toString('hex')} f4`.replaceAll(' ', '');
-}
+const again = (loops: number): string => `ffce 0f85${word(-(loops * LOOP_BYTES + 8))} f4`.replaceAll(' ', '');
 /** mov esi,12, then loops one after the other; `odd`: one of them ends in another way, behind its first 16 bytes. */
-const program = (odd: number | null = null): HotProgram => ({
-  code: `be0c000000${Array.from({ length: LOOPS }, (_, n) => loop(n + 1, n === odd ? 77 : 5)).join('')}${again()}`,
+const program = (odd: number | null = null, loops = LOOPS): HotProgram => ({
+  code: `be0c000000${Array.from({ length: loops }, (_, n) => loop(n % 100, n === odd ? 77 : 5)).join('')}${again(loops)}`,
   rounds: 0,
 });
+async function guest(what: HotProgram, service: TranslationService | null, times = 5000): Promise<HotGuest> {
+  const g = await hotGuest(what, service);
+  g.vm.memory.writeU64(TIMES, BigInt(times));
+  return g;
+}
 
 /** Lets the translator answer what it was asked. */
 async function settle({ vcpu }: HotGuest): Promise<void> {
@@ -37,15 +45,19 @@ async function settle({ vcpu }: HotGuest): Promise<void> {
   }
   assert.fail('the translator did not answer');
 }
-const serviceOf = (place: CodePlace): TranslationService =>
-  new TranslationService({ spawn: () => spawnTranslator(undefined, place), known: () => knownRegions(place) });
+const serviceOf = (place: CodePlace, worksAhead = false): TranslationService =>
+  new TranslationService({
+    spawn: () => spawnTranslator(undefined, place),
+    known: () => knownRegions(place),
+    worksAhead,
+  });
 /** Runs the program with what is kept at the service's place; what it translates is kept there. */
 async function run(service: TranslationService, what: HotProgram) {
-  const g = await hotGuest(what, service);
+  const g = await guest(what, service);
   const state = await finish(g, () => settle(g));
   const statistics = g.vcpu.jitStatistics();
   await service.settled();
-  const plain = await hotGuest(what, null);
+  const plain = await guest(what, null);
   assert.deepEqual(state, await finish(plain));
   assert.equal(g.vcpu.counters.instructions, plain.vcpu.counters.instructions);
   assert.ok(statistics !== null && statistics.stale === 0);
@@ -91,4 +103,37 @@ test('a damaged pack is as good as none', async (t) => {
   writeFileSync(file, bytes);
   const { stored, compiled } = await run(serviceOf(place), program());
   assert.deepEqual([stored, compiled >= LOOPS], [0, true]);
+});
+
+test('of code that is not hot regions are made when there is time, for later runs', async (t) => {
+  const place = newPlace(t);
+  const large = program(null, 300);
+  for (let n = 0; n < 10 && readdirSync(place.folder).length === 0; n++) {
+    const service = serviceOf(place, true);
+    const { vm, vcpu } = await guest(large, service, 12); // times 12: less than half of 500 entries
+    while (vcpu.enter(1000).name !== 'hlt');
+    for (let looks = 0; looks < 100; looks++) vcpu.enter(1000); // it halts again, and blocks are noted
+    await delay(500);
+    assert.equal(vcpu.jitStatistics()?.compiled, 0);
+    vm.close();
+    await service.settled();
+  }
+  const [later, without] = [await run(serviceOf(place), large), await run(serviceOf(newPlace(t)), large)];
+  assert.ok(later.stored > 0, 'regions were kept');
+  assert.ok(later.compiled < without.compiled, `${later.compiled} translated, ${without.compiled} without`);
+});
+
+test('a block that is noted first is hot as soon as any other', async (t) => {
+  /** Instructions until a block is asked for. */
+  const untilHot = async (worksAhead: boolean): Promise<number> => {
+    const service = serviceOf(newPlace(t), worksAhead);
+    const { vm, vcpu } = await guest(program(), service);
+    while (vcpu.jitStatistics()?.waiting === 0) assert.equal(vcpu.enter(100).name, 'preemptionTimer');
+    const { instructions } = vcpu.counters;
+    vm.close();
+    await service.settled();
+    return instructions;
+  };
+  const [noted, plain] = [await untilHot(true), await untilHot(false)];
+  assert.ok(plain > 2000 && Math.abs(noted - plain) <= 700, `${noted} and ${plain} instructions`);
 });

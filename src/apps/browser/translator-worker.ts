@@ -15,6 +15,7 @@ runTranslator({
     scope.onmessage = ({ data }) => hear(data);
   },
   pause,
+  rest: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   store: null,
   ended: () => {},
 });

@@ -5,7 +5,7 @@ import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CodeShelf, filterOf, type PackFile } from '../../processor/index.js';
 import { type CodePlace, codePlace, keepFile, keptFiles, noteUse, regionsIdentity } from './code-folder.js';
-import { deserialize, serializeRegions } from './machine-code.js';
+import { compileRegions, deserialize, serializeRegions } from './machine-code.js';
 
 class OpenFile implements PackFile {
   private file: number;
@@ -53,6 +53,7 @@ export function codeShelf(place: CodePlace): CodeShelf {
     touch: (names) => {
       for (const name of names) noteUse(folder, name);
     },
+    compiling: compileRegions,
     serialize: serializeRegions,
     deserialize,
   };

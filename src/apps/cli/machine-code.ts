@@ -8,6 +8,7 @@ interface Natives {
   serialize(module: WebAssembly.Module): ArrayBuffer;
   deserialize(code: ArrayBuffer, wasm: Uint8Array): WebAssembly.Module | undefined;
   isOptimized(exported: unknown): boolean;
+  optimize(exported: unknown): void;
 }
 
 /** The last version with these functions. */
@@ -25,6 +26,7 @@ function made(): Natives | null {
       serialize: new Function('m', 'return %SerializeWasmModule(m)') as Natives['serialize'],
       deserialize: new Function('c', 'w', 'return %DeserializeWasmModule(c, w)') as Natives['deserialize'],
       isOptimized: new Function('f', 'return %IsTurboFanFunction(f)') as Natives['isOptimized'],
+      optimize: new Function('f', '%WasmTierUpFunction(f)') as Natives['optimize'],
     };
   } catch {
     // a build of Node.js without them
@@ -44,6 +46,10 @@ function makeStubs(): WebAssembly.Imports {
   return { env: { memory }, procedures: functions, interpreter: functions };
 }
 let stubs: WebAssembly.Imports | null = null;
+function exportsOf(module: WebAssembly.Module): readonly unknown[] {
+  stubs ??= makeStubs();
+  return Object.values(new WebAssembly.Instance(module, stubs).exports);
+}
 
 /**
  * The optimized machine code of a module of regions; empty when it has none yet (V8 keeps no baseline code, and ends the
@@ -52,10 +58,17 @@ let stubs: WebAssembly.Imports | null = null;
 export function serializeRegions(module: WebAssembly.Module): Uint8Array | null {
   const natives = made();
   if (natives === null) return null;
-  stubs ??= makeStubs();
-  const { exports } = new WebAssembly.Instance(module, stubs);
-  if (!Object.values(exports).some((f) => natives.isOptimized(f))) return new Uint8Array(0);
+  if (!exportsOf(module).some((f) => natives.isOptimized(f))) return new Uint8Array(0);
   return new Uint8Array(natives.serialize(module));
+}
+/** Compiles a module of regions with optimization on this thread, one of them at each step. */
+export function* compileRegions(module: WebAssembly.Module): Generator<void> {
+  const natives = made();
+  if (natives === null) return;
+  for (const region of exportsOf(module)) {
+    natives.optimize(region);
+    yield;
+  }
 }
 /** The machine code of a module all of which was compiled with optimization; null when V8 cannot tell. */
 export function serializeOptimized(module: WebAssembly.Module): Uint8Array | null {

@@ -1,6 +1,6 @@
 // Main program of the worker threads that translate.
 
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { CodeStore, runTranslator, type ToTranslator } from '../../processor/index.js';
 import { codeShelf } from './code-shelf.js';
@@ -15,6 +15,7 @@ runTranslator({
   },
   listen: (hear) => port.on('message', (message: ToTranslator) => hear(message)),
   pause: () => setImmediate(),
+  rest: (ms) => setTimeout(ms, undefined, { ref: false }),
   store: place === null ? null : new CodeStore(codeShelf(place)),
   ended: () => port.close(),
 });

@@ -1,6 +1,7 @@
 // The translation service of a thread of Node: one worker thread that makes regions for all its domains. Source: Node.js
 // documentation, "Worker threads".
 
+import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import {
   type FromTranslator,
@@ -10,6 +11,7 @@ import {
 } from '../../processor/index.js';
 import type { CodePlace } from './code-folder.js';
 import { knownRegions, regionsPlace } from './code-shelf.js';
+import { keepsMachineCode } from './machine-code.js';
 
 export interface TranslatorStart {
   readonly port: MessagePort;
@@ -80,6 +82,7 @@ export function translationService(): TranslationService {
     service = new TranslationService({
       spawn: () => spawnTranslator(PROGRAM, place),
       known: () => (place === null ? null : knownRegions(place)),
+      worksAhead: place !== null && keepsMachineCode() && availableParallelism() > 1,
     });
   }
   return service;

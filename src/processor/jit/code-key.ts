@@ -32,9 +32,6 @@ export function filterAdd(filter: Uint8Array, key: number): void {
 export const filterHas = (filter: Uint8Array, key: number): boolean =>
   (((filter[(key >>> 3) & (FILTER_BYTES - 1)] as number) >> (key & 7)) & 1) === 1;
 
-/** Entries of a block before a region that an earlier run made is asked for. */
-export const KNOWN_THRESHOLD = 64;
-
 /** Code that earlier runs translated: what begins like it is worth asking for soon. */
 export class KnownCode {
   constructor(

@@ -64,6 +64,7 @@ class Files {
       },
       touch: (names) => this.touched.push(...names),
       serialize: () => new Uint8Array(this.codeBytes),
+      compiling: () => [][Symbol.iterator](),
       deserialize: () => {
         this.deserialized++;
         return null;

@@ -14,6 +14,8 @@ export interface CodeShelf {
   touch(names: readonly string[]): void;
   /** The machine code of a module, as much as there is by now; null: the host cannot tell. */
   serialize(module: WebAssembly.Module): Uint8Array | null;
+  /** Makes the machine code of a module, that of one function more at each step. */
+  compiling(module: WebAssembly.Module): Iterator<void>;
   /** The module with that machine code; null: it does not fit this host. */
   deserialize(code: Uint8Array, wasm: Uint8Array): WebAssembly.Module | null;
 }
@@ -143,6 +145,10 @@ export class CodeStore {
     for (const same of open.byKey.values()) same.sort((a, b) => rankOf(b) - rankOf(a) || b.stored.id - a.stored.id);
   }
 
+  /** Makes a module's machine code, that of one function more at each step. */
+  compiling(module: WebAssembly.Module): Iterator<void> {
+    return this.shelf.compiling(module);
+  }
   /** A module of this run, for later ones. */
   add(made: MadeModule): void {
     this.madeBytes += made.wasm.length;

@@ -7,6 +7,7 @@ import { holds, linesOf } from './code-cache.js';
 import { codeKey } from './code-key.js';
 import type { KeptRegion } from './code-pack.js';
 import { CodePages, type PagingRegisters } from './code-pages.js';
+import { COUNTED_FOR, NOTE_SHARE } from './counting.js';
 import { PAGE, pageOf, type RegionRequest } from './discover.js';
 import type { PlanFacts } from './installer.js';
 import { isUser, modeOfKey } from './instruction.js';
@@ -46,6 +47,18 @@ export interface Translated {
   readonly contents: readonly Uint8Array[];
 }
 
+/** What a region is to be like. */
+export interface Wish {
+  /** Where indirect jumps of its page were seen to go (RIP). */
+  readonly jumps?: readonly Jump[];
+  /** Regions that the block has had. */
+  readonly again?: number;
+  /** Functions that it calls are to be translated with it. */
+  readonly deep?: boolean;
+  /** Entries of a hot block; absent: the vCPU's. */
+  readonly threshold?: number;
+}
+
 /** How far a region goes: at first, and when it was left by calls often. */
 const SHALLOW = { maxDepth: 3, maxInlined: 32, maxRepeated: 24 };
 const DEEP = { maxDepth: 3, maxInlined: 250, maxRepeated: Number.POSITIVE_INFINITY };
@@ -80,17 +93,21 @@ export class RegionSource {
     this.pages = new CodePages(this.state, this.memory);
   }
 
+  /** Entries that make a block hot, for one of typical length. */
+  get threshold(): number {
+    return this.state.u32(at('jitThreshold'));
+  }
   /** The record still belongs to the block that was hot. */
   isCurrent(hot: Hot): boolean {
     return this.memory.u64(hot.record - BLOCK.sizeBytes + BLOCK.key) === hot.key;
   }
   /**
-   * The region of a hot block; `jumps`: where indirect jumps of its page were seen to go (RIP). 'covered': another region has
-   * the block inside, it is translated when it becomes hot once more. null: not even its first instruction can be translated.
+   * The region of a hot block. 'covered': another region has the block inside, it is translated when it becomes hot once
+   * more. null: not even its first instruction can be translated.
    */
-  translate(hot: Hot, jumps: readonly Jump[], again = false, deep = false): Translated | 'covered' | null {
-    if (!again && this.covered.delete(hostOfKey(hot.key))) return 'covered';
-    const { request, copyOf } = this.request(hot, jumps, deep);
+  translate(hot: Hot, { jumps = [], again = 0, deep = false, threshold }: Wish): Translated | 'covered' | null {
+    if (again === 0 && this.covered.delete(hostOfKey(hot.key))) return 'covered';
+    const { request, copyOf } = this.request(hot, jumps, deep, threshold ?? this.threshold);
     const plan = this.translator.plan(request);
     if (plan === null) return null;
     if (this.covered.size > MAX_COVERED) this.covered.clear();
@@ -146,6 +163,7 @@ export class RegionSource {
     hot: Hot,
     jumps: readonly Jump[],
     deep: boolean,
+    threshold: number,
   ): { request: RegionRequest; copyOf(page: number): number } {
     const mode = modeOf(hot.key);
     const host = this.pageFinder(hot);
@@ -159,7 +177,6 @@ export class RegionSource {
       }
       return n * COPY_BYTES;
     };
-    const threshold = this.state.u32(at('jitThreshold'));
     const request: RegionRequest = {
       code: { bytes: this.copies, host, offset: copyOf },
       entry: hostOfKey(hot.key) & (PAGE - 1),
@@ -170,7 +187,7 @@ export class RegionSource {
       maxInstructions: this.making.maxInstructions * (deep ? DEEP_FACTOR : 1),
       maxPages: REGION_PAGES,
       ...(deep ? DEEP : SHALLOW),
-      executions: (where) => this.executions(where, mode, threshold),
+      executions: (where) => this.executions(where, mode),
       installed: (where) => this.installedAt(where, mode),
       cold: Math.max(1, threshold >> 5),
       jumps: jumps.map(({ site, target }) => ({
@@ -181,17 +198,25 @@ export class RegionSource {
     return { request, copyOf };
   }
   /** Times the block at a host address was entered, for one of typical length; -1: there is none. */
-  private executions(host: number, mode: number, threshold: number): number {
+  private executions(host: number, mode: number): number {
     const record = this.recordAt(host, mode);
     if (record === 0) return -1;
-    const { memory, state } = this;
+    const { memory, state, threshold } = this;
     const handler = memory.u16(record + RECORD.handler);
     if (handler === state.u32(at('regionHandler')) || handler === state.u32(at('skipHandler'))) return threshold;
     if (handler !== state.u32(at('countHandler'))) return -1;
     const left = memory.u32(record + RECORD.imm);
     const all = memory.u32(record + RECORD.imm + 4);
     // a longer count: the block was hot and waits for its region
-    return left > all ? threshold : Math.floor(((all - left) * threshold) / Math.max(1, all));
+    if (left > all) return threshold;
+    const full = memory.u8(record + RECORD.extra) === COUNTED_FOR.note ? threshold / NOTE_SHARE : threshold;
+    return Math.floor(((all - left) * full) / Math.max(1, all));
+  }
+  /** Entries of a block, for one of typical length; -1: it is gone, has a region, waits for one or will soon do so. */
+  entriesOf(hot: Hot): number {
+    if (!this.isCurrent(hot)) return -1;
+    const entries = this.executions(hostOfKey(hot.key), modeOf(hot.key));
+    return entries >= this.threshold / 2 ? -1 : entries;
   }
   /** Instructions of the region that is entered at a host address; 0: there is none. */
   private installedAt(host: number, mode: number): number {

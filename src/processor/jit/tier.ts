@@ -4,8 +4,9 @@ import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, BLOCK, RECORD } from '../state-layout.js';
 import { StateView } from '../state-view.js';
-import { KNOWN_THRESHOLD, type KnownCode } from './code-key.js';
+import type { KnownCode } from './code-key.js';
 import { pagingOf } from './code-pages.js';
+import { COUNTED_FOR, NOTE_SHARE } from './counting.js';
 import { hostMs } from './host-clock.js';
 import { type NewModule, type NewRegion, RegionInstaller } from './installer.js';
 import { KnownJumps } from './jumps.js';
@@ -69,6 +70,8 @@ const ASK_BATCH = 16;
 const ASK_WAIT = 200_000;
 /** Requests to the service without an answer; what becomes hot then counts anew. */
 const MAX_OPEN = 512;
+/** Noted blocks in a message; what is left goes every so many calls of `work` (LOOKS). */
+const NOTE_BATCH = 64;
 /** Thresholds that a block counts once more while it waits; after that it goes first. */
 const HURRY = 8;
 /**
@@ -92,6 +95,9 @@ export class Tier {
   private client: TranslationClient | null = null;
   /** What earlier runs translated. */
   readonly known: KnownCode | null = null;
+  /** Blocks are to be noted before they are hot: the service works ahead for later runs. */
+  readonly notes: boolean = false;
+  private noted: Hot[] = [];
   private queue: Hot[] = [];
   /** Asked of the service: by id, and the ids by the block's key. */
   private readonly wanted = new Map<number, Hot>();
@@ -138,6 +144,7 @@ export class Tier {
     if (served) {
       this.client = service.open(subject);
       this.known = service.knownCode(subject);
+      this.notes = service.worksAhead;
     }
   }
   get statistics(): TierStatistics {
@@ -160,15 +167,20 @@ export class Tier {
 
   /** The block of a counting record was entered often: it is translated at the next `work`. */
   hot(record: number): void {
-    const key = this.memory.u64(record - BLOCK.sizeBytes + BLOCK.key);
-    // regions are made of flat code only: RIP is the linear address
+    const countedFor = this.memory.u8(record + RECORD.extra);
+    this.memory.setU8(record + RECORD.extra, COUNTED_FOR.translation);
     const hot: Hot = {
       record,
-      key,
+      key: this.memory.u64(record - BLOCK.sizeBytes + BLOCK.key),
+      // regions are made of flat code only: RIP is the linear address
       linearPage: this.state.u64(at('codePage')),
       paging: pagingOf(this.state),
-      early: this.isEarly(record),
+      early: countedFor === COUNTED_FOR.known,
     };
+    if (countedFor === COUNTED_FOR.note) {
+      this.note(hot);
+      return;
+    }
     if (this.client !== null && this.isWanted(hot)) return;
     this.queue.push(hot);
     if (this.options.eager) this.work();
@@ -177,16 +189,22 @@ export class Tier {
   work(): void {
     if (this.options.mixed) this.table.closeSome();
     this.lookAtJumps();
-    if (++this.looks % LOOKS === 0) this.lookAtCalls();
+    const looks = ++this.looks % LOOKS === 0;
+    if (looks) this.lookAtCalls();
+    if (this.noted.length >= (looks ? 1 : NOTE_BATCH)) this.sendNotes();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
   }
 
-  /** The block was counted for the sake of an earlier run's region; from now on it counts as all do. */
-  private isEarly(record: number): boolean {
-    if (this.known === null || this.memory.u32(record + RECORD.imm + 4) !== KNOWN_THRESHOLD) return false;
-    this.memory.setU32(record + RECORD.imm + 4, this.options.threshold);
-    return true;
+  /** The block is not hot yet: it goes on being counted until it is. */
+  private note(block: Hot): void {
+    const entries = this.memory.u32(block.record + RECORD.imm + 4);
+    this.count(block.record, entries * (NOTE_SHARE - 1), entries * NOTE_SHARE);
+    this.noted.push(block);
+  }
+  private sendNotes(): void {
+    this.client?.note(this.noted);
+    this.noted = [];
   }
 
   // --- by the service ---
@@ -248,7 +266,8 @@ export class Tier {
     counters.workerCompileMs += answer.compileMs;
     for (const id of [...answer.covered, ...answer.stale]) {
       const hot = this.answered(id);
-      if (hot !== null) this.countAgain(hot);
+      if (hot?.early === true && this.notes) this.countForNote(hot);
+      else if (hot !== null) this.countAgain(hot);
     }
     for (const id of answer.refused) {
       const hot = this.answered(id);
@@ -284,7 +303,7 @@ export class Tier {
     const ready: { hot: Hot; translated: Translated }[] = [];
     for (const hot of blocks) {
       if (!this.source.isCurrent(hot) || (again === 0 && this.reuse(hot))) continue;
-      const translated = this.source.translate(hot, this.jumps.around(hot), again > 0, deep);
+      const translated = this.source.translate(hot, { jumps: this.jumps.around(hot), again, deep });
       if (translated === 'covered') this.countAgain(hot);
       else if (translated !== null) ready.push({ hot, translated });
       else {
@@ -331,11 +350,20 @@ export class Tier {
   }
   /** The block gets another count before it is looked at again. */
   private countAgain(hot: Hot, count = this.options.threshold): void {
-    if (!this.isIdle(hot)) return;
-    this.memory.setU32(hot.record + RECORD.imm, count);
     // it stays known that it is hot: other regions go on there
-    this.memory.setU32(hot.record + RECORD.imm + 4, 2 * count);
-    this.memory.setU16(hot.record + RECORD.handler, this.state.u32(at('countHandler')));
+    if (this.isIdle(hot)) this.count(hot.record, count, 2 * count);
+  }
+  private count(record: number, left: number, all: number): void {
+    this.memory.setU32(record + RECORD.imm, left);
+    this.memory.setU32(record + RECORD.imm + 4, all);
+    this.memory.setU16(record + RECORD.handler, this.state.u32(at('countHandler')));
+  }
+  /** No earlier run made a region of that very block: it counts as any other from now on. */
+  private countForNote(hot: Hot): void {
+    if (!this.isIdle(hot)) return;
+    const count = Math.max(1, Math.floor(this.options.threshold / NOTE_SHARE));
+    this.count(hot.record, count, count);
+    this.memory.setU8(hot.record + RECORD.extra, COUNTED_FOR.note);
   }
   /** The block is not counted any more. */
   private giveUp(hot: Hot): void {

@@ -30,6 +30,8 @@ export type ToTranslator =
   | { readonly kind: 'translate'; readonly client: number; readonly requests: readonly TranslationRequest[] }
   /** These requests go first: their blocks became hot once more. */
   | { readonly kind: 'hurry'; readonly client: number; readonly ids: readonly number[] }
+  /** Blocks that are not hot, but may be worth a region to later runs. */
+  | { readonly kind: 'note'; readonly client: number; readonly blocks: readonly Hot[] }
   | { readonly kind: 'detach'; readonly client: number }
   /** Nobody will ask any more. */
   | { readonly kind: 'end' };

@@ -2,6 +2,7 @@
 // service has one such thread, started when the first block is hot, for all vCPUs of all domains of its own thread.
 import { KnownCode } from './code-key.js';
 import { hostMs } from './host-clock.js';
+import type { Hot } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
 
 /** A running translator thread (`runTranslator`). */
@@ -25,6 +26,8 @@ export interface ServiceOptions {
   readonly restarts?: number;
   /** Reads the filter of the keys (code-key.ts) of regions that earlier runs made; null: none are kept. */
   readonly known?: () => Uint8Array | null;
+  /** Its threads make regions for later runs while there is nothing else to do. */
+  readonly worksAhead?: boolean;
 }
 const PATIENCE_MS = 20_000;
 const RESTARTS = 2;
@@ -51,17 +54,25 @@ export class TranslationClient {
   }
   request(requests: readonly TranslationRequest[]): void {
     for (const request of requests) this.open.set(request.id, request);
-    this.post(this.service.start(), requests);
+    const link = this.service.start();
+    if (link !== null) this.ask(link, requests);
+  }
+  /** They may be worth a region to later runs. */
+  note(blocks: readonly Hot[]): void {
+    const link = this.service.start();
+    if (link !== null) this.attach(link).post({ kind: 'note', client: this.id, blocks });
   }
   /** They became hot once more. */
   hurry(ids: readonly number[]): void {
     if (this.attachedTo !== null) this.service.start()?.post({ kind: 'hurry', client: this.id, ids });
   }
-  private post(link: TranslatorLink | null, requests: readonly TranslationRequest[]): void {
-    if (link === null) return;
+  private ask(link: TranslatorLink, requests: readonly TranslationRequest[]): void {
+    this.attach(link).post({ kind: 'translate', client: this.id, requests });
+  }
+  private attach(link: TranslatorLink): TranslatorLink {
     if (this.attachedTo !== link) link.post({ kind: 'attach', client: this.id, subject: this.subject });
     this.attachedTo = link;
-    link.post({ kind: 'translate', client: this.id, requests });
+    return link;
   }
   /** Answers that have arrived. */
   take(): readonly FromTranslator[] {
@@ -85,7 +96,7 @@ export class TranslationClient {
   /** Asks another thread again. */
   restart(link: TranslatorLink): void {
     this.attachedTo = null;
-    if (this.open.size > 0) this.post(link, [...this.open.values()]);
+    if (this.open.size > 0) this.ask(link, [...this.open.values()]);
   }
 }
 const NOTHING: readonly FromTranslator[] = [];
@@ -122,6 +133,9 @@ export class TranslationService {
     if (known === null || known.every((byte) => byte === 0)) return null;
     this.start(); // there will be much to ask for soon
     return new KnownCode(known, subject.seed);
+  }
+  get worksAhead(): boolean {
+    return this.options.worksAhead === true;
   }
   /** Ends the thread, which keeps what it made; the next request starts another one. */
   close(): void {

@@ -8,6 +8,7 @@ import type { PlanFacts } from './installer.js';
 import { RegionTranslator } from './region.js';
 import { RegionSource, type Translated } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
+import { WorkAhead } from './work-ahead.js';
 
 /** A module is put together at the latest with so many regions or after so many milliseconds. */
 const BATCH = 32;
@@ -34,12 +35,15 @@ export class Translator {
   /** By CPUID features. */
   private readonly translators = new Map<string, RegionTranslator>();
   private turn = 0;
+  private readonly ahead: WorkAhead | null;
 
   constructor(
     private readonly post: (answer: FromTranslator) => void,
     /** Regions of earlier runs. */
     private readonly store: CodeStore | null = null,
-  ) {}
+  ) {
+    this.ahead = store && new WorkAhead(store);
+  }
 
   hear(message: ToTranslator): void {
     if (message.kind === 'end') {
@@ -51,13 +55,17 @@ export class Translator {
       const source = new RegionSource(message.subject, translator);
       const { seed } = message.subject;
       this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [], fresh: [] });
+      this.ahead?.attach(message.client, message.subject, translator);
       return;
     }
     const client = this.clients.get(message.client);
     if (client === undefined) return;
     if (message.kind === 'translate') client[this.store === null ? 'queue' : 'fresh'].push(...message.requests);
-    else if (message.kind === 'detach') this.clients.delete(message.client);
-    else {
+    else if (message.kind === 'note') this.ahead?.note(message.client, message.blocks);
+    else if (message.kind === 'detach') {
+      this.clients.delete(message.client);
+      this.ahead?.detach(message.client);
+    } else {
       const first = client.queue.filter(({ id }) => message.ids.includes(id));
       client.queue = [...first, ...client.queue.filter(({ id }) => !message.ids.includes(id))];
     }
@@ -79,6 +87,10 @@ export class Translator {
     if (client.fresh.length > 0) this.lookUp(client);
     else this.answer(client);
     return true;
+  }
+  /** Makes something for later runs; false: there is nothing. */
+  workAhead(): boolean {
+    return this.ahead?.step() === true;
   }
   /** Answers what earlier runs have translated; the rest is left in the queue. */
   private lookUp(client: Client): void {
@@ -136,7 +148,7 @@ export class Translator {
       const request = queue.shift() as TranslationRequest;
       const { id, hot, jumps, again, deep } = request;
       try {
-        const translated = source.isCurrent(hot) ? source.translate(hot, jumps, again > 0, deep) : 'stale';
+        const translated = source.isCurrent(hot) ? source.translate(hot, { jumps, again, deep }) : 'stale';
         if (translated === 'stale') stale.push(id);
         else if (translated === 'covered') covered.push(id);
         else if (translated === null) refused.push(id);
@@ -183,15 +195,34 @@ export interface TranslatorHost {
   listen(hear: (message: ToTranslator) => void): void;
   /** Lets messages arrive. */
   pause(): Promise<void>;
+  /** Waits, milliseconds; does not keep the thread alive. */
+  rest(ms: number): Promise<void>;
   /** Regions of earlier runs; null: they are not kept. */
   readonly store: CodeStore | null;
   /** Nobody will ask any more. */
   ended(): void;
 }
+/** Milliseconds after the last request before the thread works ahead; so long it waits at least between two steps. */
+const QUIET_MS = 50;
+const REST_MS = 2;
+
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
   const translator = new Translator((answer) => host.post(answer), host.store);
   let busy = false;
+  let asked = 0;
+  let working = false;
+  /** Works ahead for half of the time in which nobody asks for anything. */
+  const workAhead = async (): Promise<void> => {
+    if (working) return;
+    working = true;
+    for (let more = true; more; ) {
+      const start = hostMs();
+      if (!busy && start - asked >= QUIET_MS) more = translator.workAhead();
+      await host.rest(Math.max(REST_MS, hostMs() - start, QUIET_MS - (start - asked)));
+    }
+    working = false;
+  };
   const work = async (): Promise<void> => {
     if (busy) return;
     busy = true;
@@ -202,6 +233,10 @@ export function runTranslator(host: TranslatorHost): void {
   host.listen((message) => {
     translator.hear(message);
     if (message.kind === 'end') host.ended();
-    else void work();
+    else if (message.kind === 'note') void workAhead();
+    else {
+      asked = hostMs();
+      void work();
+    }
   });
 }

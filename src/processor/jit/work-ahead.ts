@@ -1,0 +1,123 @@
+// What a translator's thread does while nobody asks for anything: it makes regions, for later runs, of blocks that are not hot.
+// A guest that runs again finds them ready; making them while it waits would cost it more than they are worth.
+// See docs/decisions/0017-code-between-runs.md.
+import type { CodeStore, MadeModule } from './code-store.js';
+import { NOTE_SHARE } from './counting.js';
+import { hostMs } from './host-clock.js';
+import type { RegionTranslator } from './region.js';
+import { type Hot, RegionSource, type Translated } from './region-source.js';
+import type { Subject } from './translation-messages.js';
+
+/** A module is put together at the latest with so many regions or after so many milliseconds. */
+const BATCH = 8;
+const BATCH_MS = 20;
+/** Blocks of a vCPU that wait; those that come later are dropped. */
+const MAX_NOTED = 16_384;
+/** The blocks that wait are put in order so often, milliseconds. */
+const ORDER_MS = 500;
+/** WebAssembly that is made so in one run, bytes. */
+const MAX_BYTES = 8 << 20;
+
+/** A vCPU's code as it is seen here: apart from the regions that the vCPU asks for. */
+interface Noting {
+  readonly source: RegionSource;
+  readonly translator: RegionTranslator;
+  readonly seed: number;
+  /** In order, and those that have come since. */
+  ordered: Hot[];
+  fresh: Hot[];
+  /** Host time from which on they are put in order again. */
+  orderAt: number;
+}
+interface Unfinished {
+  readonly made: MadeModule;
+  /** Compiles one function more at each step. */
+  readonly compiling: Iterator<void>;
+}
+
+export class WorkAhead {
+  private readonly clients = new Map<number, Noting>();
+  /** Keys (code-key.ts) of the code that regions were made of: other processes run the same. */
+  private readonly done = new Set<number>();
+  private unfinished: Unfinished | null = null;
+  private bytes = 0;
+
+  constructor(private readonly store: CodeStore) {}
+
+  attach(client: number, subject: Subject, translator: RegionTranslator): void {
+    const source = new RegionSource(subject, translator);
+    this.clients.set(client, { source, translator, seed: subject.seed, ordered: [], fresh: [], orderAt: 0 });
+  }
+  detach(client: number): void {
+    this.clients.delete(client);
+  }
+  note(client: number, blocks: readonly Hot[]): void {
+    const noting = this.clients.get(client);
+    if (noting !== undefined && noting.ordered.length + noting.fresh.length < MAX_NOTED) noting.fresh.push(...blocks);
+  }
+
+  /** Works for some milliseconds, on what was entered most; false: nothing is left to do. */
+  step(): boolean {
+    if (this.unfinished !== null) {
+      if (this.unfinished.compiling.next().done === true) {
+        this.store.add(this.unfinished.made);
+        this.unfinished = null;
+      }
+      return true;
+    }
+    if (this.bytes > MAX_BYTES) return false;
+    for (const client of this.clients.values())
+      if (client.ordered.length + client.fresh.length > 0) {
+        this.translate(client);
+        return true;
+      }
+    return false;
+  }
+  /**
+   * What was entered most comes first; of what was entered about as often, what ran first: its region goes on to the rest. What
+   * has become hot meanwhile, or is gone, is left out.
+   */
+  private order(client: Noting, now: number): void {
+    const weights = new Map<Hot, number>();
+    for (const block of [...client.ordered, ...client.fresh]) {
+      const entries = client.source.entriesOf(block);
+      if (entries >= 0) weights.set(block, Math.floor(Math.log2(entries + 1)));
+    }
+    client.ordered = [...weights].sort(([, a], [, b]) => b - a).map(([block]) => block);
+    client.fresh = [];
+    client.orderAt = now + ORDER_MS;
+  }
+  private translate(client: Noting): void {
+    const { source, translator, seed } = client;
+    const start = hostMs();
+    if (client.ordered.length === 0 || start >= client.orderAt) this.order(client, start);
+    const regions: { hot: Hot; translated: Translated }[] = [];
+    while (regions.length < BATCH && hostMs() - start < BATCH_MS) {
+      const hot = client.ordered.shift();
+      if (hot === undefined) break;
+      const translated = this.region(client, hot);
+      if (translated !== null) regions.push({ hot, translated });
+    }
+    if (regions.length === 0) return;
+    const wasm = translator.assemble(regions.map(({ translated }) => translated.plan));
+    const module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
+    this.bytes += wasm.length;
+    const kept = regions.map(({ hot, translated: { plan, contents } }) => {
+      return { kept: source.keptOf(hot, seed, plan, 0, false), contents };
+    });
+    this.unfinished = { made: { module, wasm, regions: kept }, compiling: this.store.compiling(module) };
+  }
+  private region({ source, seed }: Noting, block: Hot): Translated | null {
+    if (source.entriesOf(block) < 0) return null;
+    const key = source.keyOf(block, seed);
+    if (this.done.has(key)) return null;
+    this.done.add(key);
+    try {
+      if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents)) !== null) return null;
+      const translated = source.translate(block, { threshold: source.threshold / NOTE_SHARE });
+      return translated === 'covered' ? null : translated;
+    } catch {
+      return null; // memory that changes while it is read may show anything
+    }
+  }
+}
