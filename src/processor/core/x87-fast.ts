@@ -9,7 +9,6 @@ import {
   fast_add,
   fast_compare,
   fast_div,
-  fast_flags,
   fast_from_f32,
   fast_from_f64,
   fast_from_integer,
@@ -22,7 +21,7 @@ import {
   fp_integer_flags,
 } from './numerics/index';
 import { go_next } from './position';
-import { C1, C2, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
+import { C1, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
 
 // @ts-expect-error: decorator
 @inline
@@ -48,9 +47,7 @@ export function x87_fast_sqrt(dst: usize, m: u64): u64 {
 }
 /** FSIN (cosine 0), FCOS (1). */
 export function x87_fast_sincos(dst: usize, m: u64, cosine: u32): u64 {
-  const r = fast_sincos(dst, exponent(dst), m, cosine);
-  set_fsw((fsw() & ~(C1 | C2)) | fast_flags);
-  return r;
+  return fast_sincos(dst, exponent(dst), m, cosine, true, ST + S_FSW);
 }
 /** Exact: C1 is not touched. */
 export function x87_fast_from_f64(dst: usize, bits: u64): u64 {

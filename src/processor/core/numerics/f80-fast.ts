@@ -10,6 +10,9 @@ import { C0, C1, C3 } from './status';
 export const REFUSED: u64 = 1;
 const BIAS: i32 = 16383;
 const TOP: u64 = 0x8000000000000000;
+const HALF: u64 = 0x4000000000000000;
+// The tests at the begin of an operation stand one after the other, each with its branch: && would make a number of them, to
+// be tested again.
 /** Where PE and C1 of a result go: `direct` (a constant) to the status word at `sw`, else to fast_flags. C1 is 0 after REFUSED. */
 export let fast_flags: i32 = 0;
 @inline
@@ -18,17 +21,14 @@ function note(direct: bool, sw: usize, flags: i32): void {
   else fast_flags = flags;
 }
 
-/** Is biased exponent x that of a normal number? */
+/** Is the biased exponent in e that of a normal number? Above its 15 bits may be what likes. */
 @inline
-function ordinary(x: u32): bool {
-  return x - 1 < 0x7ffe;
+function ordinary(e: u32): bool {
+  return ((e + 1) & 0x7ffe) != 0;
 }
-/** Tests one after the other: nearly always all hold. */
 @inline
 function both_normal(ea: u32, ma: u64, eb: u32, mb: u64): bool {
-  if (i64(ma & mb) >= 0) return false;
-  if (!ordinary(ea & 0x7fff)) return false;
-  return ordinary(eb & 0x7fff);
+  return i64(ma & mb) < 0 && ordinary(ea) && ordinary(eb);
 }
 @inline
 function is_zero(e: u32, m: u64): bool {
@@ -36,7 +36,7 @@ function is_zero(e: u32, m: u64): bool {
 }
 @inline
 function is_normal(e: u32, m: u64): bool {
-  return i64(m) < 0 && ordinary(e & 0x7fff);
+  return i64(m) < 0 && ordinary(e);
 }
 export function set_fast_flags(flags: i32): void {
   fast_flags = flags;
@@ -55,7 +55,8 @@ function put_exact(dst: usize, e: u32, m: u64): u64 {
 /** Rounds hi:lo to nearest even and stores it; e, the biased exponent, is in 1..0x7ffd. */
 @inline
 function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64, direct: bool, sw: usize): u64 {
-  const up = u64(lo > TOP - (hi & 1));
+  // half a unit, less one at an even number, carries out of what is cut off
+  const up = (((lo >> 1) | (lo & 1)) + (HALF - 1) + (hi & 1)) >> 63;
   note(direct, sw, (i32(lo != 0) << 5) | (i32(up) << 9));
   let m = hi + up;
   if (m == 0) {
@@ -69,62 +70,65 @@ function put_rounded(dst: usize, sign: u32, e: u32, hi: u64, lo: u64, direct: bo
 
 @inline
 export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
-  if (!both_normal(ea, ma, eb, mb)) {
-    note(direct, sw, 0);
-    return add_zero(dst, ea, ma, eb, mb);
-  }
-  const xa = i32(ea & 0x7fff);
-  const xb = i32(eb & 0x7fff);
-  // the one with the larger exponent first
-  const swap = xa < xb;
-  const n = u64(select<i32>(xb - xa, xa - xb, swap));
-  let big = select<u64>(mb, ma, swap);
-  const little = select<u64>(ma, mb, swap);
-  let sign = select<u32>(eb, ea, swap) & 0x8000;
-  let e = select<i32>(xb, xa, swap);
-  let bh: u64 = 0;
-  let bl: u64 = little;
-  if (n < 64) {
-    bh = little >> n;
-    bl = (little << 1) << (63 - n);
-  } else if (n > 64) bl = n < 128 ? (little >> (n - 64)) | u64(little << (128 - n) != 0) : 1;
-  let hi: u64;
-  let lo: u64;
-  if (((ea ^ eb) & 0x8000) == 0) {
-    hi = big + bh;
-    const carry = hi < big;
-    lo = select<u64>((bl >> 1) | (bl & 1) | (hi << 63), bl, carry);
-    hi = select<u64>((hi >> 1) | TOP, hi, carry);
-    e += i32(carry);
-  } else {
-    if (big < bh) {
-      // equal exponents: nothing was shifted out
-      sign ^= 0x8000;
-      const b = big;
-      big = bh;
-      bh = b;
-    }
-    lo = 0 - bl;
-    hi = big - bh - u64(bl != 0);
-    if (hi == 0) {
-      if (lo == 0) {
-        note(direct, sw, 0);
-        return put_exact(dst, 0, 0);
+  do {
+    if (i64(ma & mb) >= 0) break;
+    if (!ordinary(ea)) break;
+    if (!ordinary(eb)) break;
+    const xa = i32(ea & 0x7fff);
+    const xb = i32(eb & 0x7fff);
+    // the one with the larger exponent first
+    const swap = xa < xb;
+    const n = u64(select<i32>(xb - xa, xa - xb, swap));
+    let big = select<u64>(mb, ma, swap);
+    const little = select<u64>(ma, mb, swap);
+    let sign = select<u32>(eb, ea, swap) & 0x8000;
+    let e = select<i32>(xb, xa, swap);
+    let bh: u64 = 0;
+    let bl: u64 = little;
+    if (n < 64) {
+      bh = little >> n;
+      bl = (little << 1) << (63 - n);
+    } else if (n > 64) bl = n < 128 ? (little >> (n - 64)) | u64(little << (128 - n) != 0) : 1;
+    let hi: u64;
+    let lo: u64;
+    if (((ea ^ eb) & 0x8000) == 0) {
+      hi = big + bh;
+      const carry = hi < big;
+      lo = select<u64>((bl >> 1) | (bl & 1) | (hi << 63), bl, carry);
+      hi = select<u64>((hi >> 1) | TOP, hi, carry);
+      e += i32(carry);
+    } else {
+      if (big < bh) {
+        // equal exponents: nothing was shifted out
+        sign ^= 0x8000;
+        const b = big;
+        big = bh;
+        bh = b;
       }
-      hi = lo;
-      lo = 0;
-      e -= 64;
+      lo = 0 - bl;
+      hi = big - bh - u64(bl != 0);
+      if (hi == 0) {
+        if (lo == 0) {
+          note(direct, sw, 0);
+          return put_exact(dst, 0, 0);
+        }
+        hi = lo;
+        lo = 0;
+        e -= 64;
+      }
+      const s = clz(hi);
+      hi = (hi << s) | ((lo >> 1) >> (63 - s));
+      lo <<= s;
+      e -= i32(s);
     }
-    const s = clz(hi);
-    hi = (hi << s) | ((lo >> 1) >> (63 - s));
-    lo <<= s;
-    e -= i32(s);
-  }
-  if (u32(e - 1) >= 0x7ffd) {
-    note(direct, sw, 0);
-    return REFUSED;
-  }
-  return put_rounded(dst, sign, u32(e), hi, lo, direct, sw);
+    if (u32(e - 1) >= 0x7ffd) {
+      note(direct, sw, 0);
+      return REFUSED;
+    }
+    return put_rounded(dst, sign, u32(e), hi, lo, direct, sw);
+  } while (false);
+  note(direct, sw, 0);
+  return add_zero(dst, ea, ma, eb, mb);
 }
 function add_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   if (is_zero(ea, ma)) {
@@ -138,21 +142,25 @@ function add_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
 
 @inline
 export function fast_mul(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
-  if (!both_normal(ea, ma, eb, mb)) {
-    note(direct, sw, 0);
-    return mul_zero(dst, ea, ma, eb, mb);
-  }
-  let hi = umulh(ma, mb);
-  let lo = ma * mb;
-  const small = i64(hi) >= 0;
-  const e = i32((ea & 0x7fff) + (eb & 0x7fff)) - 16382 - i32(small);
-  if (u32(e - 1) >= 0x7ffd) {
-    note(direct, sw, 0);
-    return REFUSED;
-  }
-  hi = select<u64>((hi << 1) | (lo >> 63), hi, small);
-  lo = select<u64>(lo << 1, lo, small);
-  return put_rounded(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo, direct, sw);
+  do {
+    if (i64(ma & mb) >= 0) break;
+    if (!ordinary(ea)) break;
+    if (!ordinary(eb)) break;
+    let hi = umulh(ma, mb);
+    let lo = ma * mb;
+    // all ones where the product is below 2^127
+    const small = u64(~(i64(hi) >> 63));
+    const e = i32((ea & 0x7fff) + (eb & 0x7fff)) - 16382 + i32(small);
+    if (u32(e - 1) >= 0x7ffd) {
+      note(direct, sw, 0);
+      return REFUSED;
+    }
+    hi += (hi + (lo >> 63)) & small;
+    lo += lo & small;
+    return put_rounded(dst, (ea ^ eb) & 0x8000, u32(e), hi, lo, direct, sw);
+  } while (false);
+  note(direct, sw, 0);
+  return mul_zero(dst, ea, ma, eb, mb);
 }
 function mul_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
   const za = is_zero(ea, ma);
@@ -165,22 +173,25 @@ function mul_zero(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64): u64 {
 @inline
 export function fast_div(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct: bool, sw: usize): u64 {
   const sign = (ea ^ eb) & 0x8000;
-  if (!both_normal(ea, ma, eb, mb)) {
-    note(direct, sw, 0);
-    return is_zero(ea, ma) && is_normal(eb, mb) ? put_exact(dst, sign, 0) : REFUSED;
-  }
-  const big = u64(ma >= mb);
-  const e = i32(ea & 0x7fff) - i32(eb & 0x7fff) + BIAS - 1 + i32(big);
-  if (u32(e - 1) >= 0x7ffd) {
-    note(direct, sw, 0);
-    return REFUSED;
-  }
-  const q = divide(ma >> big, ma & big, mb);
-  const rest = w_lo;
-  // the remainder against half the divisor
-  const left = mb - rest;
-  const lo = u64(rest >= left) << 63 | u64(rest != 0 && rest != left) << 62;
-  return put_rounded(dst, sign, u32(e), q, lo, direct, sw);
+  do {
+    if (i64(ma & mb) >= 0) break;
+    if (!ordinary(ea)) break;
+    if (!ordinary(eb)) break;
+    const big = u64(ma >= mb);
+    const e = i32(ea & 0x7fff) - i32(eb & 0x7fff) + BIAS - 1 + i32(big);
+    if (u32(e - 1) >= 0x7ffd) {
+      note(direct, sw, 0);
+      return REFUSED;
+    }
+    const q = divide(ma >> big, ma & big, mb);
+    const rest = w_lo;
+    // the remainder against half the divisor
+    const left = mb - rest;
+    const lo = u64(rest >= left) << 63 | u64(rest != 0 && rest != left) << 62;
+    return put_rounded(dst, sign, u32(e), q, lo, direct, sw);
+  } while (false);
+  note(direct, sw, 0);
+  return is_zero(ea, ma) && is_normal(eb, mb) ? put_exact(dst, sign, 0) : REFUSED;
 }
 
 @inline
@@ -216,7 +227,7 @@ export let fp_integer_flags: i32 = 0;
 export function fast_to_integer(e: u32, m: u64, bits: u32, truncate: u32): i64 {
   const n = u32(16383 + 63) - (e & 0x7fff);
   fp_integer_flags = 0;
-  if (i64(m) >= 0 || n - 1 >= 127 || !ordinary(e & 0x7fff)) {
+  if (i64(m) >= 0 || n - 1 >= 127 || !ordinary(e)) {
     if (is_zero(e, m)) return 0;
     fp_integer_flags = -1;
     return 0;

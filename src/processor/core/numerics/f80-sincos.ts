@@ -5,10 +5,10 @@ import { umulh, whole } from './exact';
 import { put } from './f80-format';
 import { refused, set_fast_flags } from './f80-fast';
 import { SIN_COS } from './f80-tables';
+import { C1, C2, PE } from './status';
 
 const TOP: u64 = 0x8000000000000000;
 const BIAS: i32 = 16383;
-const PE: i32 = 0x20;
 /** pi / 2 with the 66-bit pi of the processor is (3 * 2^64 + PI66) * 2^-65. */
 const PI66: u64 = 0x243f6a8885a308d3;
 const TWO_OVER_PI: f64 = 0.6366197723675814;
@@ -28,8 +28,9 @@ let known: bool = false;
 /** Bound of their errors, 26 / 2^80, in units of 2^-128: see the end. */
 const ERROR: u64 = 26 << 48;
 
-/** Sine (0) or cosine (1) of a number; PE and C1 in fast_flags. */
-export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32): u64 {
+/** Sine (0) or cosine (1) of a number; PE, C1 and a cleared C2 go where f80-fast.ts says. */
+@inline
+export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32, direct: bool, sw: usize): u64 {
   const x = e & 0x7fff;
   if (m != last_m || x != last_e) evaluate(x, m);
   if (!known) return refused();
@@ -51,7 +52,9 @@ export function fast_sincos(dst: usize, e: u32, m: u64, cosine: u32): u64 {
     r = TOP;
     result++;
   }
-  set_fast_flags(PE | (i32(carry) << 9));
+  const flags = PE | (i32(carry) << 9);
+  if (direct) store<u32>(sw, (load<u32>(sw) & ~(C1 | C2)) | flags);
+  else set_fast_flags(flags);
   put(dst, (negative << 15) | result, r);
   return r;
 }

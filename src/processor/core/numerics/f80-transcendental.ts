@@ -390,11 +390,11 @@ function trigonometric(what: u32, dst: usize, dst_cos: usize, a: usize, fcw: u32
   return pack_exact(dst, 0, fcw, flags);
 }
 export function f80_sin(dst: usize, a: usize, fcw: u32): u32 {
-  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 0) != REFUSED) return fast_flags;
+  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 0, false, 0) != REFUSED) return fast_flags;
   return trigonometric(SIN, dst, 0, a, fcw);
 }
 export function f80_cos(dst: usize, a: usize, fcw: u32): u32 {
-  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 1) != REFUSED) return fast_flags;
+  if ((fcw & 0xc00) == 0 && fast_sincos(dst, load<u16>(a, 8), load<u64>(a), 1, false, 0) != REFUSED) return fast_flags;
   return trigonometric(COS, dst, 0, a, fcw);
 }
 export function f80_sincos(dst_sin: usize, dst_cos: usize, a: usize, fcw: u32): u32 {
