@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 493 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 520 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -187,15 +187,42 @@ block
   block
     local.get 32
     br_if 0
-    local.get 0
-    i32.const 2448
-    i32.add
     local.get 39
-    call $x87_fast_from_f64
-    local.tee 41
-    i64.const 1
-    i64.eq
-    br_if 0
+    i64.const 52
+    i64.shr_s
+    i32.wrap_i64
+    local.tee 42
+    i32.const 1
+    i32.add
+    i32.const 2046
+    i32.and
+    if
+      local.get 0
+      i32.const 2448
+      i32.add
+      local.get 42
+      i32.const 34815
+      i32.and
+      i32.const 15360
+      i32.add
+      i32.store16 offset=8
+      local.get 39
+      i64.const 11
+      i64.shl
+      i64.const -9223372036854775808
+      i64.or
+      local.set 41
+    else
+      local.get 0
+      i32.const 2448
+      i32.add
+      local.get 39
+      call $x87_fast_from_f64
+      local.tee 41
+      i64.const 1
+      i64.eq
+      br_if 1
+    end
     local.get 33
     local.get 33
     local.get 35
@@ -240,21 +267,21 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 42
-local.get 42
-i64.load
 local.set 43
+local.get 43
+i64.load
+local.set 44
 block
   block
     local.get 32
     br_if 0
-    local.get 42
-    local.get 42
     local.get 43
+    local.get 43
+    local.get 44
     local.get 33
     local.get 35
     call $x87_fast_add
-    local.tee 43
+    local.tee 44
     i64.const 1
     i64.ne
     br_if 1
@@ -275,17 +302,17 @@ block
   if
     br 2
   end
-  local.get 42
+  local.get 43
   i64.load
-  local.set 43
+  local.set 44
 end
 local.get 17
 i64.const 5
 i64.add
-local.set 44
+local.set 45
 local.get 31
 i32.const 98560
-local.get 44
+local.get 45
 call $x87_flush
 local.get 0
 i32.load offset=2388
@@ -306,11 +333,11 @@ end
 local.get 4
 i64.const 16
 i64.add
-local.set 45
+local.set 46
 local.get 4
 i64.const 16
 i64.add
-local.set 46
+local.set 47
 call $x87_enter
 local.tee 31
 i32.const 4097
@@ -327,35 +354,35 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 42
-local.get 42
-i64.load
 local.set 43
+local.get 43
+i64.load
+local.set 44
 block
   block
     local.get 32
     br_if 0
-    local.get 42
+    local.get 43
     i32.load16_u offset=8
-    local.tee 48
+    local.tee 49
     i32.const 32767
     i32.and
     i32.const 15360
     i32.sub
-    local.tee 49
+    local.tee 50
     i32.const 1
     i32.sub
     i32.const 2045
     i32.lt_u
-    local.get 43
+    local.get 44
     i64.const 0
     i64.lt_s
     i32.and
     if
-      local.get 43
+      local.get 44
       i64.const 2047
       i64.and
-      local.get 43
+      local.get 44
       i64.const 11
       i64.shr_u
       i64.const 1
@@ -365,82 +392,82 @@ block
       i64.add
       i64.const 11
       i64.shr_u
-      local.set 50
-      local.get 43
+      local.set 51
+      local.get 44
       i64.const 2047
       i64.and
       i64.const 0
       i64.ne
       i32.const 5
       i32.shl
-      local.get 50
+      local.get 51
       i32.wrap_i64
       i32.const 9
       i32.shl
       i32.or
-      local.set 47
-      local.get 48
+      local.set 48
+      local.get 49
       i32.const 32768
       i32.and
       i32.const 4
       i32.shr_u
-      local.get 49
+      local.get 50
       i32.or
       i32.const 1
       i32.sub
       i64.extend_i32_u
       i64.const 52
       i64.shl
-      local.get 43
+      local.get 44
       i64.const 11
       i64.shr_u
-      local.get 50
+      local.get 51
       i64.add
       i64.add
-      local.set 51
+      local.set 52
     else
-      local.get 42
       local.get 43
+      local.get 44
       call $x87_fast_to_f64
-      local.set 51
+      local.set 52
       local.get 0
       i32.load offset=2432
-      local.set 47
+      local.set 48
     end
-    local.get 51
-    local.set 52
-    local.get 47
+    local.get 52
+    local.set 53
+    local.get 48
     i32.const 0
     i32.lt_s
     br_if 0
-    local.get 45
+    local.get 46
     i32.wrap_i64
     i32.const 7
     i32.shr_u
     i32.const 131040
     i32.and
-    local.tee 53
+    local.tee 54
     i64.load offset=65544
-    local.get 45
+    local.get 46
     i64.const 7
     i64.add
     i64.const -4096
     i64.and
     i64.eq
     if
-      local.get 53
+      local.get 54
       i32.load offset=65560
-      local.get 45
+      local.get 46
       i32.wrap_i64
       i32.add
-      local.get 52
+      local.get 53
       i64.store
     else
       local.get 0
-      local.get 52
+      local.get 53
       i64.store offset=2528
       local.get 0
-      local.get 45
+      local.get 46
       i32.const 8
       i32.const 656131
       local.get 18
@@ -455,7 +482,7 @@ block
     i32.load offset=2388
     i32.const -513
     i32.and
-    local.get 47
+    local.get 48
     i32.or
     i32.store offset=2388
     br 1
@@ -465,8 +492,8 @@ block
   local.get 18
   i32.const 656131
   call $x87_before
-  local.get 45
   local.get 46
+  local.get 47
   i32.const 1
   call $x87_store_f64
   if
@@ -482,13 +509,13 @@ block
   end
 end
 local.get 0
-local.get 46
+local.get 47
 i64.store offset=2408
 local.get 17
 i64.const 7
 i64.add
-local.set 54
+local.set 55
 local.get 31
 i32.const 257
-local.get 54
+local.get 55
 call $x87_flush

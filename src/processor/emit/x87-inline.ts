@@ -278,18 +278,26 @@ export class X87Inline extends X87Stack {
   private memoryNumber(s: WasmSem, v: Value, name: string, slow: Label): () => void {
     const { f } = s;
     const m = s.temp('i64');
+    const real = /f(32|64)$/.test(name);
+    if (real) {
+      const high = this.ifNormal(s, v);
+      this.pushScratch(f);
+      this.normalExponent(s, v, high).memory('i32.store16', EXPONENT);
+      this.normalSignificand(s, v).set(m).else();
+    }
     this.pushScratch(f);
     this.convert(s, v, name);
     f.tee(m).i64(REFUSED).op('i64.eq').brIf(slow, false);
+    if (real) f.end();
     return () => {
       this.pushScratch(f);
       f.get(m);
     };
   }
-  /** Loads a normal double or single and goes to `done`; falls through with others. */
-  private loadReal(s: WasmSem, v: Value, done: Label): void {
+  /** Begins an `if` for a normal double or single; returns a local with its sign and exponent, and other bits above. */
+  private ifNormal(s: WasmSem, v: Value): number {
     const { f } = s;
-    const { fraction, exponents, difference } = v.bits === 64 ? DOUBLE : SINGLE;
+    const { fraction, exponents } = v.bits === 64 ? DOUBLE : SINGLE;
     const high = s.temp('i32');
     s.push_(v);
     if (v.bits === 64) f.i64(BigInt(fraction)).op('i64.shr_s').op('i32.wrap_i64');
@@ -301,20 +309,34 @@ export class X87Inline extends X87Stack {
       .i32(exponents - 1)
       .op('i32.and')
       .if(true);
-    f.get(this.slot(7));
-    s.push_(v);
-    if (v.bits === 32) f.op('i64.extend_i32_u');
-    f.i64(BigInt(63 - fraction))
-      .op('i64.shl')
-      .i64(TOP_BIT)
-      .op('i64.or')
-      .tee(this.significand(f, 7))
-      .memory('i64.store');
-    f.get(this.slot(7))
+    return high;
+  }
+  private normalExponent(s: WasmSem, v: Value, high: number): FunctionBuilder {
+    const { exponents, difference } = v.bits === 64 ? DOUBLE : SINGLE;
+    return s.f
       .get(high)
       .i32(0x8000 | exponents)
-      .op('i32.and');
-    f.i32(difference).op('i32.add').memory('i32.store16', EXPONENT);
+      .op('i32.and')
+      .i32(difference)
+      .op('i32.add');
+  }
+  private normalSignificand(s: WasmSem, v: Value): FunctionBuilder {
+    s.push_(v);
+    if (v.bits === 32) s.f.op('i64.extend_i32_u');
+    return s.f
+      .i64(BigInt(63 - (v.bits === 64 ? DOUBLE : SINGLE).fraction))
+      .op('i64.shl')
+      .i64(TOP_BIT)
+      .op('i64.or');
+  }
+  /** Loads a normal double or single and goes to `done`; falls through with others. */
+  private loadReal(s: WasmSem, v: Value, done: Label): void {
+    const { f } = s;
+    const high = this.ifNormal(s, v);
+    f.get(this.slot(7));
+    this.normalSignificand(s, v).tee(this.significand(f, 7)).memory('i64.store');
+    f.get(this.slot(7));
+    this.normalExponent(s, v, high).memory('i32.store16', EXPONENT);
     f.br(done).end();
   }
   /** ST(0) as a double or single, with PE and C1 in local `flags`; negative: there is no result. */
