@@ -1,4 +1,4 @@
-;; fmul st0,st1: 95 instructions
+;; fmul st0,st1: 99 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -24,6 +24,8 @@ i32.and
 i32.const 3
 i32.ne
 local.set 25
+i32.const 0
+local.set 26
 local.get 24
 i32.const 4
 i32.shr_u
@@ -33,7 +35,7 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 26
+local.set 27
 local.get 24
 i32.const 4
 i32.shr_u
@@ -45,24 +47,24 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 27
-local.get 26
-i64.load
 local.set 28
 local.get 27
 i64.load
 local.set 29
+local.get 28
+i64.load
+local.set 30
 block
   block
     local.get 25
     br_if 0
-    local.get 26
-    local.get 26
-    local.get 28
+    local.get 27
     local.get 27
     local.get 29
+    local.get 28
+    local.get 30
     call $x87_fast_mul
-    local.tee 28
+    local.tee 29
     i64.const 1
     i64.ne
     br_if 1
@@ -77,20 +79,22 @@ block
   i32.const 1
   i32.const 0
   call $x87_arith
+  i32.const 1
+  local.set 26
   local.get 24
   i32.const 197376
   call $x87_after
   if
     br 2
   end
-  local.get 26
+  local.get 27
   i64.load
-  local.set 28
+  local.set 29
 end
 local.get 17
 i64.const 0
 i64.add
-local.set 30
+local.set 31
 local.get 0
-local.get 30
+local.get 31
 i64.store offset=2400

@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 520 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 541 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -75,6 +75,8 @@ i32.and
 i32.const 1
 i32.ne
 local.set 32
+i32.const 0
+local.set 33
 local.get 31
 i32.const 4
 i32.shr_u
@@ -86,7 +88,7 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 33
+local.set 34
 block
   block
     local.get 32
@@ -95,22 +97,22 @@ block
     i64.const 52
     i64.shr_s
     i32.wrap_i64
-    local.tee 34
+    local.tee 35
     i32.const 1
     i32.add
     i32.const 2046
     i32.and
     if
-      local.get 33
+      local.get 34
       local.get 29
       i64.const 11
       i64.shl
       i64.const -9223372036854775808
       i64.or
-      local.tee 35
+      local.tee 36
       i64.store
-      local.get 33
       local.get 34
+      local.get 35
       i32.const 34815
       i32.and
       i32.const 15360
@@ -118,10 +120,10 @@ block
       i32.store16 offset=8
       br 2
     end
-    local.get 33
+    local.get 34
     local.get 29
     call $x87_fast_from_f64
-    local.tee 35
+    local.tee 36
     i64.const 1
     i64.ne
     br_if 1
@@ -134,15 +136,17 @@ block
   local.get 29
   local.get 30
   call $x87_load_f64
+  i32.const 1
+  local.set 33
   local.get 31
   i32.const 25198599
   call $x87_after
   if
     br 2
   end
-  local.get 33
+  local.get 34
   i64.load
-  local.set 35
+  local.set 36
 end
 local.get 0
 local.get 30
@@ -150,48 +154,50 @@ i64.store offset=2408
 local.get 4
 i64.const 8
 i64.add
-local.set 36
+local.set 37
 local.get 26
 if
   local.get 26
   i32.const 8
   i32.add
-  local.set 37
+  local.set 38
 else
   local.get 17
   i64.const 0
   i64.add
-  local.set 38
+  local.set 39
   local.get 31
   i32.const 25198599
-  local.get 38
+  local.get 39
   call $x87_flush
+  i32.const 1
+  local.set 33
   local.get 0
-  local.get 36
+  local.get 37
   i32.const 8
   i32.const 327939
   local.get 18
   call $slow_read
-  local.tee 37
+  local.tee 38
   i32.eqz
   br_if 1
 end
-local.get 37
+local.get 38
 i64.load
-local.set 39
+local.set 40
 local.get 4
 i64.const 8
 i64.add
-local.set 40
+local.set 41
 block
   block
     local.get 32
     br_if 0
-    local.get 39
+    local.get 40
     i64.const 52
     i64.shr_s
     i32.wrap_i64
-    local.tee 42
+    local.tee 43
     i32.const 1
     i32.add
     i32.const 2046
@@ -200,38 +206,38 @@ block
       local.get 0
       i32.const 2448
       i32.add
-      local.get 42
+      local.get 43
       i32.const 34815
       i32.and
       i32.const 15360
       i32.add
       i32.store16 offset=8
-      local.get 39
+      local.get 40
       i64.const 11
       i64.shl
       i64.const -9223372036854775808
       i64.or
-      local.set 41
+      local.set 42
     else
       local.get 0
       i32.const 2448
       i32.add
-      local.get 39
+      local.get 40
       call $x87_fast_from_f64
-      local.tee 41
+      local.tee 42
       i64.const 1
       i64.eq
       br_if 1
     end
-    local.get 33
-    local.get 33
-    local.get 35
+    local.get 34
+    local.get 34
+    local.get 36
     local.get 0
     i32.const 2448
     i32.add
-    local.get 41
+    local.get 42
     call $x87_fast_mul
-    local.tee 35
+    local.tee 36
     i64.const 1
     i64.ne
     br_if 1
@@ -242,21 +248,23 @@ block
   i32.const 327939
   call $x87_before
   i32.const 1
-  local.get 39
   local.get 40
+  local.get 41
   call $x87_arith_f64
+  i32.const 1
+  local.set 33
   local.get 31
   i32.const 8421383
   call $x87_after
   if
     br 2
   end
-  local.get 33
+  local.get 34
   i64.load
-  local.set 35
+  local.set 36
 end
 local.get 0
-local.get 40
+local.get 41
 i64.store offset=2408
 local.get 31
 i32.const 4
@@ -267,21 +275,21 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 43
-local.get 43
-i64.load
 local.set 44
+local.get 44
+i64.load
+local.set 45
 block
   block
     local.get 32
     br_if 0
-    local.get 43
-    local.get 43
     local.get 44
-    local.get 33
-    local.get 35
+    local.get 44
+    local.get 45
+    local.get 34
+    local.get 36
     call $x87_fast_add
-    local.tee 44
+    local.tee 45
     i64.const 1
     i64.ne
     br_if 1
@@ -296,24 +304,33 @@ block
   i32.const 0
   i32.const 1
   call $x87_arith
+  i32.const 1
+  local.set 33
   local.get 31
   i32.const 98560
   call $x87_after
   if
     br 2
   end
-  local.get 43
+  local.get 44
   i64.load
-  local.set 44
+  local.set 45
 end
 local.get 17
 i64.const 5
 i64.add
-local.set 45
-local.get 31
-i32.const 98560
-local.get 45
-call $x87_flush
+local.set 46
+local.get 33
+if
+  local.get 31
+  i32.const 98560
+  local.get 46
+  call $x87_flush
+else
+  local.get 0
+  local.get 46
+  i64.store offset=2400
+end
 local.get 0
 i32.load offset=2388
 i32.const 128
@@ -333,11 +350,11 @@ end
 local.get 4
 i64.const 16
 i64.add
-local.set 46
+local.set 47
 local.get 4
 i64.const 16
 i64.add
-local.set 47
+local.set 48
 call $x87_enter
 local.tee 31
 i32.const 4097
@@ -345,6 +362,8 @@ i32.and
 i32.const 1
 i32.ne
 local.set 32
+i32.const 0
+local.set 33
 local.get 31
 i32.const 4
 i32.shr_u
@@ -354,35 +373,35 @@ local.get 0
 i32.add
 i32.const 2000
 i32.add
-local.set 43
-local.get 43
-i64.load
 local.set 44
+local.get 44
+i64.load
+local.set 45
 block
   block
     local.get 32
     br_if 0
-    local.get 43
+    local.get 44
     i32.load16_u offset=8
-    local.tee 49
+    local.tee 50
     i32.const 32767
     i32.and
     i32.const 15360
     i32.sub
-    local.tee 50
+    local.tee 51
     i32.const 1
     i32.sub
     i32.const 2045
     i32.lt_u
-    local.get 44
+    local.get 45
     i64.const 0
     i64.lt_s
     i32.and
     if
-      local.get 44
+      local.get 45
       i64.const 2047
       i64.and
-      local.get 44
+      local.get 45
       i64.const 11
       i64.shr_u
       i64.const 1
@@ -392,82 +411,82 @@ block
       i64.add
       i64.const 11
       i64.shr_u
-      local.set 51
-      local.get 44
+      local.set 52
+      local.get 45
       i64.const 2047
       i64.and
       i64.const 0
       i64.ne
       i32.const 5
       i32.shl
-      local.get 51
+      local.get 52
       i32.wrap_i64
       i32.const 9
       i32.shl
       i32.or
-      local.set 48
-      local.get 49
+      local.set 49
+      local.get 50
       i32.const 32768
       i32.and
       i32.const 4
       i32.shr_u
-      local.get 50
+      local.get 51
       i32.or
       i32.const 1
       i32.sub
       i64.extend_i32_u
       i64.const 52
       i64.shl
-      local.get 44
+      local.get 45
       i64.const 11
       i64.shr_u
-      local.get 51
+      local.get 52
       i64.add
       i64.add
-      local.set 52
+      local.set 53
     else
-      local.get 43
       local.get 44
+      local.get 45
       call $x87_fast_to_f64
-      local.set 52
+      local.set 53
       local.get 0
       i32.load offset=2432
-      local.set 48
+      local.set 49
     end
-    local.get 52
-    local.set 53
-    local.get 48
+    local.get 53
+    local.set 54
+    local.get 49
     i32.const 0
     i32.lt_s
     br_if 0
-    local.get 46
+    local.get 47
     i32.wrap_i64
     i32.const 7
     i32.shr_u
     i32.const 131040
     i32.and
-    local.tee 54
+    local.tee 55
     i64.load offset=65544
-    local.get 46
+    local.get 47
     i64.const 7
     i64.add
     i64.const -4096
     i64.and
     i64.eq
     if
-      local.get 54
+      local.get 55
       i32.load offset=65560
-      local.get 46
+      local.get 47
       i32.wrap_i64
       i32.add
-      local.get 53
+      local.get 54
       i64.store
     else
       local.get 0
-      local.get 53
+      local.get 54
       i64.store offset=2528
       local.get 0
-      local.get 46
+      local.get 47
       i32.const 8
       i32.const 656131
       local.get 18
@@ -482,7 +501,7 @@ block
     i32.load offset=2388
     i32.const -513
     i32.and
-    local.get 48
+    local.get 49
     i32.or
     i32.store offset=2388
     br 1
@@ -492,8 +511,8 @@ block
   local.get 18
   i32.const 656131
   call $x87_before
-  local.get 46
   local.get 47
+  local.get 48
   i32.const 1
   call $x87_store_f64
   if
@@ -501,6 +520,8 @@ block
   end
   i32.const 0
   local.set 19
+  i32.const 1
+  local.set 33
   local.get 31
   i32.const 257
   call $x87_after
@@ -509,13 +530,13 @@ block
   end
 end
 local.get 0
-local.get 47
+local.get 48
 i64.store offset=2408
 local.get 17
 i64.const 7
 i64.add
-local.set 55
+local.set 56
 local.get 31
 i32.const 257
-local.get 55
+local.get 56
 call $x87_flush

@@ -60,6 +60,9 @@ export class X87Stack {
   /** Locals: what x87_enter returned, and whether the procedures have to do everything. */
   private begin = -1;
   private slowly = -1;
+  /** Local: the state area has been brought up to date inside the block, and is not as it was at its begin; surely so. */
+  private touched = -1;
+  private surelyTouched = false;
   /** Constants of the test at the begin of the block: bits looked at, and their expected values. */
   private test: { readonly maskAt: number; readonly expectedAt: number; mask: number; expected: number } | null = null;
   /** Host address of register r of the begin; and whether the block has computed it. */
@@ -102,6 +105,7 @@ export class X87Stack {
     if (this.begin < 0) {
       this.begin = f.newLocal('i32');
       this.slowly = f.newLocal('i32');
+      this.touched = f.newLocal('i32');
     }
     s.callImport('x87_enter');
     f.tee(this.begin);
@@ -109,12 +113,14 @@ export class X87Stack {
     f.op('i32.and');
     const expectedAt = f.i32Later();
     f.op('i32.ne').set(this.slowly);
+    f.i32(0).set(this.touched);
     this.test = { maskAt, expectedAt, mask: BEGIN_OTHER, expected: 0 };
     this.active = true;
     this.addressed.clear();
     this.held.clear();
     this.valid.fill(undefined);
     this.moved = false;
+    this.surelyTouched = false;
     this.clearC1 = false;
     this.top = 0;
     this.fip = null;
@@ -141,20 +147,30 @@ export class X87Stack {
   /** Brings everything to the state area; the locals stay as they are. */
   flush(s: WasmSem): void {
     if (!this.active) return;
+    this.write(s, this.fip === null ? null : this.around.rip(s, this.fip));
+    if (this.changed) s.f.i32(1).set(this.touched);
+  }
+  private get changed(): boolean {
+    return this.moved || this.top !== 0 || this.clearC1;
+  }
+  private write(s: WasmSem, rip: Value | null): void {
     const { f } = s;
-    const changed = this.moved || this.top !== 0 || this.clearC1;
-    if (this.fip === null) {
-      if (!changed) return;
+    if (this.changed) {
       this.pushShape(f);
-      s.callImport('x87_commit');
-      return;
-    }
-    const rip = this.around.rip(s, this.fip);
-    if (changed) this.pushShape(f);
-    else f.get(STATE);
+      if (rip !== null) s.push_(rip);
+      s.callImport(rip === null ? 'x87_commit' : 'x87_flush');
+    } else if (rip !== null) this.writePointer(s, rip);
+  }
+  private writePointer(s: WasmSem, rip: Value): void {
+    s.f.get(STATE);
     s.push_(rip);
-    if (changed) s.callImport('x87_flush');
-    else f.memory('i64.store', at('fip'));
+    s.f.memory('i64.store', at('fip'));
+  }
+  /** TOP and tags are what they were at the begin, unless that was not as expected. */
+  private get balanced(): boolean {
+    const { test } = this;
+    if (test === null || this.top !== 0) return false;
+    return this.valid.every((v, r) => v === undefined || (test.mask >> r) & (1 ^ (test.expected >> r) ^ Number(v)) & 1);
   }
   /** The procedure itself, which notes the instruction's position. */
   protected callProcedure(s: WasmSem, name: string, args: readonly Value[]): void {
@@ -166,8 +182,22 @@ export class X87Stack {
   }
   /** From here on the state area holds everything. */
   leave(s: WasmSem): void {
-    this.flush(s);
+    if (!this.active) return;
     this.active = false;
+    const rip = this.fip === null ? null : this.around.rip(s, this.fip);
+    if (rip === null || this.surelyTouched || !this.changed || !this.balanced) {
+      this.write(s, rip);
+      return;
+    }
+    const { f } = s;
+    f.get(this.touched).if(false);
+    this.write(s, rip);
+    f.else();
+    this.writePointer(s, rip);
+    if (this.clearC1) {
+      f.get(STATE).get(STATE).memory('i32.load', at('fsw')).i32(~C1).op('i32.and').memory('i32.store', at('fsw'));
+    }
+    f.end();
   }
   /** After a procedure that knew nothing of the locals. */
   private resume(s: WasmSem, complete: (() => void) | undefined): void {
@@ -276,6 +306,8 @@ export class X87Stack {
       f.end();
     }
     o.slow();
+    f.i32(1).set(this.touched);
+    if (o.fast === null) this.surelyTouched = true;
     for (const [r, v] of tests) this.valid[r] = v;
     for (const i of writes) this.set(i, true);
     if (o.pushes) {
