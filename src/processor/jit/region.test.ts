@@ -753,6 +753,22 @@ describe('x87 instructions in regions', () => {
     assert.ok(entries < 20, `${entries} entries`);
     await compare({ code });
   });
+  it('leave the stack alone that they have restored, but not where something looked at it in between', async () => {
+    // fninit; fld1; fldpi; mov ecx,200 | loop: fld st0; mov eax,[rsi]; fmul st,st2; fstp st1; dec ecx; jnz; hlt
+    const code = 'dbe3d9e8d9ebb9c8000000d9c08b06d8caddd9ffc975f4f4';
+    // the second one crosses pages: the slow access notes its position
+    for (const rsi of [DATA, DATA + 0xffe]) {
+      const { inRegions } = await compare({ code, gpr: { [RSI]: BigInt(rsi) } });
+      assert.ok(inRegions > 1000, `${inRegions} instructions in regions`);
+    }
+  });
+  it('clear C1 at their end where the last one does', async () => {
+    // fninit; fldl2e; fldpi; mov ecx,200 | loop: fld st0; fmul st,st2; fxch; fstp st1; fdiv st,st1; fld st0; fstp st1; test cl,1;
+    // jz | inc edx | fnstsw ax; add ebx,eax; dec ecx; jnz; hlt
+    await compare({
+      code: 'dbe3d9ead9ebb9c8000000d9c0d8cad9c9ddd9d8f1d9c0ddd9f6c1017402ffc2dfe001c3ffc975e3f4',
+    });
+  });
 });
 
 describe('the count of a block', () => {
