@@ -80,6 +80,8 @@ export const REGION = {
   page: 48,
   /** u32: times it was left by a call of a function that it does not contain. */
   calls: 80,
+  /** u64: how far its code lies from where it was translated, modulo 2^64 (jit/relocation.ts). */
+  slide: 88,
 } as const;
 export const REGION_PAGES = 8;
 /** Ring of indirect jump targets that regions did not know. */

@@ -29,10 +29,12 @@ export interface HotGuest {
 export interface HotProgram {
   readonly code: string;
   readonly rounds: number;
+  /** Where it begins; absent: at CODE. */
+  readonly rip?: bigint;
 }
 /** A guest at the program's start; a block is hot after 500 entries; `service` null: nothing is translated. */
 export async function hotGuest(
-  { code, rounds }: HotProgram,
+  { code, rounds, rip = BigInt(CODE) }: HotProgram,
   service: TranslationService | null,
   shared = true,
 ): Promise<HotGuest> {
@@ -46,7 +48,7 @@ export async function hotGuest(
   const vcpu = vm.vcpus[0] as SoftwareVcpu;
   Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
   vcpu.applyControls();
-  const state: CpuState = longModeState(BigInt(CODE), 0x1000, BigInt(STACK));
+  const state: CpuState = longModeState(rip, 0x1000, BigInt(STACK));
   state.gpr[1] = BigInt(rounds);
   vcpu.writeState(state);
   return { vm, vcpu };

@@ -81,6 +81,7 @@ function translated(code: string): string[] {
       flagsKind: local('i32'),
       flagsA: local('i64'),
       flagsB: local('i64'),
+      slide: -1,
     };
     const binding = new TranslationBinding(locals, use);
     const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));

@@ -38,6 +38,8 @@ export interface RegionLocals {
   readonly flagsKind: number;
   readonly flagsA: number;
   readonly flagsB: number;
+  /** i64: how far the code has moved since it was translated; only where something follows it. */
+  readonly slide: number;
 }
 /** Which registers a region touches; found by a first pass, used by the second. General ones from 0, XMM ones from 16. */
 export interface RegisterUse {
@@ -227,7 +229,10 @@ export class TranslationBinding implements Binding {
     return s.take(32);
   }
   immediate(s: WasmSem, operand: Operand): Value {
-    return s.const(this.instruction.immediate(operand.index), operand.bits as Bits);
+    const value = this.instruction.immediate(operand.index);
+    if ((this.instruction.relocated?.immediate ?? -1) < 0) return s.const(value, operand.bits as Bits);
+    s.f.i64(value).get(this.locals.slide).op('i64.add');
+    return s.take(64);
   }
   registerNumber(s: WasmSem, operand: Operand): Value {
     const o = this.instruction.operand(operand.index);
@@ -267,12 +272,14 @@ export class TranslationBinding implements Binding {
     }
     const narrow = i.addrBits === 16 ? 0xffffn : i.addrBits === 32 ? 0xffffffffn : -1n;
     const withBase = withSegment && this.facts.long && i.segment >= 4;
-    if (terms === 0 && !withBase) return s.const(displacement & narrow, 64);
+    const relocated = (i.relocated?.displacement ?? -1) >= 0;
+    if (terms === 0 && !withBase && !relocated) return s.const(displacement & narrow, 64);
     const symbol = this.addressSymbol(displacement, withBase);
     if (displacement !== 0n || terms === 0) {
       f.i64(displacement);
       plus();
     }
+    if (relocated) f.get(this.locals.slide).op(i.relocated?.sign === -1 ? 'i64.sub' : 'i64.add');
     if (narrow !== -1n) f.i64(narrow).op('i64.and');
     if (withBase)
       s.state()

@@ -1,5 +1,6 @@
 // What code is found by before it is compared: a hash of how a block begins, and a small filter of the hashes that are known.
 import { PAGE } from './discover.js';
+import { mayRelocate, steadyBits } from './relocation.js';
 
 /** Bytes at the beginning of a block that go into its key, where its page has so many. */
 const HEAD_BYTES = 16;
@@ -12,12 +13,15 @@ export function seedOf(text: string): number {
   for (let n = 0; n < text.length; n++) h = Math.imul(h ^ text.charCodeAt(n), FNV_PRIME);
   return h >>> 0;
 }
-/** The key of a block: of its mode, its place in the page and its first bytes; `at`: where they lie, as far from a page's start. */
+/** The key of a block: of its mode, its place in the page and what stays of its first bytes; `at`: where they lie, as far from a page's start. */
 export function codeKey(seed: number, mode: number, bytes: Uint8Array, at: number): number {
-  const end = Math.min(at + HEAD_BYTES, (at | (PAGE - 1)) + 1);
+  const pageEnd = (at | (PAGE - 1)) + 1;
+  const end = Math.min(at + HEAD_BYTES, pageEnd);
+  const moves = mayRelocate(mode);
   let h = Math.imul(seed ^ mode, FNV_PRIME);
   h = Math.imul(h ^ (at & (PAGE - 1)), FNV_PRIME);
-  for (let n = at; n < end; n++) h = Math.imul(h ^ (bytes[n] as number), FNV_PRIME);
+  for (let n = at; n < end; n++)
+    h = Math.imul(h ^ (moves ? steadyBits(bytes, at, pageEnd, n) : (bytes[n] as number)), FNV_PRIME);
   return (h ^ (h >>> 15)) >>> 0;
 }
 

@@ -2,6 +2,7 @@
 // WebAssembly, machine code and the guest code that it was made of. Everything has a checksum: a pack that was damaged is
 // as good as none.
 import { FILTER_BYTES, filterAdd } from './code-key.js';
+import type { Relocation } from './relocation.js';
 
 /** A region in a pack; where things lie is relative to its entry's page. */
 export interface KeptRegion {
@@ -12,6 +13,7 @@ export interface KeptRegion {
   readonly pages: readonly { readonly page: number; readonly lines: bigint }[];
   /** Offsets of its blocks, the entry's first. */
   readonly covers: readonly number[];
+  readonly relocations: readonly Relocation[];
 }
 export interface KeptModule {
   /** Exports them as r0, r1, ... */
@@ -19,7 +21,7 @@ export interface KeptModule {
   readonly wasm: Uint8Array;
   /** As the host's `serialize` gave it; empty: none. */
   readonly code: Uint8Array;
-  /** What the regions were made of: the lines of all their pages, one after the other. */
+  /** What the regions were made of: the contents of all their pages (region-content.ts), one after the other. */
   readonly contents: Uint8Array;
   /** Runs that used its pack but not it, since the last that did. */
   readonly unused: number;
@@ -44,7 +46,7 @@ export interface PackFile {
 
 const MAGIC = 0x4b43_4150;
 /** Changes with the format. */
-const VERSION = 1;
+const VERSION = 2;
 /** u32: magic, version, bytes of the index, checksum of filter and index. */
 const HEAD_BYTES = 16;
 const PAD = 4;
@@ -75,7 +77,15 @@ function decode(bytes: Uint8Array): string {
   return text;
 }
 
-type RegionRow = readonly [number, number, number, 0 | 1, readonly (readonly [number, string])[], readonly number[]];
+type RegionRow = readonly [
+  number,
+  number,
+  number,
+  0 | 1,
+  readonly (readonly [number, string])[],
+  readonly number[],
+  readonly number[],
+];
 type ModuleRow = readonly [number, number, number, number, number, number, readonly RegionRow[]];
 
 const rowOf = (r: KeptRegion): RegionRow => [
@@ -85,10 +95,12 @@ const rowOf = (r: KeptRegion): RegionRow => [
   r.deep ? 1 : 0,
   r.pages.map(({ page, lines }) => [page, lines.toString(16)]),
   r.covers,
+  r.relocations.map(({ offset, sign }) => 2 * offset + (sign < 0 ? 1 : 0)),
 ];
-const regionOf = ([key, instructions, again, deep, pages, covers]: RegionRow): KeptRegion => ({
+const regionOf = ([key, instructions, again, deep, pages, covers, moving]: RegionRow): KeptRegion => ({
   ...{ key, instructions, again, covers, deep: deep === 1 },
   pages: pages.map(([page, lines]) => ({ page, lines: BigInt(`0x${lines}`) })),
+  relocations: moving.map((n) => ({ offset: n >> 1, sign: (n & 1) === 1 ? -1 : 1 })),
 });
 
 /** The parts of a file with these modules. */

@@ -13,13 +13,17 @@ const wasmOf = (n: number): Uint8Array =>
   ]);
 const region = (key: number, also: Partial<KeptRegion> = {}): KeptRegion => ({
   ...{ key, instructions: 5, again: 0, deep: false, covers: [0x10, -0x20] },
+  relocations: [
+    { offset: 0x14, sign: 1 },
+    { offset: -0x20, sign: -1 },
+  ],
   pages: [
     { page: 0, lines: 0b101n },
     { page: -1, lines: 1n << 63n },
   ],
   ...also,
 });
-const contents = (byte: number): Uint8Array[] => [new Uint8Array(128).fill(byte), new Uint8Array(64).fill(byte + 1)];
+const contents = (byte: number): Uint8Array[] => [new Uint8Array(144).fill(byte), new Uint8Array(72).fill(byte + 1)];
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
   let at = 0;
@@ -81,7 +85,7 @@ const made = (n: number, count: number, key = 100): MadeModule => ({
 
 describe('keys of code', () => {
   it('differ by seed, mode, place and the first bytes, within the page', () => {
-    const bytes = new Uint8Array(3 * 4096).fill(0x90);
+    const bytes = new Uint8Array(3 * 4096).fill(0x10);
     const key = codeKey(1, 2, bytes, 4096);
     assert.equal(codeKey(1, 2, bytes, 8192), key, 'the same place of another page');
     for (const other of [codeKey(3, 2, bytes, 4096), codeKey(1, 3, bytes, 4096), codeKey(1, 2, bytes, 4097)])

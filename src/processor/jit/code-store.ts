@@ -3,6 +3,7 @@
 import { rank } from './code-cache.js';
 import { filterHas } from './code-key.js';
 import { type KeptModule, type KeptRegion, Pack, type PackedModule, type PackFile, packOf } from './code-pack.js';
+import { contentBytes } from './region-content.js';
 
 /** Where packs are, and what the host can do with machine code. */
 export interface CodeShelf {
@@ -61,16 +62,14 @@ const WORTH_GROWTH = 1.05;
 /** Runs that a module may be of no use to. */
 const MAX_UNUSED = 8;
 
-const LINE = 64;
-const linesIn = (lines: bigint): number => lines.toString(2).replaceAll('0', '').length;
-const contentBytes = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + linesIn(lines) * LINE, 0);
+const bytesOf = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + contentBytes(lines), 0);
 
 /** A region's part of its module's contents, by its pages. */
 export function contentsOf(loaded: KeptModule, { offsets }: StoredModule, index: number): Uint8Array[] {
   let at = offsets[index] as number;
   return (loaded.regions[index] as KeptRegion).pages.map(({ lines }) => {
     const start = at;
-    at += linesIn(lines) * LINE;
+    at += contentBytes(lines);
     return loaded.contents.subarray(start, at);
   });
 }
@@ -128,8 +127,8 @@ export class CodeStore {
     open.modules = rows.map((packed) => {
       let at = 0;
       const offsets = packed.regions.map((region) => {
-        at += contentBytes(region);
-        return at - contentBytes(region);
+        at += bytesOf(region);
+        return at - bytesOf(region);
       });
       return { id: ++this.lastId, pack: open, packed, offsets, loaded: null, module: null };
     });
@@ -207,7 +206,7 @@ export class CodeStore {
     });
   }
   private keptOf({ module, wasm, regions }: MadeModule): KeptModule {
-    const contents = new Uint8Array(regions.reduce((n, { kept }) => n + contentBytes(kept), 0));
+    const contents = new Uint8Array(regions.reduce((n, { kept }) => n + bytesOf(kept), 0));
     let at = 0;
     for (const part of regions.flatMap((r) => r.contents)) {
       contents.set(part, at);

@@ -3,6 +3,7 @@
 import { Decoded, type Decoder, OPERAND_KIND } from '../../isa/index.js';
 import { type Effects, EffectsCache, mayBeLast } from './effects.js';
 import { InstructionCode, RegionInstruction, type RegionMode } from './instruction.js';
+import { mayRelocate, type Relocated, relocatedOf } from './relocation.js';
 
 export const PAGE = 4096;
 /** Code by region page: 0 holds the entry, others are pages before and behind it in linear addresses. */
@@ -187,9 +188,21 @@ export class Discoverer {
     if (known !== undefined) return known;
     const decoded = this.decodeAt(offset);
     const found =
-      decoded === null ? null : { instruction: new RegionInstruction(offset, decoded.code), effects: decoded.effects };
+      decoded === null
+        ? null
+        : {
+            instruction: new RegionInstruction(offset, decoded.code, this.relocated(offset, decoded.code)),
+            effects: decoded.effects,
+          };
     this.instructions.set(offset, found);
     return found;
+  }
+  /** What of an instruction follows its address: only the kernel's code is looked at, and not across pages. */
+  private relocated(offset: number, instruction: InstructionCode): Relocated | null {
+    const { code, mode } = this.request;
+    const inPage = offset & (PAGE - 1);
+    if (!mayRelocate(mode.key) || inPage + instruction.length > PAGE) return null;
+    return relocatedOf(instruction, code.bytes, code.offset(pageOf(offset)) + inPage);
   }
   /** Decodes, or finds what was decoded for another region from the same bytes. */
   private decodeAt(offset: number): KnownCode | null {

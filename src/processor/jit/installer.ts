@@ -1,12 +1,13 @@
 // Compiled regions into a vCPU: instances of their modules, the cache by content, and what each installed region was made of.
 import type { Interpreter, Procedures } from '../modules.js';
-import { CodeCache, type CompiledRegion, holds } from './code-cache.js';
+import { CodeCache, type CompiledRegion } from './code-cache.js';
 import type { RegionPlan } from './region.js';
 import { type Hot, hostOfKey, modeOf } from './region-source.js';
 import type { RegionFunction, RegionPlace, RegionTable } from './region-table.js';
+import type { Relocation } from './relocation.js';
 
 /** What is known of a region once its code lies in a module. */
-export type PlanFacts = Omit<RegionPlan, 'code'>;
+export type PlanFacts = Omit<RegionPlan, 'code' | 'counts'>;
 export interface NewRegion {
   /** Number in its module. */
   readonly index: number;
@@ -26,6 +27,7 @@ export interface OtherRegion {
   readonly key: number;
   readonly instructions: number;
   readonly pages: readonly { readonly page: number; readonly lines: bigint }[];
+  readonly relocations: readonly Relocation[];
   readonly contents: readonly Uint8Array[];
   readonly again: number;
   readonly deep: boolean;
@@ -88,13 +90,14 @@ export class RegionInstaller {
     if (stored !== 0) this.exportsOf.set(stored, exports);
     const shareBytes = known === undefined ? codeBytes / (regions.length + others.length) : 0;
     const regionOf = (
-      r: OtherRegion | (NewRegion & { readonly instructions: number; readonly pages: PlanFacts['pages'] }),
+      r: OtherRegion | (NewRegion & Pick<PlanFacts, 'instructions' | 'pages' | 'relocations'>),
     ): CompiledRegion => ({
       run: exports[`r${r.index}`] as RegionFunction,
       instructions: r.instructions,
       codeBytes: shareBytes,
       again: r.again,
       deep: r.deep,
+      relocations: r.relocations,
       pages: r.pages.map(({ page, lines }, k) => ({ page, lines, content: r.contents[k] as Uint8Array })),
     });
     if (known === undefined) for (const other of others) this.cache.add(other.key, regionOf(other));
@@ -102,7 +105,7 @@ export class RegionInstaller {
       const { hot, plan } = asked;
       const region = regionOf({ ...asked, ...plan });
       const current = this.isCurrent(hot);
-      const held = current ? this.install(hot, region, plan.pages) : this.holds(region, plan.pages);
+      const held = current ? this.install(hot, region, plan.pages) : this.cache.slide(region, plan.pages) !== null;
       if (held) this.cache.add(this.cache.keyOf(modeOf(hot.key), hostOfKey(hot.key)), region);
       return !(current && held);
     });
@@ -119,12 +122,10 @@ export class RegionInstaller {
     const place = this.table.install(hot.record, region.run, region.instructions, places);
     this.installed.set(place, { hot, misses: 0, learned: false, again, deep });
     // marked as code by now: what was written before that shows here, what is written later drops the region
-    if (this.holds(region, places)) return true;
-    this.remove(place);
-    return false;
-  }
-  private holds(region: CompiledRegion, places: readonly RegionPlace[]): boolean {
-    return places.every(({ host, lines }, n) => holds(this.bytes, host, lines, region.pages[n]?.content as Uint8Array));
+    const slide = this.cache.slide(region, places);
+    if (slide === null) this.remove(place);
+    else this.table.setSlide(place, slide);
+    return slide !== null;
   }
   remove(place: number): void {
     this.table.remove(place);

@@ -1,6 +1,7 @@
 // A decoded instruction kept for translation: the decoder's result object is reused, this is what a region needs of it.
 import { type Decoded, type DecodedOperand, type Form, OPERAND_KIND } from '../../isa/index.js';
 import type { StaticFacts } from '../emit/binding.js';
+import type { Relocated } from './relocation.js';
 
 /** Mode bits that translation depends on, as in the state field modeKey. */
 export interface RegionMode {
@@ -84,6 +85,8 @@ export class RegionInstruction {
   constructor(
     readonly offset: number,
     readonly code: InstructionCode,
+    /** What of it follows its address; null: nothing. */
+    readonly relocated: Relocated | null = null,
   ) {}
   get form(): Form {
     return this.code.form;

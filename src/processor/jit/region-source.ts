@@ -3,7 +3,6 @@
 // who installs a region compares the code once more.
 import { AREA, at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
-import { holds, linesOf } from './code-cache.js';
 import { codeKey } from './code-key.js';
 import type { KeptRegion } from './code-pack.js';
 import { CodePages, type PagingRegisters } from './code-pages.js';
@@ -12,6 +11,7 @@ import { PAGE, pageOf, type RegionRequest } from './discover.js';
 import type { PlanFacts } from './installer.js';
 import { isUser, modeOfKey } from './instruction.js';
 import type { RegionPlan, RegionTranslator } from './region.js';
+import { contentOf, slideOf } from './region-content.js';
 
 /** A block that was entered often. */
 export interface Hot {
@@ -112,7 +112,10 @@ export class RegionSource {
     if (plan === null) return null;
     if (this.covered.size > MAX_COVERED) this.covered.clear();
     for (const host of plan.covers.slice(1)) this.covered.add(host);
-    return { plan, contents: plan.pages.map(({ page, lines }) => linesOf(this.copies, copyOf(page), lines)) };
+    const contents = plan.pages.map(({ page, lines }, n) =>
+      contentOf(this.copies, copyOf(page), lines, plan.counts[n] as Uint8Array),
+    );
+    return { plan, contents };
   }
 
   /** The key of a hot block's code, as it is now. */
@@ -120,13 +123,19 @@ export class RegionSource {
     return codeKey(seed, modeOf(key), this.bytes, hostOfKey(key));
   }
   /** What of a region does not depend on where its code lies. */
-  keptOf(hot: Hot, seed: number, { instructions, pages, covers }: PlanFacts, again: number, deep: boolean): KeptRegion {
+  keptOf(
+    hot: Hot,
+    seed: number,
+    { instructions, pages, covers, relocations }: PlanFacts,
+    again: number,
+    deep: boolean,
+  ): KeptRegion {
     const offsetOf = (host: number): number => {
       const { page } = pages.find((p) => host >= p.host && host < p.host + PAGE) as PlanFacts['pages'][number];
       return page * PAGE + (host & (PAGE - 1));
     };
     return {
-      ...{ key: this.keyOf(hot, seed), instructions, again, deep },
+      ...{ key: this.keyOf(hot, seed), instructions, again, deep, relocations },
       pages: pages.map(({ page, lines }) => ({ page, lines })),
       covers: covers.map(offsetOf),
     };
@@ -134,12 +143,15 @@ export class RegionSource {
   /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. */
   fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[]): PlanFacts | null {
     const host = this.pageFinder(hot);
+    const { instructions, relocations } = kept;
     const pages = kept.pages.map(({ page, lines }) => ({ page, lines, host: host(page) }));
-    const fits = pages.every((p, n) => p.host !== 0 && holds(this.bytes, p.host, p.lines, contents[n] as Uint8Array));
-    if (!fits) return null;
+    if (pages.some((page) => page.host === 0)) return null;
+    const then = pages.map((page, n) => ({ ...page, content: contents[n] as Uint8Array }));
+    const hosts = pages.map((page) => page.host);
+    if (slideOf(this.bytes, then, hosts, relocations) === null) return null;
     const covers = kept.covers.map((offset) => host(pageOf(offset)) + (offset & (PAGE - 1)));
     for (const block of covers.slice(1)) this.covered.add(block);
-    return { instructions: kept.instructions, blocks: covers.length, dispatches: 0, pages, covers };
+    return { instructions, blocks: covers.length, dispatches: 0, pages, covers, relocations };
   }
 
   /** Finds host addresses of the region pages around a hot block; 0: none. */

@@ -62,6 +62,10 @@ export class RegionTable {
     memory.setU16(record + RECORD.handler, this.state.u32(at('regionHandler')));
     return region;
   }
+  /** What its words that follow the code's address are to be moved by. */
+  setSlide(region: number, slide: number): void {
+    this.memory.setU64(region + REGION.slide, BigInt(slide));
+  }
   /** The region that a record enters, or 0. */
   regionOf(record: number): number {
     const enters = this.memory.u16(record + RECORD.handler) === this.state.u32(at('regionHandler'));

@@ -22,6 +22,7 @@ import { Discoverer, type Discovery, type Edge, PAGE, type RegionRequest } from 
 import { type Effects, STATUS_FLAGS } from './effects.js';
 import { buildFlow, type Flow, isBackEdge, type RegionBlock } from './flow.js';
 import type { RegionInstruction } from './instruction.js';
+import type { Relocation } from './relocation.js';
 import { sharing } from './sharing.js';
 
 const STATE = 0;
@@ -38,6 +39,10 @@ export interface RegionPlan {
   readonly pages: readonly { readonly page: number; readonly host: number; readonly lines: bigint }[];
   /** Host addresses of its blocks. */
   readonly covers: readonly number[];
+  /** Words that follow the code's address. */
+  readonly relocations: readonly Relocation[];
+  /** Bits of each page's bytes that the code depends on, without those words. */
+  readonly counts: readonly Uint8Array[];
   readonly code: FunctionBuilder;
 }
 
@@ -93,6 +98,7 @@ export class RegionTranslator {
       covers: flow.blocks
         .filter((b) => b.entries.length === 0)
         .map((b) => (pages.find((p) => p.page === b.page)?.host ?? 0) + b.start - b.page * PAGE),
+      ...dependencies(flow, discovery.pages),
       code: emitter.f,
     };
   }
@@ -129,6 +135,36 @@ function pagesOf(request: RegionRequest, discovery: Discovery, flow: Flow): Regi
     }
   }
   return discovery.pages.map((page) => ({ page, host: request.code.host(page), lines: lines.get(page) as bigint }));
+}
+
+/** What a region depends on: bytes that have to be what they were, and words that have to have moved by the same distance. */
+function dependencies(flow: Flow, pages: readonly number[]): Pick<RegionPlan, 'relocations' | 'counts'> {
+  const counts = new Map(pages.map((page) => [page, new Uint8Array(PAGE / 8)]));
+  const count = (offset: number, yes: boolean): void => {
+    const bits = counts.get(Math.floor(offset / PAGE)) as Uint8Array;
+    const at = (offset & (PAGE - 1)) >> 3;
+    const bit = 1 << (offset & 7);
+    bits[at] = yes ? (bits[at] as number) | bit : (bits[at] as number) & ~bit;
+  };
+  const relocations = new Map<number, Relocation>();
+  const instructions = new Map(flow.blocks.flatMap((block) => block.instructions.map((i) => [i.offset, i])));
+  for (const { offset, next } of instructions.values()) for (let n = offset; n < next; n++) count(n, true);
+  const relocate = ({ offset }: RegionInstruction, at: number, sign: 1 | -1): void => {
+    if (at < 0) return;
+    const word = offset + at;
+    relocations.set(word, { offset: word, sign });
+    // a word that is also part of another instruction may move by nothing
+    const overlaps = [...instructions.values()].some(
+      (i) => i.offset !== offset && i.offset < word + 4 && i.next > word,
+    );
+    if (!overlaps) for (let n = 0; n < 4; n++) count(word + n, false);
+  };
+  for (const i of instructions.values()) {
+    if (i.relocated === null) continue;
+    relocate(i, i.relocated.immediate, 1);
+    relocate(i, i.relocated.displacement, i.relocated.sign);
+  }
+  return { relocations: [...relocations.values()], counts: [...counts.values()] };
 }
 
 /** Status flags that may be looked at after each instruction. A fault, an exit and a back edge look at all. */
@@ -226,6 +262,10 @@ class FlagsInLocals implements KnownFlags {
   }
 }
 
+/** Some of its instructions follow the address of the code. */
+const relocates = ({ blocks }: Flow): boolean =>
+  blocks.some(({ instructions }) => instructions.some(({ relocated }) => relocated !== null));
+
 /** Emits a region. */
 class RegionEmitter {
   readonly f = new FunctionBuilder(0, 0, ['i32']);
@@ -267,6 +307,7 @@ class RegionEmitter {
       flagsKind: f.newLocal('i32'),
       flagsA: f.newLocal('i64'),
       flagsB: f.newLocal('i64'),
+      slide: relocates(flow) ? f.newLocal('i64') : -1,
     };
     this.exitRip = f.newLocal('i64');
     this.next = f.newLocal('i32');
@@ -324,6 +365,8 @@ class RegionEmitter {
     f.i32(this.area).set(STATE);
     f.get(STATE).memory('i32.load', at('budget')).set(locals.budget);
     f.get(STATE).memory('i64.load', at('codePage')).set(locals.codePage);
+    if (locals.slide >= 0)
+      f.get(STATE).memory('i32.load', at('region')).memory('i64.load', REGION.slide).set(locals.slide);
     binding.loadRegisters(f);
     binding.loadFlags(f);
     this.exitLabel = f.block();

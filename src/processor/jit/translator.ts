@@ -131,8 +131,8 @@ export class Translator {
       return { index, again, deep, contents: contentsOf(loaded, stored, index).map((bytes) => bytes.slice()) };
     };
     const asked = new Set(regions.map(({ index }) => index));
-    const others = loaded.regions.flatMap(({ key, instructions, pages }, index) =>
-      asked.has(index) ? [] : [{ ...part(index), key, instructions, pages }],
+    const others = loaded.regions.flatMap(({ key, instructions, pages, relocations }, index) =>
+      asked.has(index) ? [] : [{ ...part(index), key, instructions, pages, relocations }],
     );
     store.release(stored);
     return {
@@ -176,7 +176,7 @@ export class Translator {
     this.post({
       ...{ ...nothing(client), module, codeBytes },
       regions: made.map(({ request: { id, again, deep }, translated: { plan, contents } }, index) => {
-        const { code: _, ...facts } = plan;
+        const { code: _, counts: __, ...facts } = plan;
         return { id, index, plan: facts, contents, again, deep };
       }),
       covered,

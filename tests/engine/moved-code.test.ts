@@ -1,0 +1,103 @@
+// Regions of a kernel that lies elsewhere in a later run (KASLR): they are taken when all words that follow the code's address
+// have moved by the same distance, and compute what that code computes.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { knownRegions, spawnTranslator } from '../../src/apps/testing.js';
+import { TranslationService } from '../../src/processor/index.js';
+import { CODE, finish, type HotGuest, hotGuest } from '../support/hot-guest.js';
+
+/** Linux's image begins in this gigabyte, at a multiple of 2 MiB. */
+const IMAGE = 0xffff_ffff_8000_0000n;
+const STEP = 0x20_0000;
+/** Variables of the image, and one of a CPU that stays where it is. */
+const VARIABLES = 0x8000;
+const PER_CPU = 0x9000n;
+const LOOPS = 12;
+
+/** A kernel `steps` times 2 MiB into its gigabyte; `odd`: one of its words has stayed. */
+function kernel(steps: number, odd = false) {
+  const bytes: number[] = [];
+  const base = steps * STEP - 0x8000_0000;
+  const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
+  const image = (offset: number): number[] => word(base + offset);
+  const rip = IMAGE + BigInt(steps * STEP + CODE);
+  /** The last word of an instruction: a variable of this CPU, from RIP. */
+  const perCpu = (): number[] => word(Number(BigInt.asIntN(32, PER_CPU - (rip + BigInt(bytes.length + 8)))));
+  bytes.push(0x41, 0xb8, ...word(12)); // mov r8d,12
+  const again = bytes.length;
+  for (let n = 0; n < LOOPS; n++) {
+    bytes.push(0xb9, ...word(4000)); // mov ecx,4000
+    const loop = bytes.length;
+    bytes.push(0x48, 0x8b, 0x1c, 0x25, ...image(VARIABLES + 8 * n)); // mov rbx,[variable n]
+    bytes.push(0x48, 0x05, ...image(0x1234 + n)); // add rax,image + n
+    bytes.push(0x48, 0x01, 0xd8); // add rax,rbx
+    bytes.push(0x65, 0x48, 0x03, 0x05, ...perCpu()); // add rax,gs:[per-CPU variable]
+    bytes.push(0x48, 0xc7, 0xc2, ...(odd && n === 5 ? word(0x4000 - 0x7fe0_0000) : image(0x4000))); // mov rdx,image + 0x4000
+    bytes.push(0x48, 0x31, 0xd0); // xor rax,rdx
+    bytes.push(0x48, 0x81, 0x3c, 0x25, ...image(VARIABLES + 8 * n), ...image(0x77)); // cmp qword [variable n],image + 0x77
+    bytes.push(0x48, 0x83, 0xd6, 0x00); // adc rsi,0
+    bytes.push(0x48, 0xff, 0xc9, 0x75, loop - (bytes.length + 5)); // dec rcx; jnz loop
+  }
+  bytes.push(0x49, 0xff, 0xc8, 0x0f, 0x85, ...word(again - (bytes.length + 9)), 0xf4); // dec r8; jnz again; hlt
+  return { code: Buffer.from(bytes.map((b) => b & 0xff)).toString('hex'), rounds: 0, rip };
+}
+type Kernel = ReturnType<typeof kernel>;
+
+async function guest(what: Kernel, service: TranslationService | null): Promise<HotGuest> {
+  const g = await hotGuest(what, service);
+  const { memory } = g.vm;
+  // the image's gigabyte: its first 64 MiB are the same 2 MiB of memory again and again
+  memory.writeU64(0x1000 + 511 * 8, 0x2003n);
+  memory.writeU64(0x2000 + 510 * 8, 0x4003n);
+  for (let n = 0; n < 32; n++) memory.writeU64(0x4000 + n * 8, 0x83n);
+  for (let n = 0; n < LOOPS; n++) memory.writeU64(VARIABLES + 8 * n, IMAGE + BigInt(0x9_0000 * n + 3));
+  memory.writeU64(Number(PER_CPU), 0x1234_5678_9abcn);
+  return g;
+}
+async function settle({ vcpu }: HotGuest): Promise<void> {
+  for (let n = 0; n < 3000 && vcpu.jitStatistics()?.waiting !== 0; n++) {
+    await delay(1);
+    vcpu.enter(1000);
+  }
+}
+async function run(folder: string, what: Kernel) {
+  const place = { folder, prefix: 'moved' };
+  const service = new TranslationService({
+    spawn: () => spawnTranslator(undefined, place),
+    known: () => knownRegions(place),
+  });
+  const g = await guest(what, service);
+  const state = await finish(g, () => settle(g));
+  const statistics = g.vcpu.jitStatistics();
+  await service.settled();
+  assert.deepEqual(state, await finish(await guest(what, null)), 'as without translation');
+  assert.ok(statistics !== null);
+  return statistics;
+}
+function newFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pcanel-moved-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test('regions serve where the kernel lies now', async (t) => {
+  const folder = newFolder(t);
+  const first = await run(folder, kernel(1));
+  assert.ok(first.compiled >= LOOPS && first.stored === 0);
+  for (const steps of [9, 0, 31, 1]) {
+    const { compiled, stored, retired } = await run(folder, kernel(steps));
+    assert.deepEqual([compiled, stored >= LOOPS], [0, true], `at ${steps} x 2 MiB: ${compiled} made, ${stored} found`);
+    assert.ok(retired > 100_000);
+  }
+});
+
+test('a region one of whose words has not moved is made anew', async (t) => {
+  const folder = newFolder(t);
+  await run(folder, kernel(1));
+  const { compiled, stored } = await run(folder, kernel(4, true));
+  assert.deepEqual([compiled, stored >= LOOPS - 1], [1, true]);
+});
