@@ -74,15 +74,16 @@ export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct:
     if (i64(ma & mb) >= 0) break;
     if (!ordinary(ea)) break;
     if (!ordinary(eb)) break;
-    const xa = i32(ea & 0x7fff);
-    const xb = i32(eb & 0x7fff);
-    // the one with the larger exponent first
-    const swap = xa < xb;
-    const n = u64(select<i32>(xb - xa, xa - xb, swap));
-    let big = select<u64>(mb, ma, swap);
-    const little = select<u64>(ma, mb, swap);
-    let sign = select<u32>(eb, ea, swap) & 0x8000;
-    let e = select<i32>(xb, xa, swap);
+    // the one with the larger exponent first: all ones where that is b
+    const distance = i32(ea & 0x7fff) - i32(eb & 0x7fff);
+    const swap = distance >> 31;
+    const n = u64(u32((distance ^ swap) - swap));
+    const change = (ma ^ mb) & u64(i64(swap));
+    let big = ma ^ change;
+    const little = mb ^ change;
+    const larger = ea ^ ((ea ^ eb) & u32(swap));
+    let sign = larger & 0x8000;
+    let e = i32(larger & 0x7fff);
     let bh: u64 = 0;
     let bl: u64 = little;
     if (n < 64) {
@@ -93,9 +94,9 @@ export function fast_add(dst: usize, ea: u32, ma: u64, eb: u32, mb: u64, direct:
     let lo: u64;
     if (((ea ^ eb) & 0x8000) == 0) {
       hi = big + bh;
-      const carry = hi < big;
-      lo = select<u64>((bl >> 1) | (bl & 1) | (hi << 63), bl, carry);
-      hi = select<u64>((hi >> 1) | TOP, hi, carry);
+      const carry = u64(hi < big);
+      lo = (bl >> carry) | (bl & carry) | ((hi & carry) << 63);
+      hi = (hi >> carry) | (carry << 63);
       e += i32(carry);
     } else {
       if (big < bh) {
