@@ -1,4 +1,4 @@
-;; fmul st0,st1: 99 instructions
+;; fmul st0,st1: 98 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -58,7 +58,6 @@ block
   block
     local.get 25
     br_if 0
-    local.get 27
     local.get 27
     local.get 29
     local.get 28

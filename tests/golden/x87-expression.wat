@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 541 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 539 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -230,7 +230,6 @@ block
       br_if 1
     end
     local.get 34
-    local.get 34
     local.get 36
     local.get 0
     i32.const 2448
@@ -283,7 +282,6 @@ block
   block
     local.get 32
     br_if 0
-    local.get 44
     local.get 44
     local.get 45
     local.get 34

@@ -28,19 +28,26 @@ import { C1, CONDITION, ES_B, fsw, set_fsw } from './x87-state';
 function exponent(a: usize): u32 {
   return load<u16>(a, 8);
 }
-export function x87_fast_add(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return fast_add(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
+// A register and another number, with their significands: the result replaces the first.
+export function x87_fast_add(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_add(dst, exponent(dst), m, exponent(b), mb, true, ST + S_FSW);
 }
-/** a - b. */
-export function x87_fast_sub(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return fast_add(dst, exponent(a), ma, exponent(b) ^ 0x8000, mb, true, ST + S_FSW);
+export function x87_fast_mul(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_mul(dst, exponent(dst), m, exponent(b), mb, true, ST + S_FSW);
 }
-export function x87_fast_mul(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return fast_mul(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
+export function x87_fast_sub(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_add(dst, exponent(dst), m, exponent(b) ^ 0x8000, mb, true, ST + S_FSW);
 }
-/** a / b. */
-export function x87_fast_div(dst: usize, a: usize, ma: u64, b: usize, mb: u64): u64 {
-  return fast_div(dst, exponent(a), ma, exponent(b), mb, true, ST + S_FSW);
+/** The other one less the register. */
+export function x87_fast_subr(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_add(dst, exponent(b), mb, exponent(dst) ^ 0x8000, m, true, ST + S_FSW);
+}
+export function x87_fast_div(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_div(dst, exponent(dst), m, exponent(b), mb, true, ST + S_FSW);
+}
+/** The other one by the register. */
+export function x87_fast_divr(dst: usize, m: u64, b: usize, mb: u64): u64 {
+  return fast_div(dst, exponent(b), mb, exponent(dst), m, true, ST + S_FSW);
 }
 export function x87_fast_sqrt(dst: usize, m: u64): u64 {
   return fast_sqrt(dst, exponent(dst), m, true, ST + S_FSW);

@@ -37,6 +37,9 @@ const C1_SHIFT = 9;
 /** What the functions of x87-fast.ts return instead of a significand. */
 const REFUSED = 1n;
 
+/** Functions of x87-fast.ts by ModRM.reg; 2 and 3 compare. */
+const ARITHMETIC = ['add', 'mul', '', '', 'sub', 'subr', 'div', 'divr'] as const;
+
 const number = (v: Value | undefined): number => Number(v?.constant ?? 0n);
 
 export class X87Inline extends X87Stack {
@@ -406,12 +409,9 @@ export class X87Inline extends X87Stack {
   /** ST(dst) = ST(dst) op source, by the numbers of ModRM.reg. */
   private arithmetic(s: WasmSem, op: number, dst: number, source: () => void, done: Label): void {
     const { f } = s;
-    f.get(this.slot(dst));
-    const reversed = op === 5 || op === 7;
-    if (reversed) source();
     this.pushNumber(f, dst);
-    if (!reversed) source();
-    s.callImport(`x87_fast_${op === 0 ? 'add' : op === 1 ? 'mul' : op < 6 ? 'sub' : 'div'}`);
+    source();
+    s.callImport(`x87_fast_${ARITHMETIC[op]}`);
     f.tee(this.significand(f, dst));
     this.unlessRefused(f, done);
   }
