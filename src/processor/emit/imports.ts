@@ -37,7 +37,9 @@ const PROCEDURE_IMPORTS: readonly FunctionImport[] = [
   fn('locked_end', ['i32', 'i32']),
   fn('take_stale_pages', []),
   fn('sse_settled', ['i32'], 'i32'),
-  ...['add', 'mul', 'sub', 'subr', 'div', 'divr'].map((op) => fn(`x87_fast_${op}`, ['i32', 'i64', 'i32', 'i64'], 'i64')),
+  ...['add', 'mul', 'sub', 'subr', 'div', 'divr'].map((op) =>
+    fn(`x87_fast_${op}`, ['i32', 'i64', 'i32', 'i64'], 'i64'),
+  ),
   fn('x87_fast_sqrt', ['i32', 'i64'], 'i64'),
   fn('x87_fast_sincos', ['i32', 'i64', 'i32'], 'i64'),
   fn('x87_fast_from_f64', ['i32', 'i64'], 'i64'),
