@@ -1,4 +1,4 @@
-;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 162 instructions
+;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 255 instructions
 local.get 4
 local.set 23
 local.get 23
@@ -35,129 +35,222 @@ if
   local.get 25
   local.set 24
 else
-  local.get 0
   local.get 23
-  i32.const 8
-  i32.const 196611
-  local.get 18
-  call $slow_read
-  local.tee 24
-  i32.eqz
-  br_if 1
+  i32.wrap_i64
+  i32.const 7
+  i32.shr_u
+  i32.const 131040
+  i32.and
+  local.tee 28
+  i64.load offset=65536
+  local.get 23
+  i64.const 7
+  i64.add
+  i64.const -4096
+  i64.and
+  i64.eq
+  if
+    local.get 28
+    i32.load offset=65560
+    local.get 23
+    i32.wrap_i64
+    i32.add
+    local.set 24
+  else
+    local.get 0
+    local.get 23
+    i32.const 8
+    i32.const 196611
+    local.get 18
+    call $slow_read
+    local.tee 24
+    i32.eqz
+    br_if 2
+  end
 end
 local.get 24
 i64.load
-local.set 28
-local.get 28
+local.set 29
+local.get 29
 local.set 1
 local.get 4
 i64.const 8
 i64.add
-local.set 29
+local.set 30
 local.get 25
 if
   local.get 25
   i32.const 8
   i32.add
-  local.set 30
+  local.set 31
 else
-  local.get 0
-  local.get 29
-  i32.const 8
-  i32.const 459012
-  local.get 18
-  call $slow_read
-  local.tee 30
-  i32.eqz
-  br_if 1
+  local.get 30
+  i32.wrap_i64
+  i32.const 7
+  i32.shr_u
+  i32.const 131040
+  i32.and
+  local.tee 32
+  i64.load offset=65536
+  local.get 30
+  i64.const 7
+  i64.add
+  i64.const -4096
+  i64.and
+  i64.eq
+  if
+    local.get 32
+    i32.load offset=65560
+    local.get 30
+    i32.wrap_i64
+    i32.add
+    local.set 31
+  else
+    local.get 0
+    local.get 30
+    i32.const 8
+    i32.const 459012
+    local.get 18
+    call $slow_read
+    local.tee 31
+    i32.eqz
+    br_if 2
+  end
 end
-local.get 30
-i64.load
-local.set 31
 local.get 31
+i64.load
+local.set 33
+local.get 33
 local.set 2
 local.get 4
 i64.const 16
 i64.add
-local.set 32
+local.set 34
 local.get 25
 if
   local.get 25
   i32.const 16
   i32.add
-  local.set 33
+  local.set 35
 else
-  local.get 0
-  local.get 32
-  i32.const 8
-  i32.const 721412
-  local.get 18
-  call $slow_read
-  local.tee 33
-  i32.eqz
-  br_if 1
+  local.get 34
+  i32.wrap_i64
+  i32.const 7
+  i32.shr_u
+  i32.const 131040
+  i32.and
+  local.tee 36
+  i64.load offset=65536
+  local.get 34
+  i64.const 7
+  i64.add
+  i64.const -4096
+  i64.and
+  i64.eq
+  if
+    local.get 36
+    i32.load offset=65560
+    local.get 34
+    i32.wrap_i64
+    i32.add
+    local.set 35
+  else
+    local.get 0
+    local.get 34
+    i32.const 8
+    i32.const 721412
+    local.get 18
+    call $slow_read
+    local.tee 35
+    i32.eqz
+    br_if 2
+  end
 end
-local.get 33
+local.get 35
 i64.load
-local.set 34
-local.get 34
+local.set 37
+local.get 37
 local.set 3
 local.get 1
-local.set 35
+local.set 38
 local.get 4
 i64.const 24
 i64.add
-local.set 36
-local.get 36
+local.set 39
+local.get 39
 i64.const 0
 i64.add
-local.set 38
-local.get 38
+local.set 41
+local.get 41
 i32.wrap_i64
 i32.const 7
 i32.shr_u
 i32.const 131040
 i32.and
-local.tee 39
+local.tee 42
 i64.load offset=65544
-local.get 38
+local.get 41
 i64.const 7
 i64.add
 i64.const -4096
 i64.and
 i64.eq
 if
-  local.get 39
+  local.get 42
   i32.load offset=65560
-  local.get 36
+  local.get 39
   i32.wrap_i64
   i32.add
-  local.set 37
+  local.set 40
 else
   i32.const 0
-  local.set 37
+  local.set 40
 end
-local.get 37
+local.get 40
 if
-  local.get 37
-  local.get 35
+  local.get 40
+  local.get 38
   i64.store
 else
-  local.get 0
-  local.get 35
-  i64.store offset=2528
-  local.get 0
-  local.get 36
-  i32.const 8
-  i32.const 983812
-  local.get 18
-  call $slow_write
-  i32.eqz
-  br_if 1
-  i32.const 0
-  local.set 19
-  local.get 19
+  local.get 39
+  i32.wrap_i64
+  i32.const 7
+  i32.shr_u
+  i32.const 131040
+  i32.and
+  local.tee 43
+  i64.load offset=65544
+  local.get 39
+  i64.const 7
+  i64.add
+  i64.const -4096
+  i64.and
+  i64.eq
   if
-    br 2
+    local.get 43
+    i32.load offset=65560
+    local.get 39
+    i32.wrap_i64
+    i32.add
+    local.get 38
+    i64.store
+  else
+    local.get 0
+    local.get 38
+    i64.store offset=2528
+    local.get 0
+    local.get 39
+    i32.const 8
+    i32.const 983812
+    local.get 18
+    call $slow_write
+    i32.eqz
+    br_if 2
+    i32.const 0
+    local.set 19
+    local.get 19
+    if
+      br 3
+    end
   end
 end

@@ -80,17 +80,17 @@ export abstract class WasmMemory extends WasmValues {
       f.get(shared.local).if(true);
       f.get(shared.local);
       if (shared.offset !== 0) f.i32(shared.offset).op('i32.add');
-      f.set(host).else();
-    } else {
-      const entry = this.pushMatch(linear, size, tagOffset);
-      f.if(true);
-      this.pushHost(entry, linear);
-      f.set(host).else();
+      f.set(host).else(); // the range crosses a page, or is not in the TLB: the access looks for itself
     }
+    const entry = this.pushMatch(linear, size, tagOffset);
+    f.if(shared ? undefined : true);
+    this.pushHost(entry, linear);
+    f.set(host).else();
     this.pushSlow(access, linear, size);
     f.tee(host);
     this.binding.unwindUnless(this.self);
     f.end();
+    if (shared) f.end();
   }
   /** Pushes what the slow path says: a host address, or for writes (from the bounce buffer) a status; 0: unwind. */
   protected pushSlow(access: 'read' | 'rmw' | 'write', linear: Value, size: number): void {
@@ -163,13 +163,13 @@ export abstract class WasmMemory extends WasmValues {
       if (shared.offset < 0) f.i32(shared.offset).op('i32.add');
       this.push_(v);
       this.storeHost(v.bits, Math.max(0, shared.offset));
-    } else {
-      const entry = this.pushMatch(linear, size, TLB_ENTRY.writeTag);
-      f.if(true);
-      this.pushHost(entry, linear);
-      this.push_(v);
-      this.storeHost(v.bits);
+      f.else();
     }
+    const entry = this.pushMatch(linear, size, TLB_ENTRY.writeTag);
+    f.if(shared ? undefined : true);
+    this.pushHost(entry, linear);
+    this.push_(v);
+    this.storeHost(v.bits);
     f.else();
     this.state();
     this.push_(v);
@@ -178,5 +178,6 @@ export abstract class WasmMemory extends WasmValues {
     this.binding.unwindUnless(this.self);
     this.binding.translation?.afterSlowWrite(this.self);
     f.end();
+    if (shared) f.end();
   }
 }
