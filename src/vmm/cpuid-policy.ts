@@ -3,6 +3,7 @@
 import {
   type CpuFeature,
   CpuidLeaf,
+  type CpuidRegister,
   type CpuidResult,
   cpuidSignature,
   cpuidText,
@@ -68,12 +69,7 @@ const log2Ceil = (n: number): number => (n <= 1 ? 0 : 32 - Math.clz32(n - 1));
 
 type Leaf = (p: CpuidPolicy, subleaf: number, d: CpuidDynamic) => CpuidResult;
 
-const featuresOf = (p: CpuidPolicy, leaf: number, subleaf = 0): CpuidResult => ({
-  eax: featureMask(p.features, leaf, subleaf, 'eax'),
-  ebx: featureMask(p.features, leaf, subleaf, 'ebx'),
-  ecx: featureMask(p.features, leaf, subleaf, 'ecx'),
-  edx: featureMask(p.features, leaf, subleaf, 'edx'),
-});
+const featuresOf = (p: CpuidPolicy, leaf: number, subleaf = 0): CpuidResult => p.featuresOf(leaf, subleaf);
 const brand =
   (part: number): Leaf =>
   (p) => {
@@ -255,6 +251,8 @@ export class CpuidPolicy {
   readonly xcr0Supported: number;
   /** EAX of leaf 1, also the initial EDX of a processor. */
   readonly signature: number;
+  /** Feature bits by leaf and subleaf: programs ask whenever they start. */
+  readonly #featureBits = new Map<number, CpuidResult>();
 
   constructor(readonly options: CpuidOptions) {
     this.features = guestFeatures(options);
@@ -263,6 +261,16 @@ export class CpuidPolicy {
     this.signature = cpuidSignature(options.model.family, options.model.model, options.model.stepping);
   }
 
+  /** The registers of a leaf with the bits of the guest's features. */
+  featuresOf(leaf: number, subleaf: number): CpuidResult {
+    const key = leaf * 4 + subleaf;
+    const known = this.#featureBits.get(key);
+    if (known !== undefined) return known;
+    const of = (register: CpuidRegister): number => featureMask(this.features, leaf, subleaf, register);
+    const bits = { eax: of('eax'), ebx: of('ebx'), ecx: of('ecx'), edx: of('edx') };
+    this.#featureBits.set(key, bits);
+    return bits;
+  }
   /** True when the answer depends on CpuidDynamic. */
   isDynamic(leaf: number): boolean {
     return leaf === CpuidLeaf.FEATURES || leaf === CpuidLeaf.XSAVE || !this.#inRange(leaf);

@@ -25,9 +25,19 @@ interface Noted {
   count: number;
 }
 
+/** The jumps of a page. */
+interface PageJumps {
+  /** By place and distance (jumpKey). */
+  readonly jumps: Map<number, KnownJump>;
+  /** How many places each goes to, by its place in the page. */
+  readonly targets: Map<number, number>;
+}
+/** Of a jump at an offset of its page that goes so far, less than 2^30 either way. */
+const jumpKey = (offset: number, distance: number): number => offset * 2 ** 31 + distance + 2 ** 30;
+
 export class KnownJumps {
   /** By the linear page of the jump. */
-  private readonly known = new Map<bigint, KnownJump[]>();
+  private readonly known = new Map<bigint, PageJumps>();
   private count = 0;
   /** Jumps that were known when the region of a block was asked for. */
   private readonly asked = new WeakMap<Hot, number>();
@@ -40,9 +50,9 @@ export class KnownJumps {
     const { linearPage } = hot;
     this.asked.set(hot, this.count);
     const found: Jump[] = [];
-    for (const [page, jumps] of this.known)
+    for (const [page, { jumps }] of this.known)
       if (page >= linearPage - REACH && page <= linearPage + REACH)
-        for (const { site, target } of jumps) found.push({ site, target });
+        for (const { site, target } of jumps.values()) found.push({ site, target });
     return found;
   }
   /**
@@ -85,20 +95,20 @@ export class KnownJumps {
   /** Null: the jump goes to too many places. */
   private learn(site: bigint, target: bigint): KnownJump | null {
     const page = site & ~(PAGE_SIZE - 1n);
-    let jumps = this.known.get(page);
-    if (jumps === undefined) {
-      jumps = [];
-      this.known.set(page, jumps);
+    let known = this.known.get(page);
+    if (known === undefined) {
+      known = { jumps: new Map(), targets: new Map() };
+      this.known.set(page, known);
     }
-    let ofSite = 0;
-    for (const jump of jumps) {
-      if (jump.site !== site) continue;
-      if (jump.target === target) return jump;
-      ofSite++;
-    }
-    if (ofSite >= MAX_TARGETS) return null;
+    const offset = Number(site - page);
+    const key = jumpKey(offset, Number(target - site));
+    const before = known.jumps.get(key);
+    if (before !== undefined) return before;
+    const targets = known.targets.get(offset) ?? 0;
+    if (targets >= MAX_TARGETS) return null;
     const jump = { site, target, order: this.count++ };
-    jumps.push(jump);
+    known.jumps.set(key, jump);
+    known.targets.set(offset, targets + 1);
     return jump;
   }
 }
