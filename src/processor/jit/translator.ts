@@ -35,6 +35,8 @@ export class Translator {
   /** By CPUID features. */
   private readonly translators = new Map<string, RegionTranslator>();
   private turn = 0;
+  /** Host time when a region was made last. */
+  madeAt = 0;
   private readonly ahead: WorkAhead | null;
 
   constructor(
@@ -162,6 +164,7 @@ export class Translator {
     let codeBytes = 0;
     let assembled = 0;
     if (made.length > 0) {
+      this.madeAt = start;
       const wasm = translator.assemble(made.map((m) => m.translated.plan));
       codeBytes = wasm.length;
       assembled = hostMs();
@@ -202,9 +205,11 @@ export interface TranslatorHost {
   /** Nobody will ask any more. */
   ended(): void;
 }
-/** Milliseconds after the last request before the thread works ahead; so long it waits at least between two steps. */
-const QUIET_MS = 50;
-const REST_MS = 2;
+/** Milliseconds after the last request before the thread works ahead, and after it made something: V8 optimizes that now. */
+const QUIET_MS = 10;
+const MADE_MS = 100;
+/** Between two steps it waits half as long as the first one took, and so long at least. */
+const REST_MS = 1;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
@@ -212,14 +217,15 @@ export function runTranslator(host: TranslatorHost): void {
   let busy = false;
   let asked = 0;
   let working = false;
-  /** Works ahead for half of the time in which nobody asks for anything. */
+  /** Works ahead for two thirds of the time in which nobody asks for anything. */
   const workAhead = async (): Promise<void> => {
     if (working) return;
     working = true;
     for (let more = true; more; ) {
       const start = hostMs();
-      if (!busy && start - asked >= QUIET_MS) more = translator.workAhead();
-      await host.rest(Math.max(REST_MS, hostMs() - start, QUIET_MS - (start - asked)));
+      const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS) - start;
+      if (!busy && wait <= 0) more = translator.workAhead();
+      await host.rest(Math.max(REST_MS, (hostMs() - start) / 2, wait));
     }
     working = false;
   };
