@@ -232,7 +232,8 @@ export class TranslationBinding implements Binding {
     const value = this.instruction.immediate(operand.index);
     if ((this.instruction.relocated?.immediate ?? -1) < 0) return s.const(value, operand.bits as Bits);
     s.f.i64(value).get(this.locals.slide).op('i64.add');
-    return s.take(64);
+    if (operand.bits === 32) s.f.op('i32.wrap_i64');
+    return s.take(operand.bits as Bits);
   }
   registerNumber(s: WasmSem, operand: Operand): Value {
     const o = this.instruction.operand(operand.index);

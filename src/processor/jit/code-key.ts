@@ -21,7 +21,7 @@ export function codeKey(seed: number, mode: number, bytes: Uint8Array, at: numbe
   let h = Math.imul(seed ^ mode, FNV_PRIME);
   h = Math.imul(h ^ (at & (PAGE - 1)), FNV_PRIME);
   for (let n = at; n < end; n++)
-    h = Math.imul(h ^ (moves ? steadyBits(bytes, at, pageEnd, n) : (bytes[n] as number)), FNV_PRIME);
+    h = Math.imul(h ^ (moves ? steadyBits(bytes, at, pageEnd, n, mode) : (bytes[n] as number)), FNV_PRIME);
   return (h ^ (h >>> 15)) >>> 0;
 }
 

@@ -8,13 +8,15 @@ import { contentOf, slideOf } from './region-content.js';
 import { mayRelocate, type Relocated, relocatedOf } from './relocation.js';
 
 const KERNEL = 2;
+/** Flat, 32-bit stack. */
+const KERNEL_32 = 0x2d;
 const USER = 0x82;
 const decoder = new Decoder(ALL_INSTRUCTIONS);
 const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
-function relocated(hex: string): Relocated | null {
+function relocated(hex: string, key = KERNEL): Relocated | null {
   const bytes = bytesOf(hex);
   const decoded = new Decoded();
-  const mode = modeOfKey(KERNEL);
+  const mode = modeOfKey(key);
   assert.equal(decoder.decode(bytes, 0, bytes.length, mode, decoded), bytes.length, hex);
   return relocatedOf(new InstructionCode(decoded, mode), bytes, 0);
 }
@@ -56,27 +58,53 @@ describe('words that follow the address of code', () => {
       assert.equal(relocated(hex), null);
     });
   }
-  it('are those of 64-bit supervisor code alone', () => {
-    assert.deepEqual([KERNEL, USER, 1, 9].map(mayRelocate), [true, false, false, false]);
+  const found32: readonly [string, string, Partial<Relocated>][] = [
+    ['mov eax,0xc1234567', 'b8 674523c1', { immediate: 1 }],
+    ['push 0xc1234567', '68 674523c1', { immediate: 1 }],
+    ['mov eax,[0xcb000010]', 'a1 100000cb', { displacement: 1 }],
+    ['mov ecx,fs:[0xcb000010]', '648b0d 100000cb', { displacement: 3 }],
+    ['mov dword [eax*4+0xcb000010],0xc1234567', 'c70485 100000cb 674523c1', { displacement: 3, immediate: 7 }],
+  ];
+  for (const [name, hex, what] of found32) {
+    it(`are found in 32-bit code: ${name}`, () => {
+      assert.deepEqual(relocated(hex, KERNEL_32), { immediate: -1, displacement: -1, sign: 1, ...what });
+    });
+  }
+  for (const [name, hex] of [
+    ['the beginning of the direct map', '8d8000 0000c0'],
+    ['a small negative number', 'b8 eaffffff'],
+    ['a user address', 'b8 67452381'],
+  ] as const) {
+    it(`are not in 32-bit code: ${name}`, () => {
+      assert.equal(relocated(hex, KERNEL_32), null);
+    });
+  }
+  it('are those of supervisor code alone', () => {
+    assert.deepEqual([KERNEL, KERNEL_32, USER, 0xad, 0].map(mayRelocate), [true, true, false, false, false]);
   });
 });
 
 describe('keys of code that has moved', () => {
   const key = (mode: number, hex: string): number => codeKey(1, mode, bytesOf(hex.padEnd(64, '0')), 0);
-  it('stay for words of the image and per-CPU variables of a kernel', () => {
-    for (const [before, after] of [
-      ['5548c7c767452381e8', '5548c7c76745a39be8'],
-      ['5548c7c767456381e8', '5548c7c7674503bfe8'],
-      ['654803054523617' + '7e', '6548030545' + '238164'],
-    ] as const)
-      assert.equal(key(KERNEL, before.slice(0, 16)), key(KERNEL, before.slice(0, 16)), after);
-    assert.equal(key(KERNEL, '5548c7c767452381e8'), key(KERNEL, '5548c7c767456390e8'));
-    assert.equal(key(KERNEL, '654803054523017e55'), key(KERNEL, '654803054523615155'));
+  const pairs: readonly [string, string, string][] = [
+    ['an immediate', '5548c7c767452381e8', '5548c7c767456390e8'],
+    ['at the other end of the gigabyte', '5548c7c767452381e8', '5548c7c76745e3bfe8'],
+    ['a displacement', '488b04c510000082c3', '488b04c5100020afc3'],
+    ['a per-CPU variable', '654803054523017e55', '654803054523615155'],
+  ];
+  for (const [name, before, after] of pairs) {
+    it(`stay for ${name}`, () => {
+      assert.equal(key(KERNEL, before), key(KERNEL, after));
+      assert.notEqual(key(USER, before), key(USER, after), 'in user mode');
+    });
+  }
+  it('stay in 32-bit code', () => {
+    assert.equal(key(KERNEL_32, '55b8674523c1e8'), key(KERNEL_32, '55b8674563d7e8'));
+    assert.notEqual(key(KERNEL_32, '55b8674523c1e8'), key(KERNEL_32, '55b8664523c1e8'));
   });
-  it('are others for other words, and in user mode', () => {
+  it('are others for other words', () => {
     assert.notEqual(key(KERNEL, '5548c7c767452381e8'), key(KERNEL, '5548c7c768452381e8'));
     assert.notEqual(key(KERNEL, '4803054523017e55'), key(KERNEL, '48030545236151'), 'without GS');
-    assert.notEqual(key(USER, '5548c7c767452381e8'), key(USER, '5548c7c767456390e8'));
   });
 });
 
