@@ -47,7 +47,7 @@ async function settle({ vcpu }: HotGuest): Promise<void> {
 }
 const serviceOf = (place: CodePlace, worksAhead = false): TranslationService =>
   new TranslationService({
-    spawn: () => spawnTranslator(undefined, place),
+    spawn: () => spawnTranslator(undefined, place, true),
     known: () => knownRegions(place),
     worksAhead,
   });

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { knownRegions, spawnTranslator } from '../../src/apps/testing.js';
 import { TranslationService } from '../../src/processor/index.js';
-import { CODE, finish, type HotGuest, hotGuest } from '../support/hot-guest.js';
+import { CODE, finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
 
 /** Linux's image begins in this gigabyte, at a multiple of 2 MiB. */
 const IMAGE = 0xffff_ffff_8000_0000n;
@@ -18,11 +18,13 @@ const VARIABLES = 0x8000;
 const PER_CPU = 0x9000n;
 const LOOPS = 12;
 
+const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
+const toHex = (bytes: readonly number[]): string => Buffer.from(bytes.map((b) => b & 0xff)).toString('hex');
+
 /** A kernel `steps` times 2 MiB into its gigabyte; `odd`: one of its words has stayed. */
-function kernel(steps: number, odd = false) {
+function kernel(steps: number, odd = false): HotProgram {
   const bytes: number[] = [];
   const base = steps * STEP - 0x8000_0000;
-  const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
   const image = (offset: number): number[] => word(base + offset);
   const rip = IMAGE + BigInt(steps * STEP + CODE);
   /** The last word of an instruction: a variable of this CPU, from RIP. */
@@ -43,11 +45,31 @@ function kernel(steps: number, odd = false) {
     bytes.push(0x48, 0xff, 0xc9, 0x75, loop - (bytes.length + 5)); // dec rcx; jnz loop
   }
   bytes.push(0x49, 0xff, 0xc8, 0x0f, 0x85, ...word(again - (bytes.length + 9)), 0xf4); // dec r8; jnz again; hlt
-  return { code: Buffer.from(bytes.map((b) => b & 0xff)).toString('hex'), rounds: 0, rip };
+  return { code: toHex(bytes), rounds: 0, rip };
 }
-type Kernel = ReturnType<typeof kernel>;
+/** The same of 32 bits, `steps` times 16 MiB into the direct map of memory; it only computes with its addresses. */
+function kernel32(steps: number): HotProgram {
+  const bytes: number[] = [];
+  const image = (offset: number): number[] => word((steps << 24) - 0x4000_0000 + offset);
+  bytes.push(0xbf, ...word(12)); // mov edi,12
+  const again = bytes.length;
+  for (let n = 0; n < LOOPS; n++) {
+    bytes.push(0xb9, ...word(4000)); // mov ecx,4000
+    const loop = bytes.length;
+    bytes.push(0x05, ...image(0x1234 + n)); // add eax,image + n
+    bytes.push(0xba, ...image(0x4000)); // mov edx,image + 0x4000
+    bytes.push(0x31, 0xd0); // xor eax,edx
+    bytes.push(0x8d, 0x9e, ...image(0x60 + n)); // lea ebx,[esi+image + n]
+    bytes.push(0x01, 0xd8); // add eax,ebx
+    bytes.push(0x81, 0xfb, ...image(0x77)); // cmp ebx,image + 0x77
+    bytes.push(0x83, 0xd6, 0x00); // adc esi,0
+    bytes.push(0x49, 0x75, loop - (bytes.length + 3)); // dec ecx; jnz loop
+  }
+  bytes.push(0x4f, 0x0f, 0x85, ...word(again - (bytes.length + 7)), 0xf4); // dec edi; jnz again; hlt
+  return { code: toHex(bytes), rounds: 0, is32: true };
+}
 
-async function guest(what: Kernel, service: TranslationService | null): Promise<HotGuest> {
+async function guest(what: HotProgram, service: TranslationService | null): Promise<HotGuest> {
   const g = await hotGuest(what, service);
   const { memory } = g.vm;
   // the image's gigabyte: its first 64 MiB are the same 2 MiB of memory again and again
@@ -64,7 +86,7 @@ async function settle({ vcpu }: HotGuest): Promise<void> {
     vcpu.enter(1000);
   }
 }
-async function run(folder: string, what: Kernel) {
+async function run(folder: string, what: HotProgram) {
   const place = { folder, prefix: 'moved' };
   const service = new TranslationService({
     spawn: () => spawnTranslator(undefined, place),
@@ -84,16 +106,21 @@ function newFolder(t: TestContext): string {
   return folder;
 }
 
-test('regions serve where the kernel lies now', async (t) => {
-  const folder = newFolder(t);
-  const first = await run(folder, kernel(1));
-  assert.ok(first.compiled >= LOOPS && first.stored === 0);
-  for (const steps of [9, 0, 31, 1]) {
-    const { compiled, stored, retired } = await run(folder, kernel(steps));
-    assert.deepEqual([compiled, stored >= LOOPS], [0, true], `at ${steps} x 2 MiB: ${compiled} made, ${stored} found`);
-    assert.ok(retired > 100_000);
-  }
-});
+for (const [name, make] of [
+  ['64', kernel],
+  ['32', kernel32],
+] as const) {
+  test(`regions serve where the kernel lies now: ${name} bits`, async (t) => {
+    const folder = newFolder(t);
+    const first = await run(folder, make(1));
+    assert.ok(first.compiled >= LOOPS && first.stored === 0);
+    for (const steps of [9, 2, 31, 1]) {
+      const { compiled, stored, retired } = await run(folder, make(steps));
+      assert.deepEqual([compiled, stored >= LOOPS], [0, true], `${steps} steps: ${compiled} made, ${stored} found`);
+      assert.ok(retired > 100_000);
+    }
+  });
+}
 
 test('a region one of whose words has not moved is made anew', async (t) => {
   const folder = newFolder(t);

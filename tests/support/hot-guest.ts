@@ -1,4 +1,4 @@
-// A guest in 64-bit mode that runs a program of machine code in slices, on an engine with a translation service.
+// A guest in 64-bit mode, or flat 32-bit mode, that runs a program of machine code in slices, on an engine with a translation service.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import {
@@ -8,7 +8,7 @@ import {
   type TranslationService,
 } from '../../src/processor/index.js';
 import type { SoftwareVcpu } from '../../src/processor/testing.js';
-import { type CpuState, type EngineVm, longModeState } from '../../src/vmx/index.js';
+import { type CpuState, type EngineVm, flatProtectedState, longModeState } from '../../src/vmx/index.js';
 import { plainControls } from '../../src/vmx/testing.js';
 
 const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
@@ -31,10 +31,12 @@ export interface HotProgram {
   readonly rounds: number;
   /** Where it begins; absent: at CODE. */
   readonly rip?: bigint;
+  /** In protected mode, without paging. */
+  readonly is32?: boolean;
 }
 /** A guest at the program's start; a block is hot after 500 entries; `service` null: nothing is translated. */
 export async function hotGuest(
-  { code, rounds, rip = BigInt(CODE) }: HotProgram,
+  { code, rounds, rip = BigInt(CODE), is32 = false }: HotProgram,
   service: TranslationService | null,
   shared = true,
 ): Promise<HotGuest> {
@@ -48,7 +50,7 @@ export async function hotGuest(
   const vcpu = vm.vcpus[0] as SoftwareVcpu;
   Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffffffff });
   vcpu.applyControls();
-  const state: CpuState = longModeState(rip, 0x1000, BigInt(STACK));
+  const state: CpuState = is32 ? flatProtectedState(Number(rip), STACK) : longModeState(rip, 0x1000, BigInt(STACK));
   state.gpr[1] = BigInt(rounds);
   vcpu.writeState(state);
   return { vm, vcpu };

@@ -4,9 +4,10 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { CodeStore, runTranslator, type ToTranslator } from '../../processor/index.js';
 import { codeShelf } from './code-shelf.js';
+import { idleMeter } from './idle-meter.js';
 import type { TranslatorStart } from './translator.js';
 
-const { port, posted, place } = workerData as TranslatorStart;
+const { port, posted, place, always } = workerData as TranslatorStart;
 const count = new Int32Array(posted);
 runTranslator({
   post: (answer) => {
@@ -16,6 +17,7 @@ runTranslator({
   listen: (hear) => port.on('message', (message: ToTranslator) => hear(message)),
   pause: () => setImmediate(),
   rest: (ms) => setTimeout(ms, undefined, { ref: false }),
+  idleProcessors: always ? () => 1 : idleMeter(),
   store: place === null ? null : new CodeStore(codeShelf(place)),
   ended: () => port.close(),
 });

@@ -1,7 +1,6 @@
 // The translation service of a thread of Node: one worker thread that makes regions for all its domains. Source: Node.js
 // documentation, "Worker threads".
 
-import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import {
   type FromTranslator,
@@ -19,6 +18,8 @@ export interface TranslatorStart {
   readonly posted: SharedArrayBuffer;
   /** Where regions are kept between runs; null: they are not. */
   readonly place: CodePlace | null;
+  /** Works ahead even where no processor is idle. */
+  readonly always: boolean;
 }
 
 /** Of its heap: by default it would grow by four times as much, and translate no faster. */
@@ -26,11 +27,11 @@ const YOUNG_MB = 12;
 
 const PROGRAM = new URL('./translator-worker.js', import.meta.url);
 /** Starts a translator thread; it ends with this thread and keeps nothing alive. */
-export function spawnTranslator(program = PROGRAM, place: CodePlace | null = null): TranslatorLink {
+export function spawnTranslator(program = PROGRAM, place: CodePlace | null = null, always = false): TranslatorLink {
   const { port1, port2 } = new MessageChannel();
   const posted = new SharedArrayBuffer(4);
   const count = new Int32Array(posted);
-  const start: TranslatorStart = { port: port2, posted, place };
+  const start: TranslatorStart = { port: port2, posted, place, always };
   const worker = new Worker(program, {
     workerData: start,
     transferList: [port2],
@@ -82,7 +83,7 @@ export function translationService(): TranslationService {
     service = new TranslationService({
       spawn: () => spawnTranslator(PROGRAM, place),
       known: () => (place === null ? null : knownRegions(place)),
-      worksAhead: place !== null && keepsMachineCode() && availableParallelism() > 1,
+      worksAhead: place !== null && keepsMachineCode(),
     });
   }
   return service;

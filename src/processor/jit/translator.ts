@@ -200,6 +200,8 @@ export interface TranslatorHost {
   pause(): Promise<void>;
   /** Waits, milliseconds; does not keep the thread alive. */
   rest(ms: number): Promise<void>;
+  /** Processors of the host that had nothing to do since the last call, on average. */
+  idleProcessors(): number;
   /** Regions of earlier runs; null: they are not kept. */
   readonly store: CodeStore | null;
   /** Nobody will ask any more. */
@@ -210,6 +212,10 @@ const QUIET_MS = 10;
 const MADE_MS = 100;
 /** Between two steps it waits half as long as the first one took, and so long at least. */
 const REST_MS = 1;
+/** It looks so often whether a processor is idle: one has to be to begin, and most of what working ahead leaves to go on. */
+const LOOK_MS = 250;
+const IDLE_TO_BEGIN = 0.7;
+const IDLE_TO_GO_ON = 0.2;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
@@ -217,13 +223,20 @@ export function runTranslator(host: TranslatorHost): void {
   let busy = false;
   let asked = 0;
   let working = false;
-  /** Works ahead for two thirds of the time in which nobody asks for anything. */
+  /** Works ahead for two thirds of the time in which nobody asks for anything and a processor is idle. */
   const workAhead = async (): Promise<void> => {
     if (working) return;
     working = true;
+    host.idleProcessors();
+    let mayWork = false;
+    let lookAt = hostMs() + LOOK_MS;
     for (let more = true; more; ) {
       const start = hostMs();
-      const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS) - start;
+      if (start >= lookAt) {
+        mayWork = host.idleProcessors() >= (mayWork ? IDLE_TO_GO_ON : IDLE_TO_BEGIN);
+        lookAt = start + LOOK_MS;
+      }
+      const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS, mayWork ? 0 : lookAt) - start;
       if (!busy && wait <= 0) more = translator.workAhead();
       await host.rest(Math.max(REST_MS, (hostMs() - start) / 2, wait));
     }
