@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CodePlace, knownRegions, spawnTranslator } from '../../src/apps/testing.js';
 import { TranslationService } from '../../src/processor/index.js';
-import { finish, type HotGuest, type HotProgram, hotGuest } from '../support/hot-guest.js';
+import { finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
 
 const LOOPS = 12;
 /** Where a loop's number of rounds is. */
@@ -36,15 +36,6 @@ async function guest(what: HotProgram, service: TranslationService | null, times
   return g;
 }
 
-/** Lets the translator answer what it was asked. */
-async function settle({ vcpu }: HotGuest): Promise<void> {
-  for (let n = 0; n < 3000; n++) {
-    if (vcpu.jitStatistics()?.waiting === 0) return;
-    await delay(1);
-    vcpu.enter(5_000);
-  }
-  assert.fail('the translator did not answer');
-}
 const serviceOf = (place: CodePlace, worksAhead = false): TranslationService =>
   new TranslationService({
     spawn: () => spawnTranslator(undefined, place, true),

@@ -1,6 +1,7 @@
 // A guest in 64-bit mode, or flat 32-bit mode, that runs a program of machine code in slices, on an engine with a translation service.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   compileModules,
   type ProcessorModules,
@@ -66,4 +67,13 @@ export async function finish({ vm, vcpu }: HotGuest, between: () => unknown = ()
   const state = vcpu.readState();
   vm.close();
   return state;
+}
+/** Lets the translator answer what it was asked. */
+export async function settle({ vcpu }: HotGuest): Promise<void> {
+  for (let n = 0; n < 3000; n++) {
+    if (vcpu.jitStatistics()?.waiting === 0) return;
+    await delay(1);
+    vcpu.enter(5_000);
+  }
+  assert.fail('the translator did not answer');
 }
