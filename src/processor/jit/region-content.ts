@@ -51,10 +51,12 @@ const at32 = (byte: (n: number) => number): number => byte(0) | (byte(1) << 8) |
 
 /** The word at a page offset, as it was when the page was translated. */
 function wordThen({ lines, content }: PageContent, offset: number): number {
+  const line = offset >> 6;
+  const entry = contentBytes(lines & ((1n << BigInt(line)) - 1n));
+  // what reaches into the next line goes on in the next entry
   return at32((n) => {
-    const line = (offset + n) >> 6;
-    const before = contentBytes(lines & ((1n << BigInt(line)) - 1n));
-    return content[before + ((offset + n) & (LINE - 1))] as number;
+    const inLine = offset + n - line * LINE;
+    return content[entry + (inLine < LINE ? inLine : ENTRY + inLine - LINE)] as number;
   });
 }
 
