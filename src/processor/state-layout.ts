@@ -68,7 +68,7 @@ export const BLOCK = {
  * of the next region there plus which of its links goes on (they are aligned to their size).
  */
 export const REGION = {
-  sizeBytes: 128,
+  sizeBytes: 256,
   /** u32: 1 while the code is what was translated. */
   valid: 0,
   /** u32: record that enters it. */
@@ -77,15 +77,17 @@ export const REGION = {
   instructions: 12,
   next: 16,
   /** u32: host addresses of its pages; 0: unused. The first one holds the entry. */
-  page: 48,
+  page: 80,
   /** u32: times it was left by a call of a function that it does not contain. */
-  calls: 80,
+  calls: 144,
   /** u64: how far its code lies from where it was translated, modulo 2^64 (jit/relocation.ts). */
-  slide: 88,
+  slide: 152,
 } as const;
-export const REGION_PAGES = 8;
+export const REGION_PAGES = 16;
 /** Ring of indirect jump targets that regions did not know. */
 export const JUMP_TARGETS = 64;
+/** Distance of a jump's target that is not worth noting: no region reaches there. Bytes. */
+export const FAR_JUMP = 0x1000_0000;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
 export const SLOT_COUNT = 48;

@@ -14,6 +14,7 @@ import {
 import {
   at,
   BLOCK_HASH_ENTRIES,
+  type CodeStore,
   optionsOf,
   type SoftwareVcpu,
   StateView,
@@ -58,8 +59,8 @@ class Held implements TranslatorLink {
   readonly answers: FromTranslator[] = [];
   ended = false;
   closed = false;
-  constructor() {
-    this.translator = new Translator((answer) => this.answers.push(answer));
+  constructor(store: CodeStore | null = null) {
+    this.translator = new Translator((answer) => this.answers.push(answer), store);
   }
   post(message: ToTranslator): void {
     this.heard.push(message);
@@ -122,6 +123,35 @@ describe('translation on another thread', () => {
     await check(g);
   });
 
+  it('answers with a region that replaces another one when it is optimized, other requests first', async () => {
+    let steps = 3;
+    const compiling = {
+      next: () => (--steps > 0 ? { done: false, value: undefined } : { done: true, value: undefined }),
+    };
+    const link = new Held({ find: () => null, add: () => {}, compiling: () => compiling } as unknown as CodeStore);
+    const g = await guest(new TranslationService({ spawn: () => link }));
+    runUntilAsked(g, link);
+    const asked = link.heard.find((m) => m.kind === 'translate');
+    assert.ok(asked?.kind === 'translate');
+    const [request] = asked.requests;
+    assert.ok(request !== undefined);
+    const { translator, answers } = link;
+    while (translator.work());
+    const ask = (id: number, again: number): void =>
+      translator.hear({ ...asked, requests: [{ ...request, id, again }] });
+    const ids = (): number[] => answers.flatMap(({ regions }) => regions.map(({ id }) => id));
+    assert.deepEqual(ids(), [request.id]);
+    ask(1001, 1);
+    while (!translator.work() || steps === 3);
+    assert.deepEqual([ids(), steps], [[request.id], 2]);
+    ask(1002, 0);
+    translator.work(); // looks among what is kept
+    translator.work();
+    assert.deepEqual([ids(), steps], [[request.id, 1002], 2]);
+    while (translator.work());
+    assert.deepEqual(ids(), [request.id, 1002, 1001]);
+    await check(g);
+  });
   it('does not install a region whose code was overwritten meanwhile', async () => {
     const link = new Held();
     const g = await guest(new TranslationService({ spawn: () => link }));

@@ -1,6 +1,6 @@
 // What emitted code imports: procedures of procedures.wasm and, for regions, helpers that interpreter.wasm exports.
 import { PROCEDURES, type ProcedureType } from '../../isa/index.js';
-import { at, JUMP_TARGETS, RECORD, TLB_ENTRY } from '../state-layout.js';
+import { at, FAR_JUMP, JUMP_TARGETS, RECORD, TLB_ENTRY } from '../state-layout.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { type FunctionBuilder, LATE_INDEX, type ModuleBuilder, type WasmType } from './wasm.js';
 import { tlbIndex } from './wasm-memory.js';
@@ -145,7 +145,7 @@ function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
   f.get(2).call(translateExec).get(expected).op('i32.eq');
 }
 
-/** (rip, state, offset of the jump): an indirect jump or call leaves the region for a place it does not know. */
+/** (rip, state, offset of the jump): an indirect jump or call leaves the region for a place it does not know. One far away is not noted. */
 function emitNoteJump(f: FunctionBuilder): void {
   const rip = 0;
   const state = 1;
@@ -159,6 +159,11 @@ function emitNoteJump(f: FunctionBuilder): void {
       .op('i32.shl')
       .op('i32.add');
   };
+  f.get(rip).get(state).memory('i64.load', at('codePage')).op('i64.sub').i64(BigInt(FAR_JUMP)).op('i64.add');
+  f.i64(BigInt(2 * FAR_JUMP))
+    .op('i64.ge_u')
+    .if(false);
+  f.return().end();
   f.get(state).get(state).memory('i32.load', at('jumpMisses')).tee(count).i32(1).op('i32.add');
   f.memory('i32.store', at('jumpMisses'));
   place(3);

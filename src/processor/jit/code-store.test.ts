@@ -157,6 +157,17 @@ describe('the store', () => {
     assert.equal(files.deserialized, 1, 'with machine code first, without where the host refuses it');
     assert.equal(store.compiled(found.stored), store.compiled(found.stored));
   });
+  it('knows of which regions there are better ones', () => {
+    const files = new Files();
+    files.put(packOf([kept(1, [region(9), region(8)]), kept(2, [region(9, { again: 2 })])]));
+    const store = new CodeStore(files.shelf());
+    const plain = store.find(9, (r) => (r.again === 0 ? r : null));
+    const again = store.find(9, any);
+    assert.ok(plain !== null && again !== null && plain.stored !== again.stored);
+    assert.equal(store.isBest(plain.stored, 0), false);
+    assert.equal(store.isBest(plain.stored, 1), true, 'the only one of its key');
+    assert.equal(store.isBest(again.stored, 0), true);
+  });
   it('keeps the modules of a run for the next', () => {
     const files = new Files();
     const first = new CodeStore(files.shelf());

@@ -101,6 +101,12 @@ export class CodeStore {
     }
     return null;
   }
+  /** Of no other region with its key more was known when it was translated. */
+  isBest(stored: StoredModule, index: number): boolean {
+    const region = stored.packed.regions[index] as KeptRegion;
+    const best = (stored as Stored).pack.byKey.get(region.key)?.[0];
+    return best === undefined || rank(best.stored.packed.regions[best.index] as KeptRegion) <= rank(region);
+  }
   /** Its parts; null: it was damaged. */
   loaded(stored: StoredModule): KeptModule | null {
     const s = stored as Stored;

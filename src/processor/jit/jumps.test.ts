@@ -76,17 +76,40 @@ describe('indirect jumps that regions note', () => {
       [24, 1, false],
     ]);
   });
-  it('reach jump tables some pages away, and no farther', () => {
+  it('reach jump tables some pages away, others only by the block whose regions contain them', () => {
     const { jumps, regions, note, look } = setup();
     const hot = block(PAGE);
     regions.set(8, hot);
     jumps.around(hot);
     note(8, -0x9fc8, 0x42_5480n);
-    note(8, 0x10_0000, 0x42_5480n);
     note(8, 0x10, PAGE + 0x2000_0000n);
     assert.deepEqual(look(), [[8, 1, true]]);
-    assert.deepEqual(jumps.around(hot), [{ site: 0x40_1038n, target: 0x42_5480n }]);
+    const near = { site: 0x40_1038n, target: 0x42_5480n };
+    assert.deepEqual(jumps.around(hot), [near]);
     assert.deepEqual(jumps.around(block(PAGE + 0x10_0000n)), []);
+    // a function that a region contains may lie anywhere
+    const far = { site: PAGE + 0x10_0000n, target: 0x42_5480n };
+    regions.set(16, block(PAGE + 0x10_0000n));
+    note(16, 0, 0x42_5480n);
+    look();
+    assert.deepEqual(jumps.around(hot), [near]);
+    note(8, 0x10_0000, 0x42_5480n);
+    assert.deepEqual(look(), [[8, 1, true]], 'known, but not to this block');
+    assert.deepEqual(jumps.around(hot), [near, far]);
+    assert.deepEqual(jumps.around(block(PAGE)), [near]);
+    note(8, 0x10_0000, 0x42_5480n);
+    assert.deepEqual(look(), [[8, 1, false]]);
+  });
+  it('lie in a bounded number of far pages', () => {
+    const { jumps, regions, note, look } = setup();
+    const hot = block(PAGE);
+    regions.set(8, hot);
+    jumps.around(hot);
+    for (let n = 0; n < 20; n++) {
+      note(8, 0x10_0000 + 0x1000 * n, 0x42_5480n);
+      look();
+    }
+    assert.equal(jumps.around(hot).length, 16);
   });
   it('go to a bounded number of places each', () => {
     const { jumps, regions, note, look } = setup();

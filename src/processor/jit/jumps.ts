@@ -1,16 +1,19 @@
 // Where indirect jumps and calls of translated code were seen to go: regions note the places that they do not know
 // (jumpTargets of the state area), what is translated next knows them.
-import { at, JUMP_TARGETS } from '../state-layout.js';
+import { at, FAR_JUMP, JUMP_TARGETS } from '../state-layout.js';
 import type { StateView } from '../state-view.js';
 import type { Hot, Jump } from './region-source.js';
 
 /** Places that one jump is known to go to, at most. */
 const MAX_TARGETS = 64;
 const PAGE_SIZE = 4096n;
+const PAGE_MASK = ~(PAGE_SIZE - 1n);
+/** Pages of a block's far jumps. */
+const MAX_FAR_PAGES = 16;
 /** Distance from a region's entry at which jumps are looked for: code of a program calls its table of jumps to libraries. */
 const REACH = 48n * PAGE_SIZE;
 /** Distance of a target from the region's entry. */
-const MAX_JUMP = 0x1000_0000n;
+const MAX_JUMP = BigInt(FAR_JUMP);
 
 interface KnownJump extends Jump {
   /** How many were known before. */
@@ -41,6 +44,8 @@ export class KnownJumps {
   private count = 0;
   /** Jumps that were known when the region of a block was asked for. */
   private readonly asked = new WeakMap<Hot, number>();
+  /** Pages beyond that reach in which regions of the block jumped to unknown places: in functions that they contain. */
+  private readonly far = new WeakMap<Hot, Set<bigint>>();
   private seen = 0;
 
   constructor(private readonly state: StateView) {}
@@ -49,9 +54,10 @@ export class KnownJumps {
   around(hot: Hot): readonly Jump[] {
     const { linearPage } = hot;
     this.asked.set(hot, this.count);
+    const far = this.far.get(hot);
     const found: Jump[] = [];
     for (const [page, { jumps }] of this.known)
-      if (page >= linearPage - REACH && page <= linearPage + REACH)
+      if ((page >= linearPage - REACH && page <= linearPage + REACH) || far?.has(page))
         for (const { site, target } of jumps.values()) found.push({ site, target });
     return found;
   }
@@ -70,11 +76,21 @@ export class KnownJumps {
       const target = state.u64(at('jumpTargets') + place * 8);
       if (target < linearPage - MAX_JUMP || target > linearPage + MAX_JUMP) continue;
       const site = linearPage + BigInt(offset);
-      if (site < linearPage - REACH || site > linearPage + REACH) continue;
+      const near = site >= linearPage - REACH && site <= linearPage + REACH;
+      const news = !near && this.noteFar(hot, site & PAGE_MASK);
       const known = this.learn(site, target);
-      miss(source, count, known !== null && known.order >= (this.asked.get(hot) ?? Number.POSITIVE_INFINITY));
+      const after = this.asked.get(hot) ?? Number.POSITIVE_INFINITY;
+      miss(source, count, known !== null && (news || known.order >= after));
     }
     this.seen = total;
+  }
+  /** True: the page was not known for the block. */
+  private noteFar(hot: Hot, page: bigint): boolean {
+    const far = this.far.get(hot);
+    if (far === undefined) this.far.set(hot, new Set([page]));
+    else if (far.has(page) || far.size >= MAX_FAR_PAGES) return false;
+    else far.add(page);
+    return true;
   }
   /** The last jumps, each different one once. */
   private noted(total: number): readonly Noted[] {
@@ -94,7 +110,7 @@ export class KnownJumps {
   }
   /** Null: the jump goes to too many places. */
   private learn(site: bigint, target: bigint): KnownJump | null {
-    const page = site & ~(PAGE_SIZE - 1n);
+    const page = site & PAGE_MASK;
     let known = this.known.get(page);
     if (known === undefined) {
       known = { jumps: new Map(), targets: new Map() };

@@ -5,7 +5,7 @@ import { AREA, at, BLOCK, BLOCK_HASH_ENTRIES, RECORD, REGION, REGION_PAGES } fro
 import { StateView } from '../state-view.js';
 import { codeKey } from './code-key.js';
 import type { KeptRegion } from './code-pack.js';
-import { CodePages, type PagingRegisters } from './code-pages.js';
+import { CodePages, type PagingRegisters, pagingOf } from './code-pages.js';
 import { COUNTED_FOR, NOTE_SHARE } from './counting.js';
 import { PAGE, pageOf, type RegionRequest } from './discover.js';
 import type { PlanFacts } from './installer.js';
@@ -61,7 +61,7 @@ export interface Wish {
 
 /** How far a region goes: at first, and when it was left by calls often. */
 const SHALLOW = { maxDepth: 3, maxInlined: 32, maxRepeated: 24 };
-const DEEP = { maxDepth: 3, maxInlined: 250, maxRepeated: Number.POSITIVE_INFINITY };
+const DEEP = { maxDepth: 10, maxInlined: 250, maxRepeated: Number.POSITIVE_INFINITY };
 /** So many times as many instructions make a deep region. */
 const DEEP_FACTOR = 2;
 const HASH_MASK = BLOCK_HASH_ENTRIES - 1;
@@ -160,15 +160,26 @@ export class RegionSource {
     const known = new Map<number, number>([[0, entryPage]]);
     const ram = this.state.u32(at('ramHost'));
     const end = ram + this.state.u32(at('ramPages')) * PAGE;
+    let paging: PagingRegisters | null = null;
     return (page) => {
       let host = known.get(page);
       if (host === undefined) {
-        host = this.pages.host(hot.linearPage + BigInt(page) * BigInt(PAGE), hot.paging);
+        paging ??= this.pagingFor(hot, entryPage);
+        host = this.pages.host(hot.linearPage + BigInt(page) * BigInt(PAGE), paging);
         if (host < ram || host >= end) host = 0;
         known.set(page, host);
       }
       return host;
     };
+  }
+  /**
+   * Paging registers by which the code around a hot block is found: those in use may be another process's by now, and those
+   * that it was hot with may lead to tables that are gone. The kernel's code is in all of them.
+   */
+  private pagingFor({ key, linearPage, paging }: Hot, entryPage: number): PagingRegisters {
+    const now = pagingOf(this.state);
+    const [first, second] = isUser(modeOf(key)) ? [paging, now] : [now, paging];
+    return this.pages.host(linearPage, first) === entryPage ? first : second;
   }
   /** The request, and where the copy of a region page lies. */
   private request(

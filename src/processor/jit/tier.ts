@@ -82,7 +82,7 @@ const MISSES = 24;
 const RETRANSLATIONS = 8;
 /** Calls that leave a region before that, and calls of `work` between two looks at them. */
 const CALLS = 20_000;
-const LOOKS = 64;
+const LOOKS = 256;
 
 export class Tier {
   private readonly state: StateView;

@@ -24,6 +24,12 @@ interface Client {
   fresh: TranslationRequest[];
 }
 type StoredRegion = Found<PlanFacts> & { readonly id: number };
+/** An answer with regions that take the place of others: those run until these are optimized. */
+interface Replacement {
+  readonly answer: FromTranslator;
+  readonly compiling: Iterator<void>;
+}
+const replaces = ({ again, deep }: TranslationRequest): boolean => again > 0 || deep;
 
 const nothing = (client: number): FromTranslator => ({
   ...{ client, module: null, codeBytes: 0, regions: [], others: [], stored: 0 },
@@ -38,6 +44,7 @@ export class Translator {
   /** Host time when a region was made last. */
   madeAt = 0;
   private readonly ahead: WorkAhead | null;
+  private readonly replacements: Replacement[] = [];
 
   constructor(
     private readonly post: (answer: FromTranslator) => void,
@@ -85,9 +92,19 @@ export class Translator {
   work(): boolean {
     const waiting = [...this.clients.values()].filter(({ queue, fresh }) => queue.length + fresh.length > 0);
     const client = waiting[this.turn++ % waiting.length];
-    if (client === undefined) return false;
+    if (client === undefined) return this.compileReplacement();
     if (client.fresh.length > 0) this.lookUp(client);
     else this.answer(client);
+    return true;
+  }
+  /** Optimizes a region that takes the place of another one; false: there is none. */
+  private compileReplacement(): boolean {
+    const [first] = this.replacements;
+    if (first === undefined) return false;
+    if (first.compiling.next().done === true) {
+      this.replacements.shift();
+      this.post(first.answer);
+    }
     return true;
   }
   /** Makes something for later runs; false: there is nothing. */
@@ -133,8 +150,11 @@ export class Translator {
       return { index, again, deep, contents: contentsOf(loaded, stored, index).map((bytes) => bytes.slice()) };
     };
     const asked = new Set(regions.map(({ index }) => index));
+    // who finds one of the others asks for nothing better
     const others = loaded.regions.flatMap(({ key, instructions, pages, relocations }, index) =>
-      asked.has(index) ? [] : [{ ...part(index), key, instructions, pages, relocations }],
+      asked.has(index) || !store.isBest(stored, index)
+        ? []
+        : [{ ...part(index), key, instructions, pages, relocations }],
     );
     store.release(stored);
     return {
@@ -146,6 +166,7 @@ export class Translator {
     const start = hostMs();
     const made: { request: TranslationRequest; translated: Translated }[] = [];
     const [covered, refused, stale]: [number[], number[], number[]] = [[], [], []];
+    const replacing = replaces(queue[0] as TranslationRequest);
     do {
       const request = queue.shift() as TranslationRequest;
       const { id, hot, jumps, again, deep } = request;
@@ -159,7 +180,12 @@ export class Translator {
         // memory that changes while it is read may show anything, an address out of range too
         (error instanceof RangeError ? stale : refused).push(id);
       }
-    } while (queue.length > 0 && made.length < BATCH && hostMs() - start < BATCH_MS);
+    } while (
+      queue[0] !== undefined &&
+      replaces(queue[0]) === replacing &&
+      made.length < BATCH &&
+      hostMs() - start < BATCH_MS
+    );
     let module: WebAssembly.Module | null = null;
     let codeBytes = 0;
     let assembled = 0;
@@ -176,7 +202,7 @@ export class Translator {
         }),
       });
     } else assembled = hostMs();
-    this.post({
+    const answer: FromTranslator = {
       ...{ ...nothing(client), module, codeBytes },
       regions: made.map(({ request: { id, again, deep }, translated: { plan, contents } }, index) => {
         const { code: _, counts: __, ...facts } = plan;
@@ -187,7 +213,10 @@ export class Translator {
       stale,
       translateMs: assembled - start,
       compileMs: hostMs() - assembled,
-    });
+    };
+    if (replacing && module !== null && this.store !== null)
+      this.replacements.push({ answer, compiling: this.store.compiling(module) });
+    else this.post(answer);
   }
 }
 
