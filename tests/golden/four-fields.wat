@@ -1,4 +1,4 @@
-;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 255 instructions
+;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 265 instructions
 local.get 4
 local.set 23
 local.get 23
@@ -27,7 +27,12 @@ if
   i32.add
   local.set 25
 else
+  i32.const 65536
+  local.get 23
+  local.get 26
+  i64.const 23
   i32.const 0
+  call $range_host
   local.set 25
 end
 local.get 25
@@ -203,7 +208,12 @@ if
   i32.add
   local.set 40
 else
-  i32.const 0
+  i32.const 65536
+  local.get 39
+  local.get 41
+  i64.const 7
+  i32.const 8
+  call $range_host
   local.set 40
 end
 local.get 40

@@ -1,4 +1,4 @@
-;; push rax; push rbx; pop rax; pop rbx: 247 instructions
+;; push rax; push rbx; pop rax; pop rbx: 252 instructions
 local.get 1
 local.set 23
 local.get 5
@@ -33,7 +33,12 @@ if
   i32.add
   local.set 26
 else
-  i32.const 0
+  i32.const 65536
+  local.get 25
+  local.get 27
+  i64.const 15
+  i32.const 8
+  call $range_host
   local.set 26
 end
 local.get 26

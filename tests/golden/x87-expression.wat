@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 585 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 590 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -45,7 +45,12 @@ if
   i32.add
   local.set 26
 else
+  i32.const 65536
+  local.get 24
+  local.get 27
+  i64.const 15
   i32.const 0
+  call $range_host
   local.set 26
 end
 local.get 26

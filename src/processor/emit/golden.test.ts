@@ -62,7 +62,8 @@ function translated(code: string): string[] {
     at += decoded.length;
   }
   const effects = instructions.map((i) => effectsOf(i.code));
-  const shares = sharing({ instructions, effects });
+  const blocks = [{ order: 0, instructions, effects }];
+  const [shares] = sharing({ blocks, loops: new Map(), before: [[]], dominates: () => true }).shares;
   const live = new Array<number>(instructions.length).fill(STATUS_FLAGS);
   for (let n = instructions.length - 1, flags = STATUS_FLAGS; n >= 0; n--) {
     const e = effects[n] as Effects;
@@ -83,7 +84,7 @@ function translated(code: string): string[] {
       flagsB: local('i64'),
       slide: -1,
     };
-    const binding = new TranslationBinding(locals, use);
+    const binding = new TranslationBinding(locals, use, { long: true, resident: 0xffff, parallel: false });
     const s = new WasmSem(f, LATE_IMPORTS, binding, 0, CONDITION_FUNCTIONS.map(lateImport));
     const exit = f.block();
     const control = {
@@ -101,11 +102,11 @@ function translated(code: string): string[] {
       checkStale: () => f.i32(0).set(locals.stale),
       checkMode: () => f.i32(0).set(locals.stale),
     };
-    binding.startBlock(f);
+    binding.startBlock([]);
     const start = f.code.length;
     instructions.forEach((instruction, n) => {
       control.order = n;
-      control.shares = shares[n] as boolean;
+      control.shares = shares?.[n] as boolean;
       binding.start(instruction, control as RegionControl, live[n] as number);
       s.begin(binding, true);
       instruction.form.instruction.execute(s, ...instruction.form.operands);

@@ -78,6 +78,7 @@ const HELPER_IMPORTS: readonly FunctionImport[] = [
   fn('slow_write', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('check_page', ['i32', 'i32', 'i64', 'i32'], 'i32'),
   fn('note_jump', ['i64', 'i32', 'i32']),
+  fn('range_host', ['i32', 'i64', 'i64', 'i64', 'i32'], 'i32'),
   ...CONDITION_FUNCTIONS.map((name) => fn(name, ['i32'], 'i32')),
 ];
 const LATE = [...PROCEDURE_IMPORTS, ...HELPER_IMPORTS];
@@ -130,6 +131,7 @@ export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<
     procedures.get('translate_exec') as number,
   );
   emitNoteJump(module.function(['i64', 'i32', 'i32'], [], 'note_jump'));
+  emitRangeHost(module.function(['i32', 'i64', 'i64', 'i64', 'i32'], ['i32'], 'range_host'));
 }
 /** (state, tlb, linear address of a page, offset of its place in REGION.page) -> 1: the page is where it was. */
 function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
@@ -145,6 +147,29 @@ function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
   f.get(2).call(translateExec).get(expected).op('i32.eq');
 }
 
+/**
+ * (tlb, linear, first of a range around it, bytes behind that, offset of the tag): host address of `linear` where the TLB has both
+ * pages of the range and they follow each other in host memory, too; else 0.
+ */
+function emitRangeHost(f: FunctionBuilder): void {
+  const [tlb, linear, from, more, tag] = [0, 1, 2, 3, 4];
+  const first = f.newLocal('i32');
+  const last = f.newLocal('i32');
+  const entryOf = (push: () => FunctionBuilder, entry: number): void => {
+    f.get(tlb);
+    push();
+    tlbIndex(f);
+    f.op('i32.add').tee(entry).get(tag).op('i32.add').memory('i64.load', 0);
+    push().i64Number(-4096).op('i64.and').op('i64.eq');
+  };
+  entryOf(() => f.get(from), first);
+  entryOf(() => f.get(from).get(more).op('i64.add'), last);
+  f.op('i32.and');
+  f.get(first).memory('i32.load', TLB_ENTRY.addend).get(last).memory('i32.load', TLB_ENTRY.addend).op('i32.eq');
+  f.op('i32.and').if();
+  f.get(first).memory('i32.load', TLB_ENTRY.addend).get(linear).op('i32.wrap_i64').op('i32.add').return().end();
+  f.i32(0);
+}
 /** (rip, state, offset of the jump): an indirect jump or call leaves the region for a place it does not know. One far away is not noted. */
 function emitNoteJump(f: FunctionBuilder): void {
   const rip = 0;

@@ -1,16 +1,20 @@
-// Accesses of one block off the same unchanged address share one TLB check. The first of them checks a range whose bounds
-// are filled in at the end of the block, when all accesses are known.
+// Accesses off the same unchanged address share one TLB check: those of a block and of the blocks that it dominates. The first
+// of them, or a check ahead of a loop, checks a range whose bounds are filled in when all accesses are known.
 import type { AddressSymbol } from './binding.js';
 import type { FunctionBuilder } from './wasm.js';
 
 /** Bytes that one check may span: wider ranges would often cross a page. */
-const SPAN = 512;
+export const SPAN = 512;
 
-/** What a region has of one range in the current block: the host address of its first access, 0 where the check failed. */
+/** What a region has of one range: the host address of its first access, 0 where the check failed. */
 export interface Group {
   readonly local: number;
   readonly origin: number;
+  /** Linear addresses mean what they did then. */
+  readonly mapping: number;
   readonly isWrite: boolean;
+  /** Number of the block that checked it. */
+  readonly block: number;
   /** Distance of the first access from the origin. */
   readonly first: number;
   /** Bytes touched, from `first`. */
@@ -18,35 +22,37 @@ export interface Group {
   max: number;
   /** Places in the code of `min` and of the range's length less 1; two bytes each. */
   readonly minAt: number;
-  readonly lengthAt: number;
+  readonly lengthAt: readonly number[];
 }
 
 export class MemoryGroups {
   private readonly open: Group[] = [];
   private readonly closed: Group[] = [];
 
-  /** A block begins. */
-  startBlock(f: FunctionBuilder): void {
-    this.finish(f);
+  /** `lasting`: ranges may be written in later blocks, too. */
+  constructor(private readonly lasting: boolean) {}
+  /** How many ranges are known here. */
+  get known(): number {
+    return this.open.length;
   }
-  /** The address space or a segment may have changed. */
-  forget(): void {
-    this.closed.push(...this.open);
-    this.open.length = 0;
+  /** Forgets all but the first `known` ranges. */
+  forget(known: number): void {
+    this.closed.push(...this.open.splice(known));
   }
   /** Fills in the bounds of all ranges. */
   finish(f: FunctionBuilder): void {
-    this.forget();
+    this.forget(0);
     for (const { min, max, minAt, lengthAt } of this.closed) {
       f.code.patchSleb2(minAt, min);
-      f.code.patchSleb2(lengthAt, max - min - 1);
+      for (const at of lengthAt) f.code.patchSleb2(at, max - min - 1);
     }
     this.closed.length = 0;
   }
   /** The group whose range can hold the access; a page that can be written can be read, too. */
-  find({ origin, delta }: AddressSymbol, size: number, isWrite: boolean): Group | null {
+  find({ origin, delta }: AddressSymbol, mapping: number, block: number, size: number, isWrite: boolean): Group | null {
     for (const group of this.open) {
-      if (group.origin !== origin || (isWrite && !group.isWrite)) continue;
+      if (group.origin !== origin || group.mapping !== mapping) continue;
+      if (isWrite && !(group.isWrite && (this.lasting || group.block === block))) continue;
       const from = delta - group.first;
       const min = Math.min(group.min, from);
       const max = Math.max(group.max, from + size);

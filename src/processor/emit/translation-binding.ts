@@ -2,7 +2,8 @@
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
 import { type Bits, type DecodedOperand, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
 import { PAUSE_TICKS } from '../../vmx/index.js';
-import { effectsOf, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
+import { MAPPING } from '../jit/contents.js';
+import { effectsOf, forgetsAddresses, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
 import {
   at,
@@ -21,6 +22,7 @@ import { MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
+import { LOAD, STORE } from './wasm-memory.js';
 import type { WasmSem } from './wasm-sem.js';
 import { movedSymbol } from './wasm-values.js';
 import { X87Inline } from './x87-inline.js';
@@ -45,6 +47,16 @@ export interface RegionLocals {
 export interface RegisterUse {
   readonly read: Set<number>;
   readonly written: Set<number>;
+}
+
+/** What is the same all over a region. */
+export interface RegionShape {
+  /** It is 64-bit code. */
+  readonly long: boolean;
+  /** General registers that it keeps in locals, by bits; the others stay in the state area. */
+  readonly resident: number;
+  /** Other threads run vCPUs of the same memory. */
+  readonly parallel: boolean;
 }
 
 /** What the region translator does for the current instruction. */
@@ -73,15 +85,16 @@ export interface RegionControl {
 }
 
 const STATE = 0;
-/** Origins of addresses: of sums of RIP, of contents of registers and other sums; their number is bounded by a block's length. */
+/** Origins of addresses: of sums of RIP, of contents of registers and other sums; their number is bounded by a region's length. */
 const PAGE_ORIGIN = 1;
 const FIRST_ORIGIN = 2;
-const ORIGINS = 4096;
+const ORIGINS = 0x20_0000;
 /** Nothing is left to do behind their store. */
 const ONLY_STORES = new Set(
   'mov movnti movaps movapd movups movupd movdqa movdqu movss movsd movd movq movlps movhps movlpd movhpd'.split(' '),
 );
 const NOTE_POSITION = lateImport('note_position');
+const RANGE_HOST = lateImport('range_host');
 const SLOW_ACCESS = { read: lateImport('slow_read'), rmw: lateImport('slow_rmw'), write: lateImport('slow_write') };
 /** In the set of registers read: the region looks at whether SSE, x87 and MMX instructions may run. */
 const SSE_READY = 64;
@@ -116,10 +129,12 @@ export class TranslationBinding implements Binding {
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
   private readonly x87: X87Inline;
-  private readonly groups = new MemoryGroups();
+  private readonly groups: MemoryGroups;
+  /** Number of the block that is being emitted. */
+  private block = 0;
   /** What each general register holds, in terms of contents of unknown origin. */
   private readonly symbols: AddressSymbol[] = [];
-  private origins = 0;
+  private origins = FIRST_ORIGIN;
   /** Origins of sums, by what they are made of. */
   private readonly sums = new Map<number, number>();
   /** i32 locals, by SSE_READY and FPU_READY: such instructions raise no #UD and #NM. */
@@ -128,8 +143,11 @@ export class TranslationBinding implements Binding {
   constructor(
     private readonly locals: RegionLocals,
     private readonly use: RegisterUse,
+    private readonly shape: RegionShape,
   ) {
     this.vectors = new VectorRegisters(use);
+    // another vCPU that translates code withdraws the page's write tags, but knows nothing of a range
+    this.groups = new MemoryGroups(!shape.parallel);
     const binding = this;
     this.x87 = new X87Inline({
       get offset() {
@@ -147,15 +165,38 @@ export class TranslationBinding implements Binding {
     });
   }
 
-  /** A block begins: nothing is known about earlier checks. */
-  startBlock(f: FunctionBuilder): void {
+  /** A block begins: nothing is known about earlier checks. `contents` of registers and MAPPING; null: unknown. */
+  startBlock(contents: readonly (AddressSymbol | null)[]): void {
     this.checked.clear();
     this.vectors.startBlock();
     this.x87.startBlock();
-    this.groups.startBlock(f);
-    this.origins = FIRST_ORIGIN;
-    this.sums.clear();
-    for (let n = 0; n < 16; n++) this.newOrigin(n);
+    this.block++;
+    for (let n = 0; n <= MAPPING; n++) {
+      const known = contents[n] ?? null;
+      if (known === null) this.newOrigin(n);
+      else this.symbols[n] = known;
+    }
+  }
+  /** What registers and MAPPING hold now. */
+  get contents(): readonly AddressSymbol[] {
+    return [...this.symbols];
+  }
+  /** Ranges that have been checked where the code is now; what is dominated by it may use them. */
+  get ranges(): number {
+    return this.groups.known;
+  }
+  forgetRanges(known: number): void {
+    this.groups.forget(known);
+  }
+  /** Looks ahead of a loop whether the TLB has the bytes that it accesses at `delta` from what a register holds. */
+  checkAhead(s: WasmSem, register: number, delta: number, writes: boolean): void {
+    const isWrite = writes && !this.shape.parallel;
+    const symbol = movedSymbol(this.symbols[register] as AddressSymbol, delta, this.fullBits);
+    if (symbol === undefined || this.groups.find(symbol, this.mapping, this.block, 1, isWrite) !== null) return;
+    this.pushRegister(s, register);
+    s.f.i64(BigInt(delta)).op('i64.add');
+    if (!this.shape.long) s.f.i64(0xffff_ffffn).op('i64.and');
+    this.openRange(s, s.take(64), symbol, 1, isWrite);
   }
   /** The last block has ended. */
   finish(f: FunctionBuilder): void {
@@ -181,19 +222,39 @@ export class TranslationBinding implements Binding {
   private local(register: number): number {
     return this.locals.gpr[register] as number;
   }
+  private isResident(register: number): boolean {
+    return ((this.shape.resident >> register) & 1) !== 0;
+  }
+  private pushRegister(s: WasmSem, register: number): void {
+    if (this.isResident(register)) {
+      this.use.read.add(register);
+      s.f.get(this.local(register));
+    } else s.state().memory('i64.load', gprOffset(register));
+  }
   private readRegister(s: WasmSem, register: number, bits: Bits, high: boolean): Value {
-    this.use.read.add(register);
-    s.f.get(this.local(register));
-    if (bits < 64) s.f.op('i32.wrap_i64');
-    if (high) s.f.i32(8).op('i32.shr_u');
-    if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
-    return s.take(bits, bits === (this.facts.long ? 64 : 32) ? this.symbols[register] : undefined);
+    if (this.isResident(register)) {
+      this.pushRegister(s, register);
+      if (bits < 64) s.f.op('i32.wrap_i64');
+      if (high) s.f.i32(8).op('i32.shr_u');
+      if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
+    } else s.state().memory(LOAD[bits as 8], gprOffset(register) + (high ? 1 : 0));
+    return s.take(bits, bits === this.fullBits ? this.symbols[register] : undefined);
+  }
+  /** Of a general register in the region's mode. */
+  private get fullBits(): 32 | 64 {
+    return this.shape.long ? 64 : 32;
   }
   private writeRegister(s: WasmSem, register: number, v: Value, high: boolean): void {
-    this.use.written.add(register);
-    if (v.symbol !== undefined && s.depth === 0 && v.bits === (this.facts.long ? 64 : 32))
-      this.symbols[register] = v.symbol;
+    if (v.symbol !== undefined && s.depth === 0 && v.bits === this.fullBits) this.symbols[register] = v.symbol;
     else this.newOrigin(register);
+    if (!this.isResident(register)) {
+      s.state();
+      const whole = v.bits >= 32 ? s.zext(v, 64) : v;
+      s.push_(whole);
+      s.f.memory(STORE[whole.bits as 8], gprOffset(register) + (high ? 1 : 0));
+      return;
+    }
+    this.use.written.add(register);
     const local = this.local(register);
     if (v.bits >= 32) s.push_(s.zext(v, 64));
     else {
@@ -252,10 +313,7 @@ export class TranslationBinding implements Binding {
     const plus = (): void => {
       if (terms++ > 0) f.op('i64.add');
     };
-    const register = (n: number): void => {
-      this.use.read.add(n);
-      f.get(this.local(n));
-    };
+    const register = (n: number): void => this.pushRegister(s, n);
     let { displacement } = i;
     if (i.ripRelative) {
       displacement += BigInt(i.next);
@@ -316,23 +374,48 @@ export class TranslationBinding implements Binding {
   ): { readonly local: number; readonly offset: number } | null {
     const { symbol } = linear;
     if (symbol === undefined) return null;
-    const known = this.groups.find(symbol, size, isWrite);
+    const known = this.groups.find(symbol, this.mapping, this.block, size, isWrite);
     if (known !== null) return { local: known.local, offset: symbol.delta - known.first };
     if (s.depth > 0 || !this.control.shares) return null;
+    return { local: this.openRange(s, linear, symbol, size, isWrite), offset: 0 };
+  }
+  private get mapping(): number {
+    return (this.symbols[MAPPING] as AddressSymbol).origin;
+  }
+  /** Looks whether the TLB has the range around an access; returns the local that says where, 0 if not. */
+  private openRange(s: WasmSem, linear: Value, symbol: AddressSymbol, size: number, isWrite: boolean): number {
     const { f } = s;
     const local = f.newLocal('i32');
     s.push_(linear);
     const minAt = f.i64Later();
     f.op('i64.add');
-    if (!this.facts.long) f.i64Number(0xffff_ffff).op('i64.and');
+    if (!this.shape.long) f.i64Number(0xffff_ffff).op('i64.and');
     const from = s.take(64);
-    const { entry, lengthAt } = s.pushRangeMatch(from, isWrite ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag);
+    const tag = isWrite ? TLB_ENTRY.writeTag : TLB_ENTRY.readTag;
+    const { entry, lengthAt } = s.pushRangeMatch(from, tag);
     f.if(true);
     s.pushHost(entry, linear);
-    f.set(local).else().i32(0).set(local).end();
+    f.set(local).else();
+    f.i32(this.control.tlb);
+    s.push_(linear);
+    s.push_(from);
+    const again = f.i64Later();
+    f.i32(tag).call(RANGE_HOST).set(local).end();
     const { origin, delta: first } = symbol;
-    this.groups.add({ local, origin, isWrite, first, min: 0, max: size, minAt, lengthAt });
-    return { local, offset: 0 };
+    const { mapping, block } = this;
+    this.groups.add({
+      local,
+      origin,
+      mapping,
+      isWrite,
+      block,
+      first,
+      min: 0,
+      max: size,
+      minAt,
+      lengthAt: [lengthAt, again],
+    });
+    return local;
   }
   nextRip(s: WasmSem): Value {
     return this.rip(s, this.instruction.next);
@@ -582,7 +665,7 @@ export class TranslationBinding implements Binding {
       },
       beforeProcedure: (s, name) => {
         if (keepsRegisters(name)) {
-          if (name === 'smap_check' || name === 'swapgs' || name === 'load_segment') this.groups.forget();
+          if (forgetsAddresses(name)) this.newOrigin(MAPPING);
           if (name.endsWith('_cr')) this.noteRegister(s);
           return;
         }
@@ -592,8 +675,7 @@ export class TranslationBinding implements Binding {
         }
         this.checked.clear();
         this.vectors.forget();
-        this.groups.forget();
-        for (let n = 0; n < 16; n++) this.newOrigin(n);
+        for (let n = 0; n <= MAPPING; n++) this.newOrigin(n);
         this.writeBackRegisters(s.f);
         this.synced = true;
         this.writeBackFlags(s.f);

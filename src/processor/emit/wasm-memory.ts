@@ -8,13 +8,13 @@ import type { MemoryOpName } from './wasm-opcodes.js';
 import type { WasmSem } from './wasm-sem.js';
 import { WasmValues } from './wasm-values.js';
 
-const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
+export const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
   8: 'i32.load8_u',
   16: 'i32.load16_u',
   32: 'i32.load',
   64: 'i64.load',
 };
-const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
+export const STORE: Record<8 | 16 | 32 | 64, MemoryOpName> = {
   8: 'i32.store8',
   16: 'i32.store16',
   32: 'i32.store',

@@ -303,6 +303,9 @@ const STATE_ONLY = new Set(
 export const keepsRegisters = (name: string): boolean => STATE_ONLY.has(name) || SAFE.test(name);
 /** Likewise for the status flags alone. */
 export const keepsFlags = keepsRegisters;
+/** Procedures of these that may change what linear addresses mean, or a segment's base. */
+export const forgetsAddresses = (name: string): boolean =>
+  name === 'smap_check' || name === 'swapgs' || name === 'load_segment';
 
 const REP = ['none', 'rep', 'repne'];
 /** Effects by form and operands: instructions that differ only in displacement share them. */

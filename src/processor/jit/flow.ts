@@ -31,7 +31,7 @@ export interface RegionBlock {
   readonly entries: readonly RegionBlock[];
 }
 /** Longest block in instructions: positions count in a byte. */
-const MAX_BLOCK = 128;
+export const MAX_BLOCK = 128;
 
 export interface Flow {
   /** Reachable blocks in reverse postorder; the entry is first. */
@@ -39,7 +39,12 @@ export interface Flow {
   readonly byKey: ReadonlyMap<number, RegionBlock>;
   /** Children in the dominator tree, by order, ascending. */
   readonly children: readonly (readonly number[])[];
-  readonly loopHeaders: ReadonlySet<number>;
+  /** Blocks of each loop, by its header's order. */
+  readonly loops: ReadonlyMap<number, ReadonlySet<number>>;
+  /** Orders of the blocks that control comes from, by order. */
+  readonly before: readonly (readonly number[])[];
+  /** Every way to block `b` leads through block `a`; by order. */
+  dominates(a: number, b: number): boolean;
   /** Loops that have several entries. */
   readonly dispatches: number;
 }
@@ -158,22 +163,25 @@ export function buildFlow(d: Discovery): Flow {
     blocks = reversePostorder(entry);
     idom = dominators(blocks);
   }
-  const loopHeaders = new Set<number>();
-  for (const block of blocks)
-    for (const next of block.successors) if (isBackEdge(block, next)) loopHeaders.add(next.order);
+  const before = predecessors(blocks);
+  const loops = new Map(
+    blocks
+      .filter(({ order }) => before[order]?.some((n) => n >= order))
+      .map(({ order }) => [order, loopOf(order, before)]),
+  );
   const children: number[][] = blocks.map(() => []);
   for (let n = 1; n < blocks.length; n++) (children[idom[n] as number] as number[]).push(n);
-  return { blocks, byKey, children, loopHeaders, dispatches };
+  return { blocks, byKey, children, loops, before, dispatches, dominates: (a, b) => dominates(idom, a, b) };
+}
+function dominates(idom: Int32Array, a: number, b: number): boolean {
+  let n = b;
+  while (n > a) n = idom[n] as number;
+  return n === a;
 }
 /** The target of every back edge dominates its source. */
 function isReducible(blocks: readonly RegionBlock[], idom: Int32Array): boolean {
-  const dominates = (a: number, b: number): boolean => {
-    let n = b;
-    while (n > a) n = idom[n] as number;
-    return n === a;
-  };
   return blocks.every((block) =>
-    block.successors.every((next) => !isBackEdge(block, next) || dominates(next.order, block.order)),
+    block.successors.every((next) => !isBackEdge(block, next) || dominates(idom, next.order, block.order)),
   );
 }
 function reversePostorder(entry: RegionBlock): RegionBlock[] {
@@ -192,18 +200,33 @@ function reversePostorder(entry: RegionBlock): RegionBlock[] {
   return blocks;
 }
 
+function predecessors(blocks: readonly RegionBlock[]): number[][] {
+  const before: number[][] = blocks.map(() => []);
+  for (const block of blocks) for (const next of block.successors) (before[next.order] as number[]).push(block.order);
+  return before;
+}
+/** Blocks from which the header of a loop is reached again without leaving it. */
+function loopOf(header: number, before: readonly (readonly number[])[]): Set<number> {
+  const inside = new Set([header]);
+  const rest = (before[header] as readonly number[]).filter((n) => n >= header);
+  for (let n = rest.pop(); n !== undefined; n = rest.pop()) {
+    if (inside.has(n)) continue;
+    inside.add(n);
+    rest.push(...(before[n] as readonly number[]));
+  }
+  return inside;
+}
+
 /** Immediate dominators by order. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm". */
 function dominators(blocks: readonly RegionBlock[]): Int32Array {
-  const predecessors: number[][] = blocks.map(() => []);
-  for (const block of blocks)
-    for (const next of block.successors) (predecessors[next.order] as number[]).push(block.order);
+  const before = predecessors(blocks);
   const idom = new Int32Array(blocks.length).fill(-1);
   idom[0] = 0;
   for (let changed = true; changed; ) {
     changed = false;
     for (let n = 1; n < blocks.length; n++) {
       let best = -1;
-      for (const p of predecessors[n] as number[]) {
+      for (const p of before[n] as number[]) {
         if ((idom[p] as number) < 0) continue;
         if (best < 0) best = p;
         else {

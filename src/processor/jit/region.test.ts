@@ -42,6 +42,8 @@ interface Guest {
   readonly fs?: { readonly base: bigint; readonly limit: number };
   /** Bytes at DATA. */
   readonly data?: Uint8Array;
+  /** In 64-bit mode: pages from DATA on lie in reverse order in physical memory. */
+  readonly reversed?: boolean;
 }
 const BYTE_GRANULAR_DATA = 0x4093;
 const RCX = 1;
@@ -64,6 +66,9 @@ async function machine(guest: Guest, jit: Partial<TierOptions> | null): Promise<
   memory.writeU64(0x3000, 0x4003n);
   for (let n = 0; n < 512; n++)
     memory.writeU64(0x4000 + n * 8, n * 4096 === ABSENT ? 0n : BigInt(n * 4096 === MMIO ? 0xd000_0000 : n * 4096) | 3n);
+  if (guest.reversed === true)
+    for (let n = DATA / 4096; n < ABSENT / 4096; n++)
+      memory.writeU64(0x4000 + n * 8, BigInt(DATA + ABSENT - 4096 - n * 4096) | 3n);
   memory.loadBytes(CODE, Uint8Array.from(Buffer.from(guest.code, 'hex')));
   let x = 1;
   memory.loadBytes(
@@ -472,6 +477,78 @@ describe('region translator on random control flow', () => {
     }
     assert.ok(total > 300_000, `${total} instructions in regions`);
   });
+});
+
+describe('region translator on random control flow over frames', () => {
+  const hex = (bytes: readonly number[]): string => Buffer.from(bytes).toString('hex');
+  const hex32 = (v: number): string => Buffer.from(Int32Array.of(v).buffer).toString('hex');
+  const SIZE = 64;
+  /** Blocks that read and write off RSI, RDI and RSP, which they move now and then; EBX decides where they go. */
+  function randomFrames(r: (below: number) => number, blocks: number, bits: 32 | 64): string {
+    const halt = blocks * SIZE;
+    const rex = bits === 64 ? [0x48] : [];
+    let code = '';
+    for (let n = 0; n < blocks; n++) {
+      let block = '';
+      const to = (offset: number, more: number): string => hex32(offset - n * SIZE - block.length / 2 - more);
+      const successor = (): number => r(blocks) * SIZE;
+      while (block.length / 2 < 26) {
+        const register = ([0, 2, 3][r(3)] as number) << 3;
+        const frame = r(3) === 0 ? [0x40 | register | 4, 0x24] : [0x40 | register | 6 | r(2)]; // [rsp], [rsi] or [rdi] + disp8
+        const pick = r(16);
+        if (pick < 5) block += hex([0x03, ...frame, r(256)]);
+        else if (pick < 7) block += hex([...rex, 0x01, ...frame, r(256)]);
+        else if (pick < 8) block += hex([0x8a, ...frame, r(256)]);
+        else if (pick < 9) block += hex([0x0f, 0xb7, ...frame, r(256)]);
+        else if (pick < 11)
+          block += '50535a'; // push rax; push rbx; pop rdx
+        else if (pick < 12)
+          block += '59'; // pop rcx: as many as pushed, more or less
+        else if (pick < 13)
+          block += hex([...rex, 0x83, r(2) === 0 ? 0xc6 : 0xee, r(3) * 8]); // add, sub rsi
+        else if (pick < 14)
+          block += hex([...rex, 0x8d, 0x7e, r(100)]); // lea rdi,[rsi+disp8]
+        else if (pick < 15)
+          block += `e8${to(halt + 1, 5)}`; // call: add eax,[rsp]; ret
+        else block += hex([...rex, 0x8d, 0x6e, r(64), ...rex, 0x89, 0xee]); // lea rbp,[rsi+disp8]; mov rsi,rbp
+      }
+      block += '01c3'; // add ebx,eax
+      block += bits === 64 ? '41ffcf' : `90ff0d${hex32(DATA - 64)}`; // dec r15d or [DATA-64]
+      block += `0f84${to(halt, 6)}`;
+      block += `0fbae3${hex([r(24)])}0f82${to(successor(), 10)}`; // bt ebx,bit; jc
+      block += `e9${to(successor(), 5)}`;
+      code += block.padEnd(SIZE * 2, '90');
+    }
+    return `${code}f4030424c3`;
+  }
+  for (const [bits, reversed] of [
+    [64, false],
+    [64, true],
+    [32, false],
+  ] as const)
+    it(`agrees with the interpreter in ${bits}-bit code${reversed ? ' with scattered pages' : ''}`, async () => {
+      let total = 0;
+      for (let seed = 1; seed <= 40; seed++) {
+        const r = random(seed * 7919 + bits);
+        const border = DATA + 4096;
+        const guest: Guest = {
+          code: randomFrames(r, 3 + (seed % 12), bits),
+          bits,
+          reversed,
+          threshold: 3,
+          gpr: {
+            [RCX]: 7n,
+            [RSP]: BigInt(border + 8 * r(16)),
+            [RSI]: BigInt(border - r(200)),
+            [RDI]: BigInt(border - r(300)),
+            15: 2000n,
+          },
+        };
+        const { inRegions } = await compare(guest, 20_000 + seed * 41);
+        total += inRegions;
+      }
+      assert.ok(total > 40_000, `${total} instructions in regions`);
+    });
 });
 
 describe('region translator on random memory loops', () => {

@@ -4,13 +4,14 @@
 // region(state) -> record: runs from the state's RIP (which must be the entry) and leaves with the whole state in the area.
 // Returns REGION_LOOKUP when RIP is to be looked up, 0 to leave the loop, else the record at which the interpreter goes on.
 import type { Decoder, Form } from '../../isa/index.js';
-import type { Binding, KnownFlags, Value } from '../emit/binding.js';
+import type { AddressSymbol, Binding, KnownFlags, Value } from '../emit/binding.js';
 import { CONDITION_FUNCTIONS } from '../emit/conditions.js';
 import { importLate, LATE_IMPORTS, lateImport } from '../emit/imports.js';
 import {
   POSITION,
   type RegionControl,
   type RegionLocals,
+  type RegionShape,
   type RegisterUse,
   TranslationBinding,
 } from '../emit/translation-binding.js';
@@ -18,12 +19,14 @@ import { FunctionBuilder, type Label, ModuleBuilder } from '../emit/wasm.js';
 import { WasmSem } from '../emit/wasm-sem.js';
 import { REGION_LOOKUP } from '../handlers.js';
 import { at, FLAGS_KIND, REGION } from '../state-layout.js';
+import { MAPPING } from './contents.js';
 import { Discoverer, type Discovery, type Edge, PAGE, type RegionRequest } from './discover.js';
 import { type Effects, STATUS_FLAGS } from './effects.js';
 import { buildFlow, type Flow, isBackEdge, type RegionBlock } from './flow.js';
 import type { RegionInstruction } from './instruction.js';
 import type { Relocation } from './relocation.js';
-import { sharing } from './sharing.js';
+import { residents } from './residents.js';
+import { type Sharing, sharing } from './sharing.js';
 
 const STATE = 0;
 const MAX_RETURN_SPAN = 2048;
@@ -67,7 +70,13 @@ export class RegionTranslator {
     if (discovery === null) return null;
     const flow = buildFlow(discovery);
     const live = liveness(flow);
-    const guess: Guess = { use: { read: new Set(), written: new Set() }, transfers: new Map() };
+    const long = request.mode.codeBits === 64;
+    const guess: Guess = {
+      use: { read: new Set(), written: new Set() },
+      transfers: new Map(),
+      sharing: sharing(flow),
+      shape: { long, resident: residents(flow, long), parallel: request.parallel },
+    };
     let read = 0;
     let written = 0;
     for (const block of flow.blocks) {
@@ -80,6 +89,7 @@ export class RegionTranslator {
       guess.transfers.set(block.order, transfer);
     }
     for (let r = 0; r < 32; r++) {
+      if (r < 16 && !((guess.shape.resident >> r) & 1)) continue;
       if ((read >> r) & 1) guess.use.read.add(r);
       if ((written >> r) & 1) guess.use.written.add(r);
     }
@@ -122,6 +132,8 @@ interface Guess {
   readonly use: RegisterUse;
   /** Lazy flags at block ends, by order. */
   readonly transfers: Map<number, Transfer>;
+  readonly sharing: Sharing;
+  readonly shape: RegionShape;
 }
 
 function pagesOf(request: RegionRequest, discovery: Discovery, flow: Flow): RegionPlan['pages'] {
@@ -279,6 +291,9 @@ class RegionEmitter {
   private readonly checkedPages: number;
   private readonly binding: TranslationBinding;
   private readonly transfers = new Map<number, Transfer>();
+  /** What registers hold at the start and the end of blocks, by order. */
+  private readonly starts: (readonly AddressSymbol[])[] = [];
+  private readonly ends: (readonly AddressSymbol[])[] = [];
   private readonly startFlags: readonly FlagsCode[];
   private readonly registers: number;
   readonly total: number;
@@ -314,7 +329,7 @@ class RegionEmitter {
     this.checkedPages = f.newLocal('i32');
     const { use } = guess;
     this.registers = use.read.size * 64 + use.written.size;
-    this.binding = new TranslationBinding(this.locals, use);
+    this.binding = new TranslationBinding(this.locals, use, guess.shape);
     this.s = new WasmSem(f, LATE_IMPORTS, this.binding as Binding, STATE, CONDITIONS);
     this.startFlags = flagsAtStart(flow, guess.transfers);
     this.control = {
@@ -347,12 +362,32 @@ class RegionEmitter {
   }
   /** What this emission found; the registers it used were added to the guess. */
   get found(): Guess {
-    return { use: this.guess.use, transfers: this.transfers };
+    const { sharing } = this.guess;
+    return {
+      ...this.guess,
+      transfers: this.transfers,
+      sharing: this.loopsKeep() ? sharing : { ...sharing, kept: new Map(), ahead: new Map() },
+    };
+  }
+  /** Every way around a loop leaves what it is said to leave. */
+  private loopsKeep(): boolean {
+    const { blocks } = this.flow;
+    return blocks.every((block) =>
+      block.successors.every((next) => {
+        if (!isBackEdge(block, next)) return true;
+        const kept = this.guess.sharing.kept.get(next.order) ?? 0;
+        const start = this.starts[next.order] as readonly AddressSymbol[];
+        const end = this.ends[block.order] as readonly AddressSymbol[];
+        return start.every(
+          ({ origin, delta }, n) => !((kept >> n) & 1) || (end[n]?.origin === origin && end[n]?.delta === delta),
+        );
+      }),
+    );
   }
   /** The code is right only if what was guessed held. */
   private guessHeld(): boolean {
     const { use, transfers } = this.guess;
-    if (use.read.size * 64 + use.written.size !== this.registers) return false;
+    if (use.read.size * 64 + use.written.size !== this.registers || !this.loopsKeep()) return false;
     return this.flow.blocks.every(({ order }) => {
       const guessed = transfers.get(order);
       return guessed === null || guessed === this.transfers.get(order);
@@ -369,6 +404,7 @@ class RegionEmitter {
       f.get(STATE).memory('i32.load', at('region')).memory('i64.load', REGION.slide).set(locals.slide);
     binding.loadRegisters(f);
     binding.loadFlags(f);
+    binding.control = control;
     this.exitLabel = f.block();
     control.syncedFaultLabel = f.block();
     control.faultLabel = f.block();
@@ -391,15 +427,39 @@ class RegionEmitter {
   private emitTree(n: number): void {
     const { f, flow } = this;
     const children = flow.children[n] as readonly number[];
-    const isLoop = flow.loopHeaders.has(n);
+    const isLoop = flow.loops.has(n);
+    const { binding } = this;
+    const ranges = binding.ranges;
+    this.start(n);
     if (isLoop) this.loops.set(n, f.loop());
     for (const child of [...children].reverse()) this.forward.set(child, f.block());
     this.emitBlock(flow.blocks[n] as RegionBlock);
+    this.ends[n] = binding.contents;
     for (const child of children) {
       f.end();
       this.emitTree(child);
     }
+    binding.forgetRanges(ranges);
     if (isLoop) f.end();
+  }
+  /** What registers hold at a block's start: what they hold at the ends of all blocks before it, as far as that is the same. */
+  private start(n: number): void {
+    const { binding, flow, s } = this;
+    const { kept, ahead } = this.guess.sharing;
+    const before = (flow.before[n] as readonly number[]).filter((p) => p < n).map((p) => this.ends[p] ?? []);
+    const mask = flow.loops.has(n) ? (kept.get(n) ?? 0) : -1;
+    const contents: (AddressSymbol | null)[] = [];
+    for (let place = 0; place <= MAPPING; place++) {
+      const first = before[0]?.[place];
+      const same = before.every((end) => end[place]?.origin === first?.origin && end[place]?.delta === first?.delta);
+      contents.push(first !== undefined && same && (mask >> place) & 1 ? first : null);
+    }
+    binding.startBlock(contents);
+    this.starts[n] = binding.contents;
+    for (const { register, delta, isWrite } of ahead.get(n) ?? []) {
+      s.begin(binding as Binding);
+      binding.checkAhead(s, register, delta, isWrite);
+    }
   }
   /** Goes where the number in `next` says. */
   private emitDispatch(block: RegionBlock): void {
@@ -432,8 +492,7 @@ class RegionEmitter {
       this.checkPage(block.page + 1, () => this.exitAt(block.start));
     }
     control.blockLength = length;
-    binding.startBlock(f);
-    const shares = sharing(block);
+    const shares = this.guess.sharing.shares[block.order] as readonly boolean[];
     let code = this.startFlags[block.order] as FlagsCode;
     let transfer: Transfer = 'same';
     // of the comparison before, in temporaries that are kept

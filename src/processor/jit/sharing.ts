@@ -1,39 +1,98 @@
-// Which memory accesses of a block may share one TLB check: those off the same register, which keeps its value or moves by
-// constants. A guess: the emission (emit/memory-groups.ts) knows exactly.
-import type { Effects } from './effects.js';
-import type { RegionBlock } from './flow.js';
-import type { RegionInstruction } from './instruction.js';
+// Which memory accesses of a region may share one TLB check: those off a register that keeps its value between them or moves
+// by constants, within a block, in blocks that it dominates, and around loops. A guess in what it finds worth a check; that
+// loops keep what it says is looked at by the emission (emit/translation-binding.ts, emit/memory-groups.ts).
+import { SPAN } from '../emit/memory-groups.js';
+import {
+  type Access,
+  accessesOf,
+  atBlock,
+  type BlockFlow,
+  type Contents,
+  contentsOf,
+  MAPPING,
+  PLACES,
+} from './contents.js';
 
-const RSP = 4;
-/** They move a register by a constant, if their source is one. */
-const MOVES = new Set(['add', 'sub', 'inc', 'dec', 'push', 'pop', 'call']);
-const GENERATIONS = 256;
+/** Accesses that a check ahead of a loop must serve; one that every turn makes counts for two. */
+const MIN_COUNT = 4;
+/** Checks ahead of one loop. */
+const MAX_AHEAD = 4;
 
-/** Number for the address of an instruction's access; -1: it has none of the kind. */
-function addressOf(i: RegionInstruction, e: Effects, generations: readonly number[]): number {
-  if (i.hasMem) {
-    const base = i.ripRelative ? 16 : i.base;
-    const place = (base + 1) * 18 + i.index + 1;
-    const age =
-      (i.base >= 0 ? (generations[i.base] as number) : 0) + (i.index >= 0 ? (generations[i.index] as number) : 0);
-    return place * 2 * GENERATIONS + age;
-  }
-  return e.mayFault && ((e.registersRead >> RSP) & 1) === 1
-    ? (RSP + 1) * 18 * 2 * GENERATIONS + (generations[RSP] as number)
-    : -1;
+/** Bytes that a check before a loop begins with: `delta` from what the register holds there. */
+export interface CheckAhead {
+  readonly register: number;
+  readonly delta: number;
+  readonly isWrite: boolean;
+}
+export interface Sharing {
+  /** By a block's order, for each instruction: another access off the same address may use its check. */
+  readonly shares: readonly (readonly boolean[])[];
+  /** By the order of a loop's header: registers (bits 0 to 15) and MAPPING that every way around it leaves as they are. */
+  readonly kept: ReadonlyMap<number, number>;
+  readonly ahead: ReadonlyMap<number, readonly CheckAhead[]>;
 }
 
-/** For each instruction of a block: another one accesses memory off the same address. */
-export function sharing(block: Pick<RegionBlock, 'instructions' | 'effects'>): boolean[] {
-  const generations = new Array<number>(16).fill(0);
-  const counts = new Map<number, number>();
-  const places = block.instructions.map((i, n) => {
-    const e = block.effects[n] as Effects;
-    const place = addressOf(i, e, generations);
-    if (place >= 0) counts.set(place, (counts.get(place) ?? 0) + 1);
-    if ((e.registersWritten & 0xffff) !== 0 && !MOVES.has(i.form.instruction.name))
-      for (let r = 0; r < 16; r++) if ((e.registersWritten >> r) & 1) generations[r] = (generations[r] as number) + 1;
-    return place;
-  });
-  return places.map((place) => place >= 0 && (counts.get(place) as number) > 1);
+export function sharing(flow: BlockFlow): Sharing {
+  const starts = contentsOf(flow);
+  const accesses = accessesOf(flow, starts);
+  const kept = new Map<number, number>();
+  const ahead = new Map<number, readonly CheckAhead[]>();
+  for (const [header, inside] of flow.loops) {
+    const start = starts[header] as Contents;
+    let mask = 0;
+    for (let place = 0; place < PLACES; place++) if (start.origin[place] !== atBlock(header, place)) mask |= 1 << place;
+    kept.set(header, mask);
+    if ((mask >> MAPPING) & 1) ahead.set(header, aheadOf(flow, header, inside, mask, start, accesses));
+  }
+  return { shares: sharesOf(flow, accesses), kept, ahead };
+}
+
+function sharesOf(flow: BlockFlow, accesses: readonly Access[]): boolean[][] {
+  const shares = flow.blocks.map(({ instructions }) => instructions.map(() => false));
+  const byAddress = new Map<string, Access[]>();
+  for (const access of accesses) {
+    const key = `${access.origin} ${access.mapping}`;
+    const list = byAddress.get(key);
+    if (list === undefined) byAddress.set(key, [access]);
+    else list.push(access);
+  }
+  const near = (a: Access, b: Access): boolean => a !== b && Math.abs(b.delta - a.delta) < SPAN;
+  for (const list of byAddress.values())
+    for (const a of list)
+      if (list.some((b) => near(a, b) && flow.dominates(a.block.order, b.block.order)))
+        (shares[a.block.order] as boolean[])[a.at] = true;
+  return shares;
+}
+
+/** Accesses that every turn of a loop makes at the same place, those of the most instructions first. */
+function aheadOf(
+  flow: BlockFlow,
+  header: number,
+  inside: ReadonlySet<number>,
+  mask: number,
+  start: Contents,
+  accesses: readonly Access[],
+): CheckAhead[] {
+  const back = (flow.before[header] as readonly number[]).filter((n) => n >= header);
+  const found: { register: number; delta: number; count: number; isWrite: boolean }[] = [];
+  for (const { block, origin, mapping, delta: at, isWrite } of accesses) {
+    if (!inside.has(block.order) || mapping !== start.origin[MAPPING]) continue;
+    let register = 0;
+    while (register < MAPPING && !((mask >> register) & 1 && start.origin[register] === origin)) register++;
+    if (register === MAPPING) continue;
+    const delta = at - (start.delta[register] as number);
+    const count = back.some((n) => flow.dominates(block.order, n)) ? 2 : 1;
+    const near = found.find((f) => f.register === register && Math.abs(f.delta - delta) < SPAN / 4);
+    if (near === undefined) found.push({ register, delta, count, isWrite });
+    else {
+      near.delta = Math.min(near.delta, delta);
+      near.count += count;
+      near.isWrite ||= isWrite;
+    }
+  }
+  return found
+    .filter(({ count }) => count >= MIN_COUNT)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, MAX_AHEAD)
+    .map(({ register, delta, isWrite }) => ({ register, delta, isWrite }));
 }
