@@ -235,11 +235,11 @@ export class RegionSource {
     const full = memory.u8(record + RECORD.extra) === COUNTED_FOR.note ? threshold / NOTE_SHARE : threshold;
     return Math.floor(((all - left) * full) / Math.max(1, all));
   }
-  /** Entries of a block, for one of typical length; -1: it is gone, has a region, waits for one or will soon do so. */
+  /** Entries of a block, for one of typical length; -1: it is gone, has a region or waits for one. */
   entriesOf(hot: Hot): number {
     if (!this.isCurrent(hot)) return -1;
     const entries = this.executions(hostOfKey(hot.key), modeOf(hot.key));
-    return entries >= this.threshold / 2 ? -1 : entries;
+    return entries >= this.threshold ? -1 : entries;
   }
   /** Instructions of the region that is entered at a host address; 0: there is none. */
   private installedAt(host: number, mode: number): number {

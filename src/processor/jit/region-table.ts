@@ -4,7 +4,7 @@ import { at, RECORD, REGION, REGION_PAGES } from '../state-layout.js';
 import { StateView } from '../state-view.js';
 
 /** Regions that can be installed at a time. */
-export const MAX_REGIONS = 4096;
+export const MAX_REGIONS = 16_384;
 export const REGION_TABLE_BYTES = MAX_REGIONS * REGION.sizeBytes;
 
 export type RegionFunction = (state: number) => number;
@@ -71,10 +71,10 @@ export class RegionTable {
     const enters = this.memory.u16(record + RECORD.handler) === this.state.u32(at('regionHandler'));
     return enters ? this.memory.u32(record + RECORD.imm + 4) : 0;
   }
-  /** Frees the places of dropped regions; of all, when hardly any was dropped. */
+  /** Frees the places of dropped regions; when hardly any was dropped, those of the half that was installed first. */
   private collect(): void {
-    const dropped = [...this.used].filter((region) => this.memory.u32(region + REGION.valid) === 0);
-    const gone = dropped.length > MAX_REGIONS / 16 ? dropped : [...this.used];
+    const dropped = [...this.used].filter((region) => !this.isValid(region));
+    const gone = dropped.length > MAX_REGIONS / 16 ? dropped : [...this.used].slice(0, MAX_REGIONS / 2);
     for (const region of gone) this.remove(region);
   }
   /** The region is dropped and its place free again. */

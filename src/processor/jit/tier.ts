@@ -70,7 +70,7 @@ const ASK_BATCH = 16;
 const ASK_WAIT = 200_000;
 /** Requests to the service without an answer; what becomes hot then counts anew. */
 const MAX_OPEN = 512;
-/** Noted blocks in a message; what is left goes every so many calls of `work` (LOOKS). */
+/** Noted blocks in a message; what is left goes with a look at calls (LOOKS). */
 const NOTE_BATCH = 64;
 /** Thresholds that a block counts once more while it waits; after that it goes first. */
 const HURRY = 8;
@@ -80,9 +80,12 @@ const HURRY = 8;
  */
 const MISSES = 24;
 const RETRANSLATIONS = 8;
-/** Calls that leave a region before that, and calls of `work` between two looks at them. */
+/** Calls that leave a region before that, and looks at jumps between two looks at them. */
 const CALLS = 20_000;
 const LOOKS = 256;
+/** Instructions between two looks at jumps: about as many as a vCPU runs in one go where it has no VM exits. */
+const LOOK_EVERY = 45_000;
+const RETIRED = at('retired');
 
 export class Tier {
   private readonly state: StateView;
@@ -108,6 +111,8 @@ export class Tier {
   private waitingSince = -1;
   private readonly jumps: KnownJumps;
   private looks = 0;
+  /** Instruction count at the last look. */
+  private lookedAt = 0;
   private readonly counters = {
     compiled: 0,
     modules: 0,
@@ -188,12 +193,20 @@ export class Tier {
   /** Installs what is ready, has translated what is waiting. */
   work(): void {
     if (this.options.mixed) this.table.closeSome();
-    this.lookAtJumps();
-    const looks = ++this.looks % LOOKS === 0;
+    const looks = this.looksNow() && ++this.looks % LOOKS === 0;
     if (looks) this.lookAtCalls();
     if (this.noted.length >= (looks ? 1 : NOTE_BATCH)) this.sendNotes();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
+  }
+
+  /** Looks at what regions noted, where the guest has run for a while since the last time. */
+  private looksNow(): boolean {
+    const now = this.state.counter(RETIRED);
+    if (now - this.lookedAt < LOOK_EVERY) return false;
+    this.lookedAt = now;
+    this.lookAtJumps();
+    return true;
   }
 
   /** The block is not hot yet: it goes on being counted until it is. */

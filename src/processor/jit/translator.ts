@@ -229,22 +229,19 @@ export interface TranslatorHost {
   pause(): Promise<void>;
   /** Waits, milliseconds; does not keep the thread alive. */
   rest(ms: number): Promise<void>;
-  /** Processors of the host that had nothing to do since the last call, on average. */
+  /** Processors of the host that had nothing to do, or nothing but this thread, since the last call, on average. */
   idleProcessors(): number;
   /** Regions of earlier runs; null: they are not kept. */
   readonly store: CodeStore | null;
   /** Nobody will ask any more. */
   ended(): void;
 }
-/** Milliseconds after the last request before the thread works ahead, and after it made something: V8 optimizes that now. */
-const QUIET_MS = 10;
-const MADE_MS = 100;
-/** Between two steps it waits half as long as the first one took, and so long at least. */
-const REST_MS = 1;
-/** It looks so often whether a processor is idle: one has to be to begin, and most of what working ahead leaves to go on. */
+/** Milliseconds after the last request before the thread works ahead, and after it made something: V8 may optimize that now. */
+const QUIET_MS = 5;
+const MADE_MS = 20;
+/** It looks so often whether a processor is there for it, or would be. */
 const LOOK_MS = 250;
-const IDLE_TO_BEGIN = 0.7;
-const IDLE_TO_GO_ON = 0.2;
+const IDLE_ENOUGH = 0.7;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
@@ -252,22 +249,23 @@ export function runTranslator(host: TranslatorHost): void {
   let busy = false;
   let asked = 0;
   let working = false;
-  /** Works ahead for two thirds of the time in which nobody asks for anything and a processor is idle. */
+  let ended = false;
+  /** Works ahead while nobody asks for anything and a processor has nothing else to do. */
   const workAhead = async (): Promise<void> => {
     if (working) return;
     working = true;
     host.idleProcessors();
     let mayWork = false;
     let lookAt = hostMs() + LOOK_MS;
-    for (let more = true; more; ) {
+    for (let more = true; more && !ended; ) {
       const start = hostMs();
       if (start >= lookAt) {
-        mayWork = host.idleProcessors() >= (mayWork ? IDLE_TO_GO_ON : IDLE_TO_BEGIN);
+        mayWork = host.idleProcessors() >= IDLE_ENOUGH;
         lookAt = start + LOOK_MS;
       }
       const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS, mayWork ? 0 : lookAt) - start;
       if (!busy && wait <= 0) more = translator.workAhead();
-      await host.rest(Math.max(REST_MS, (hostMs() - start) / 2, wait));
+      await (wait > 0 ? host.rest(Math.ceil(wait)) : host.pause());
     }
     working = false;
   };
@@ -280,8 +278,10 @@ export function runTranslator(host: TranslatorHost): void {
   };
   host.listen((message) => {
     translator.hear(message);
-    if (message.kind === 'end') host.ended();
-    else if (message.kind === 'note') void workAhead();
+    if (message.kind === 'end') {
+      ended = true;
+      host.ended();
+    } else if (message.kind === 'note') void workAhead();
     else {
       asked = hostMs();
       void work();

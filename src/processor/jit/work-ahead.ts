@@ -10,7 +10,7 @@ import type { Subject } from './translation-messages.js';
 
 /** A module is put together at the latest with so many regions or after so many milliseconds. */
 const BATCH = 8;
-const BATCH_MS = 20;
+const BATCH_MS = 10;
 /** Blocks of a vCPU that wait; those that come later are dropped. */
 const MAX_NOTED = 16_384;
 /** The blocks that wait are put in order so often, milliseconds. */
