@@ -1,16 +1,19 @@
 // What a translator's thread does while nobody asks for anything: it makes regions, for later runs, of blocks that are not hot.
 // A guest that runs again finds them ready; making them while it waits would cost it more than they are worth.
 // See docs/decisions/0017-code-between-runs.md.
+
+import type { KeptRegion } from './code-pack.js';
 import type { CodeStore, MadeModule } from './code-store.js';
 import { NOTE_SHARE } from './counting.js';
 import { hostMs } from './host-clock.js';
-import type { RegionTranslator } from './region.js';
+import type { RegionPlan, RegionTranslator } from './region.js';
 import { type Hot, RegionSource, type Translated } from './region-source.js';
 import type { Subject } from './translation-messages.js';
 
-/** A module is put together at the latest with so many regions or after so many milliseconds. */
-const BATCH = 8;
-const BATCH_MS = 10;
+/** Regions of a module: every module costs memory and time of its own. */
+const BATCH = 16;
+/** It translates for so long at a time, milliseconds. */
+const STEP_MS = 10;
 /** Blocks of a vCPU that wait; those that come later are dropped. */
 const MAX_NOTED = 16_384;
 /** The blocks that wait are put in order so often, milliseconds. */
@@ -26,8 +29,15 @@ interface Noting {
   /** In order, and those that have come since. */
   ordered: Hot[];
   fresh: Hot[];
+  /** Translated, for the next module. */
+  ready: Ready[];
   /** Host time from which on they are put in order again. */
   orderAt: number;
+}
+interface Ready {
+  readonly plan: RegionPlan;
+  readonly kept: KeptRegion;
+  readonly contents: readonly Uint8Array[];
 }
 interface Unfinished {
   readonly made: MadeModule;
@@ -46,7 +56,7 @@ export class WorkAhead {
 
   attach(client: number, subject: Subject, translator: RegionTranslator): void {
     const source = new RegionSource(subject, translator);
-    this.clients.set(client, { source, translator, seed: subject.seed, ordered: [], fresh: [], orderAt: 0 });
+    this.clients.set(client, { source, translator, seed: subject.seed, ordered: [], fresh: [], ready: [], orderAt: 0 });
   }
   detach(client: number): void {
     this.clients.delete(client);
@@ -67,7 +77,7 @@ export class WorkAhead {
     }
     if (this.bytes > MAX_BYTES) return false;
     for (const client of this.clients.values())
-      if (client.ordered.length + client.fresh.length > 0) {
+      if (client.ordered.length + client.fresh.length + client.ready.length > 0) {
         this.translate(client);
         return true;
       }
@@ -88,24 +98,28 @@ export class WorkAhead {
     client.orderAt = now + ORDER_MS;
   }
   private translate(client: Noting): void {
-    const { source, translator, seed } = client;
+    const { source, seed, ready } = client;
     const start = hostMs();
     if (client.ordered.length === 0 || start >= client.orderAt) this.order(client, start);
-    const regions: { hot: Hot; translated: Translated }[] = [];
-    while (regions.length < BATCH && hostMs() - start < BATCH_MS) {
+    while (ready.length < BATCH && hostMs() - start < STEP_MS) {
       const hot = client.ordered.shift();
       if (hot === undefined) break;
       const translated = this.region(client, hot);
-      if (translated !== null) regions.push({ hot, translated });
+      if (translated === null) continue;
+      const { plan, contents } = translated;
+      ready.push({ plan, kept: source.keptOf(hot, seed, plan, 0, false), contents });
     }
+    if (ready.length === BATCH || client.ordered.length === 0) this.compile(client);
+  }
+  private compile(client: Noting): void {
+    const regions = client.ready;
     if (regions.length === 0) return;
-    const wasm = translator.assemble(regions.map(({ translated }) => translated.plan));
+    client.ready = [];
+    const wasm = client.translator.assemble(regions.map(({ plan }) => plan));
     const module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
     this.bytes += wasm.length;
-    const kept = regions.map(({ hot, translated: { plan, contents } }) => {
-      return { kept: source.keptOf(hot, seed, plan, 0, false), contents };
-    });
-    this.unfinished = { made: { module, wasm, regions: kept }, compiling: this.store.compiling(module) };
+    const made: MadeModule = { module, wasm, regions: regions.map(({ kept, contents }) => ({ kept, contents })) };
+    this.unfinished = { made, compiling: this.store.compiling(module) };
   }
   private region({ source, seed }: Noting, block: Hot): Translated | null {
     if (source.entriesOf(block) < 0) return null;
