@@ -122,13 +122,16 @@ export class WorkAhead {
     this.unfinished = { made, compiling: this.store.compiling(module) };
   }
   private region({ source, seed }: Noting, block: Hot): Translated | null {
-    if (source.entriesOf(block) < 0) return null;
+    const entries = source.entriesOf(block);
+    if (entries < 0) return null;
     const key = source.keyOf(block, seed);
     if (this.done.has(key)) return null;
     this.done.add(key);
     try {
       if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents)) !== null) return null;
-      const translated = source.translate(block, { threshold: source.threshold / NOTE_SHARE });
+      // what of its code was entered far less often is left to regions of its own
+      const threshold = Math.max(entries, source.threshold / NOTE_SHARE);
+      const translated = source.translate(block, { threshold });
       return translated === 'covered' ? null : translated;
     } catch {
       return null; // memory that changes while it is read may show anything
