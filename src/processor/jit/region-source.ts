@@ -140,8 +140,8 @@ export class RegionSource {
       covers: covers.map(offsetOf),
     };
   }
-  /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. */
-  fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[]): PlanFacts | null {
+  /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. `taken`: it will be run. */
+  fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[], taken = true): PlanFacts | null {
     const host = this.pageFinder(hot);
     const { instructions, relocations } = kept;
     const pages = kept.pages.map(({ page, lines }) => ({ page, lines, host: host(page) }));
@@ -150,7 +150,7 @@ export class RegionSource {
     const hosts = pages.map((page) => page.host);
     if (slideOf(this.bytes, then, hosts, relocations) === null) return null;
     const covers = kept.covers.map((offset) => host(pageOf(offset)) + (offset & (PAGE - 1)));
-    for (const block of covers.slice(1)) this.covered.add(block);
+    if (taken) for (const block of covers.slice(1)) this.covered.add(block);
     return { instructions, blocks: covers.length, dispatches: 0, pages, covers, relocations };
   }
 

@@ -128,7 +128,8 @@ export class WorkAhead {
     if (this.done.has(key)) return null;
     this.done.add(key);
     try {
-      if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents)) !== null) return null;
+      // what the regions of earlier runs have inside and was entered so often nevertheless is worth one of its own
+      if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents, false)) !== null) return null;
       // what of its code was entered far less often is left to regions of its own
       const threshold = Math.max(entries, source.threshold / NOTE_SHARE);
       const translated = source.translate(block, { threshold });
