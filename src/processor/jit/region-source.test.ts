@@ -32,15 +32,22 @@ function setup() {
     });
   };
   const making = { memory, area: 0, parallel: false, maxInstructions: 100 };
-  const source = new RegionSource(making, new RegionTranslator(new Decoder(ALL_INSTRUCTIONS)));
-  const find = (key: number, frame: number, cr3: number): number => {
-    const host = BigInt(ram + frame * PAGE);
+  const newSource = () => new RegionSource(making, new RegionTranslator(new Decoder(ALL_INSTRUCTIONS)));
+  const source = newSource();
+  /** A block at a place in a frame that is mapped as the linear page `page`. */
+  const blockAt = (key: number, frame: number, cr3: number, offset = 0, page = 0): Hot => {
+    const host = BigInt(ram + frame * PAGE + offset);
     const paging = { cr0: CR0_PG, cr3: BigInt(cr3), cr4: 0n, long: false };
-    const hot: Hot = { record: 0, key: (host << 8n) | BigInt(key), linearPage: BigInt(LINEAR), paging };
-    const next = source.pageFinder(hot)(1);
+    return { record: 0, key: (host << 8n) | BigInt(key), linearPage: BigInt(LINEAR + page * PAGE), paging };
+  };
+  const find = (key: number, frame: number, cr3: number): number => {
+    const next = source.pageFinder(blockAt(key, frame, cr3))(1);
     return next === 0 ? 0 : (next - ram) / PAGE;
   };
-  return { state, map, find };
+  const write = (frame: number, offset: number, code: string): void => {
+    new Uint8Array(memory.buffer).set(Buffer.from(code, 'hex'), ram + frame * PAGE + offset);
+  };
+  return { state, map, find, newSource, blockAt, write };
 }
 
 describe('the pages around a hot block', () => {
@@ -62,5 +69,26 @@ describe('the pages around a hot block', () => {
     assert.equal(find(USER_KEY, 20, 0x2_0000), 21);
     // the kernel's block may be mapped by its process alone
     assert.equal(find(SUPERVISOR_KEY, 22, 0x2_0000), 30);
+  });
+});
+
+describe('a region of an earlier run', () => {
+  it('has its blocks inside only where it is going to be run', () => {
+    const { state, map, newSource, blockAt, write } = setup();
+    map(0x1_0000, [20, 21]);
+    state.setU64(at('cr3'), 0x1_0000n);
+    const [before, inside] = [PAGE - 2, blockAt(USER_KEY, 21, 0x1_0000, 0, 1)];
+    write(20, before, 'ffc0'); // inc eax; on the next page inc ecx; inc edx; hlt
+    write(21, 0, 'ffc1ffc2f4');
+    const entry = blockAt(USER_KEY, 20, 0x1_0000, before);
+    const earlier = newSource();
+    const made = earlier.translate(entry, {});
+    assert.ok(made !== null && made !== 'covered' && made.plan.covers.length === 2);
+    const kept = earlier.keptOf(entry, 1, made.plan, 0, false);
+    const source = newSource();
+    assert.ok(source.fit(entry, kept, made.contents, false));
+    assert.notEqual(source.translate(inside, {}), 'covered');
+    assert.ok(source.fit(entry, kept, made.contents));
+    assert.equal(source.translate(inside, {}), 'covered');
   });
 });
