@@ -61,6 +61,8 @@ function segment(n: number, selector: number, base: bigint, limit: number, acces
 }
 const selectorOf = (n: number): number => view.getUint32(STATE + segmentOffset(n), true);
 const accessOf = (n: number): number => view.getUint32(STATE + segmentOffset(n) + SEGMENT_ENTRY.access, true);
+const baseOf = (n: number): bigint => view.getBigUint64(STATE + segmentOffset(n) + SEGMENT_ENTRY.base, true);
+const limitOf = (n: number): number => view.getUint32(STATE + segmentOffset(n) + SEGMENT_ENTRY.limit, true);
 const ram = {
   get32: (gpa: number) => view.getUint32(RAM + gpa, true),
   get64: (gpa: number) => view.getBigUint64(RAM + gpa, true),
@@ -564,6 +566,39 @@ describe('segments', () => {
     protectedMode(3);
     assert.equal(call('load_segment', DS, 0x13), 1);
     assert.equal(fault(), '13(16)');
+  });
+  test('a load sees what its descriptor has become, whether the TLB has it or not', () => {
+    protectedMode(0);
+    set32('gdtrLimit', 0x47);
+    const load = (n: number, selector: number): string => (call('load_segment', n, selector) ? fault() : 'loaded');
+    const shape = (n: number): unknown[] => [selectorOf(n), baseOf(n), limitOf(n), accessOf(n)];
+    const attempts: [selector: number, base: number, limit: number, access: number, result: string][] = [
+      [0x38, 0x8123_4567, 0x9_8765, 0x4093, 'loaded'],
+      [0x38, 0xff00_0001, 0xffff_ffff, 0xc097, 'loaded'], // expand-down
+      [0x38, 0, 0xf_ffff, 0x4091, 'loaded'], // read-only
+      [0x38, 0, 0xffff_ffff, 0xc013, '11(56)'],
+      [0x38, 0, 0xffff_ffff, 0xc083, '13(56)'], // system segment
+      [0x38, 0, 0xffff_ffff, 0xc099, '13(56)'], // execute-only
+      [0x3b, 0, 0xffff_ffff, 0xc0d3, '13(56)'], // RPL 3, DPL 2
+      [0x3b, 0, 0xffff_ffff, 0xc0f3, 'loaded'],
+      [0x3c, 0, 0xffff_ffff, 0xc093, '13(60)'], // there is no LDT
+      [0x48, 0, 0xffff_ffff, 0xc093, '13(72)'], // behind the limit
+    ];
+    for (const [selector, base, limit, access, result] of attempts) {
+      const done = [false, true].map((cached) => {
+        descriptor(selector >> 3, base, limit, access);
+        if (!cached) call('tlb_flush_all');
+        call('load_segment', GS, 0);
+        return [load(GS, selector), ...shape(GS)];
+      });
+      assert.deepEqual(done[0], done[1], `selector ${selector}, access ${access}`);
+      assert.equal(done[0]?.[0], result);
+      if (result === 'loaded') assert.deepEqual(done[0], ['loaded', selector, BigInt(base), limit, access]);
+    }
+    // while RFLAGS.AC lets the kernel see user pages, the tables' page is looked at anew
+    descriptor(7, 0, 0xffff_ffff, 0xc093);
+    set64('rflags', u64('rflags') | 0x4_0000n);
+    assert.deepEqual([load(DS, 0x38), ...shape(DS)], ['loaded', 0x38, 0n, 0xffff_ffff, 0xc093]);
   });
   test('the accessed bit is set, and a segment with a base leaves the flat mode', () => {
     protectedMode(0);
