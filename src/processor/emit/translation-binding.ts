@@ -1,9 +1,8 @@
 // Operands bound at translation time: general registers in locals, constants folded, lazy flags in locals. The second
 // Binding of WasmSem (the first, in generate-interpreter.ts, binds to decoded records at run time).
 import { type Bits, type DecodedOperand, OPERAND_KIND, type Operand, PROCEDURES } from '../../isa/index.js';
-import { PAUSE_TICKS } from '../../vmx/index.js';
 import { MAPPING } from '../jit/contents.js';
-import { effectsOf, forgetsAddresses, keepsFlags, keepsRegisters, STATUS_FLAGS } from '../jit/effects.js';
+import { effectsOf, forgetsAddresses, keepsFlags, keepsRegisters } from '../jit/effects.js';
 import type { RegionInstruction } from '../jit/instruction.js';
 import {
   at,
@@ -20,6 +19,7 @@ import { emitDivision } from './division.js';
 import { lateImport } from './imports.js';
 import { MemoryGroups } from './memory-groups.js';
 import { SseInline } from './sse-inline.js';
+import { SystemInline } from './system-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
 import { LOAD, STORE } from './wasm-memory.js';
@@ -96,22 +96,6 @@ const ONLY_STORES = new Set(
 const NOTE_POSITION = lateImport('note_position');
 const RANGE_HOST = lateImport('range_host');
 const SLOW_ACCESS = { read: lateImport('slow_read'), rmw: lateImport('slow_rmw'), write: lateImport('slow_write') };
-/** In the set of registers read: the region looks at whether SSE, x87 and MMX instructions may run. */
-const SSE_READY = 64;
-const FPU_READY = 65;
-const FSW_ES = 0x80;
-const RFLAGS_TF = 0x100n;
-const RFLAGS_IF = 0x200n;
-/** Kind of interrupt shadow. */
-const SHADOW_BY_STI = 1;
-/** TF, DF, IOPL, NT, AC, ID. */
-const POPF_RARE = 0x247500n;
-/** Interrupt-window and NMI-window exiting of the primary controls. */
-const WINDOW_EXITING = 0x40_0004;
-/** Of the primary controls. */
-const PAUSE_EXITING = 1 << 30;
-const CR0_EM_TS = 0xc;
-const CR4_OSFXSR_BIT = 9;
 
 /** Control instructions leave the instruction pointer of the x87 FPU alone. SDM Vol. 1, "x87 FPU Instruction and Data Pointers". */
 const X87_CONTROL =
@@ -125,9 +109,9 @@ export class TranslationBinding implements Binding {
   /** The slow path of a write was emitted for the current instruction. */
   writes = false;
   private synced = false;
-  private readonly checked = new Set<string>();
   private readonly vectors: VectorRegisters;
   private sse: SseInline | null = null;
+  private readonly system: SystemInline;
   private readonly x87: X87Inline;
   private readonly groups: MemoryGroups;
   /** Number of the block that is being emitted. */
@@ -137,8 +121,6 @@ export class TranslationBinding implements Binding {
   private origins = FIRST_ORIGIN;
   /** Origins of sums, by what they are made of. */
   private readonly sums = new Map<number, number>();
-  /** i32 locals, by SSE_READY and FPU_READY: such instructions raise no #UD and #NM. */
-  private readonly ready = new Map<number, number>();
 
   constructor(
     private readonly locals: RegionLocals,
@@ -149,6 +131,12 @@ export class TranslationBinding implements Binding {
     // another vCPU that translates code withdraws the page's write tags, but knows nothing of a range
     this.groups = new MemoryGroups(!shape.parallel);
     const binding = this;
+    this.system = new SystemInline(locals, use, {
+      get control() {
+        return binding.control;
+      },
+      setStatusFlags: (s, word) => this.setStatusFlags(s, word),
+    });
     this.x87 = new X87Inline({
       get offset() {
         return binding.instruction.offset;
@@ -161,13 +149,13 @@ export class TranslationBinding implements Binding {
       pushPosition: (s) => void s.f.get(locals.budget).i32(this.position),
       unwind: (s) => this.unwind(s),
       afterSlowWrite: (s) => this.translation.afterSlowWrite(s),
-      setStatusFlags: (s, word) => this.translation.storeFlags(s, FLAGS_KIND.word * 4, word, null),
+      setStatusFlags: (s, word) => this.setStatusFlags(s, word),
     });
   }
 
   /** A block begins: nothing is known about earlier checks. `contents` of registers and MAPPING; null: unknown. */
   startBlock(contents: readonly (AddressSymbol | null)[]): void {
-    this.checked.clear();
+    this.system.forget();
     this.vectors.startBlock();
     this.x87.startBlock();
     this.block++;
@@ -197,6 +185,9 @@ export class TranslationBinding implements Binding {
     s.f.i64(BigInt(delta)).op('i64.add');
     if (!this.shape.long) s.f.i64(0xffff_ffffn).op('i64.and');
     this.openRange(s, s.take(64), symbol, 1, isWrite);
+  }
+  private setStatusFlags(s: WasmSem, word: Value): void {
+    this.translation.storeFlags(s, FLAGS_KIND.word * 4, word, null);
   }
   /** The last block has ended. */
   finish(f: FunctionBuilder): void {
@@ -463,18 +454,7 @@ export class TranslationBinding implements Binding {
   loadRegisters(f: FunctionBuilder): void {
     this.vectors.load(f);
     this.loadGeneral(f);
-    for (const ready of [SSE_READY, FPU_READY]) {
-      if (!this.use.read.has(ready)) continue;
-      f.get(STATE).memory('i32.load', at('cr0')).i32(CR0_EM_TS).op('i32.and').op('i32.eqz');
-      if (ready === SSE_READY)
-        f.get(STATE).memory('i32.load', at('cr4')).i32(CR4_OSFXSR_BIT).op('i32.shr_u').op('i32.and');
-      f.set(this.readyLocal(f, ready));
-    }
-  }
-  private readyLocal(f: FunctionBuilder, ready: number): number {
-    const local = this.ready.get(ready) ?? f.newLocal('i32');
-    this.ready.set(ready, local);
-    return local;
+    this.system.load(f);
   }
   private loadGeneral(f: FunctionBuilder): void {
     for (const n of new Set([...this.use.read, ...this.use.written]))
@@ -489,104 +469,6 @@ export class TranslationBinding implements Binding {
     f.get(STATE).memory('i32.load', at('flagsKind')).set(this.locals.flagsKind);
     f.get(STATE).memory('i64.load', at('flagsA')).set(this.locals.flagsA);
     f.get(STATE).memory('i64.load', at('flagsB')).set(this.locals.flagsB);
-  }
-  /**
-   * #UD, #NM and #MF: nothing that stays in the region changes CR0 and CR4; an x87 instruction may make an exception pending.
-   */
-  private check(s: WasmSem, name: string, ready: number): Value {
-    const none = s.const(0, 32);
-    const pending = ready === FPU_READY;
-    const first = !this.checked.has(name);
-    if (s.depth === 0) this.checked.add(name);
-    if (!first && !pending) return none;
-    if (first) {
-      this.use.read.add(ready);
-      s.f.get(this.readyLocal(s.f, ready));
-    }
-    if (pending) s.state().memory('i32.load', at('fsw')).i32(FSW_ES).op('i32.and').op('i32.eqz');
-    if (first && pending) s.f.op('i32.and');
-    s.f.op('i32.eqz').if(false);
-    s.callOut(name, []);
-    s.f.end();
-    return none;
-  }
-  /** CLI at CPL 0. */
-  private clearInterrupts(s: WasmSem): Value {
-    s.state().memory('i32.load', at('cpl')).op('i32.eqz').if(true);
-    s.state();
-    s.state().memory('i64.load', at('rflags')).i64(~RFLAGS_IF).op('i64.and').memory('i64.store', at('rflags'));
-    s.f.else();
-    s.callOut('cli', []);
-    s.f.end();
-    return s.const(0, 32);
-  }
-  /** STI at CPL 0 where nobody waits for it, with the interrupt shadow behind it. */
-  private setInterrupts(s: WasmSem): Value {
-    const { f } = s;
-    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_TF).op('i64.and').op('i64.eqz');
-    s.state().memory('i32.load', at('primary')).i32(WINDOW_EXITING).op('i32.and');
-    s.state().memory('i32.load', at('cpl')).op('i32.or').op('i32.eqz').op('i32.and').if(true);
-    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_IF).op('i64.and').op('i64.eqz').if();
-    s.state();
-    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_IF).op('i64.or').memory('i64.store', at('rflags'));
-    s.state().i32(SHADOW_BY_STI).memory('i32.store', at('shadowKind'));
-    s.state();
-    s.state().memory('i64.load', at('retired'));
-    s.state().memory('i32.load', at('budgetLoaded')).get(this.locals.budget).op('i32.sub').op('i64.extend_i32_s');
-    f.op('i64.add')
-      .i64(BigInt(this.control.order + 1))
-      .op('i64.add')
-      .memory('i64.store', at('shadowRetired'));
-    f.end().else();
-    s.callOut('sti', []);
-    f.end();
-    return s.const(0, 32);
-  }
-  /** PAUSE that does not exit, in virtual time, where the budget has it. */
-  private pause(s: WasmSem): Value {
-    const { f } = s;
-    const { budget } = this.locals;
-    const more = PAUSE_TICKS - 1;
-    s.state().memory('i32.load', at('timeIsReal'));
-    s.state().memory('i32.load', at('primary')).i32(PAUSE_EXITING).op('i32.and').op('i32.or').op('i32.eqz');
-    f.get(budget)
-      .i32(this.control.reserve + more)
-      .op('i32.ge_s')
-      .op('i32.and')
-      .if(true);
-    f.get(budget).i32(more).op('i32.sub').set(budget);
-    s.state();
-    s.state().memory('i32.load', at('budgetLoaded')).i32(more).op('i32.sub').memory('i32.store', at('budgetLoaded'));
-    s.state();
-    s.state().memory('i64.load', at('waited')).i64(BigInt(more)).op('i64.add').memory('i64.store', at('waited'));
-    f.else();
-    s.callOut('pause', []);
-    f.end();
-    return s.const(0, 32);
-  }
-  /** POPF at CPL 0 that changes only IF and the status flags, where nobody waits for IF. */
-  private popFlags(s: WasmSem, args: readonly Value[]): Value {
-    const [value, opBits] = args as [Value, Value];
-    if (opBits.constant === 16n) return s.callOut('popf', args);
-    const { f } = s;
-    s.push_(value);
-    s.state().memory('i64.load', at('rflags')).op('i64.xor').i64(POPF_RARE).op('i64.and').op('i64.eqz');
-    s.state().memory('i64.load', at('rflags')).i64(RFLAGS_TF).op('i64.and').op('i64.eqz').op('i32.and');
-    s.state().memory('i32.load', at('primary')).i32(WINDOW_EXITING).op('i32.and');
-    s.state().memory('i32.load', at('cpl')).op('i32.or').op('i32.eqz').op('i32.and').if(true);
-    s.depth++;
-    s.state();
-    s.state().memory('i64.load', at('rflags')).i64(~RFLAGS_IF).op('i64.and');
-    s.push_(value);
-    f.i64(RFLAGS_IF).op('i64.and').op('i64.or').memory('i64.store', at('rflags'));
-    this.translation.storeFlags(s, FLAGS_KIND.word * 4, s.and(value, s.const(STATUS_FLAGS, 64)), null);
-    s.dropStack(Number(opBits.constant) / 8);
-    s.depth--;
-    f.else();
-    s.callOut('popf', args);
-    f.end();
-    s.known = null;
-    return s.const(0, 32);
   }
   /** For a VM exit of MOV to and from control registers: the general register, where decoded records have it. */
   private noteRegister(s: WasmSem): void {
@@ -650,15 +532,11 @@ export class TranslationBinding implements Binding {
       sharedAddress: (s, linear, size, isWrite) => this.sharedAddress(s, linear, size, isWrite),
       keepsFlags,
       inline: (s, name, args) => {
-        if (name === 'sse_check') return this.check(s, name, SSE_READY);
         if (name.startsWith('fpu_check') && this.x87.checked) return s.const(0, 32);
-        if (name === 'mmx_check' || name === 'fpu_check') return this.check(s, name, FPU_READY);
         if (name.startsWith('x87_')) return this.x87.emit(s, name, args);
-        if (name === 'cli') return this.clearInterrupts(s);
-        if (name === 'sti') return this.setInterrupts(s);
-        if (name === 'pause') return this.pause(s);
         if (name === 'pushf_check' && this.facts.long) return s.const(0, 32);
-        if (name === 'popf') return this.popFlags(s, args);
+        const inPlace = this.system.emit(s, name, args);
+        if (inPlace !== null) return inPlace;
         if (name.startsWith('divide_')) return emitDivision(s, name, args);
         this.sse ??= new SseInline(s, this.vectors);
         return name.startsWith('sse_') ? this.sse.emit(name, args) : null;
@@ -673,7 +551,7 @@ export class TranslationBinding implements Binding {
           this.writeBackFlags(s.f);
           return;
         }
-        this.checked.clear();
+        this.system.forget();
         this.vectors.forget();
         for (let n = 0; n <= MAPPING; n++) this.newOrigin(n);
         this.writeBackRegisters(s.f);
