@@ -241,7 +241,7 @@ const QUIET_MS = 5;
 const MADE_MS = 20;
 /** It looks so often whether a processor is there for it, or would be. */
 const LOOK_MS = 250;
-const IDLE_ENOUGH = 0.7;
+const IDLE_ENOUGH = 0.6;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
