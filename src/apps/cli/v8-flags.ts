@@ -15,6 +15,12 @@ const BRANCH_HINTS_BY_DEFAULT = 26;
 /** The last version whose V8 knows the compilation hints that the interpreter has (`optimizeAtOnce`, processor/emit/wasm.ts). */
 const LAST_COMPILATION_HINTS = 22;
 
+/**
+ * The version whose V8 has a quicker register allocator for functions of more than 8192 virtual registers, which keeps
+ * everything in memory: a region of 350 instructions has more, and takes a third longer with it.
+ */
+const QUICK_ALLOCATOR = 20;
+
 const NODE = Number.parseInt(process.versions.node, 10);
 /** Where threads find what those that started them have set. */
 const GIVEN = 'pcanel:v8-flags';
@@ -45,11 +51,14 @@ export function hintFlags(major: number): string[] {
   if (major <= LAST_COMPILATION_HINTS) flags.push('--experimental-wasm-compilation-hints');
   return flags;
 }
+/** The flags of `heedHints` that have V8 allocate registers with care in functions of any size, by major version of Node.js. */
+export const registerFlags = (major: number): string[] =>
+  major === QUICK_ALLOCATOR ? ['--no-turbo-use-mid-tier-regalloc-for-huge-functions'] : [];
 /**
  * Emitted code says which ways are rare (WebAssembly branch hinting proposal): those leave the frequent way's registers
  * alone. It also says that the interpreter's loop is to be optimized from the start: else V8 runs its baseline code for the
  * first 0.2 s of a guest, where every way round the large loop asks once more for the optimized code.
  */
 export function heedHints(): void {
-  set(hintFlags(NODE));
+  set([...hintFlags(NODE), ...registerFlags(NODE)]);
 }
