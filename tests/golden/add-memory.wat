@@ -1,4 +1,4 @@
-;; add [rbx+4],eax: 77 instructions
+;; add [rbx+4],eax: 79 instructions
 local.get 1
 i32.wrap_i64
 local.set 23
@@ -34,19 +34,21 @@ else
   i32.const 196611
   local.get 18
   call $slow_rmw
-  local.tee 25
+  local.tee 27
   i32.eqz
   br_if 1
+  local.get 27
+  local.set 25
 end
 local.get 25
 i32.load
-local.set 27
-local.get 27
+local.set 28
+local.get 28
 local.get 23
 i32.add
-local.set 28
+local.set 29
 local.get 25
-local.get 28
+local.get 29
 i32.store
 local.get 25
 local.get 0
@@ -66,13 +68,13 @@ if
 end
 i32.const 6
 local.set 20
-local.get 27
-i64.extend_i32_u
-local.set 29
-local.get 29
-local.set 21
-local.get 23
+local.get 28
 i64.extend_i32_u
 local.set 30
 local.get 30
+local.set 21
+local.get 23
+i64.extend_i32_u
+local.set 31
+local.get 31
 local.set 22

@@ -1,4 +1,4 @@
-;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 265 instructions
+;; mov rax,[rbx]; mov rcx,[rbx+8]; mov rdx,[rbx+16]; mov [rbx+24],rax: 267 instructions
 local.get 4
 local.set 23
 local.get 23
@@ -38,6 +38,7 @@ end
 local.get 25
 if
   local.get 25
+  i64.load
   local.set 24
 else
   local.get 23
@@ -60,6 +61,7 @@ else
     local.get 23
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 24
   else
     local.get 0
@@ -68,15 +70,15 @@ else
     i32.const 196611
     local.get 18
     call $slow_read
-    local.tee 24
+    local.tee 29
     i32.eqz
     br_if 2
+    local.get 29
+    i64.load
+    local.set 24
   end
 end
 local.get 24
-i64.load
-local.set 29
-local.get 29
 local.set 1
 local.get 4
 i64.const 8
@@ -85,8 +87,7 @@ local.set 30
 local.get 25
 if
   local.get 25
-  i32.const 8
-  i32.add
+  i64.load offset=8
   local.set 31
 else
   local.get 30
@@ -109,6 +110,7 @@ else
     local.get 30
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 31
   else
     local.get 0
@@ -117,15 +119,15 @@ else
     i32.const 459012
     local.get 18
     call $slow_read
-    local.tee 31
+    local.tee 33
     i32.eqz
     br_if 2
+    local.get 33
+    i64.load
+    local.set 31
   end
 end
 local.get 31
-i64.load
-local.set 33
-local.get 33
 local.set 2
 local.get 4
 i64.const 16
@@ -134,8 +136,7 @@ local.set 34
 local.get 25
 if
   local.get 25
-  i32.const 16
-  i32.add
+  i64.load offset=16
   local.set 35
 else
   local.get 34
@@ -158,6 +159,7 @@ else
     local.get 34
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 35
   else
     local.get 0
@@ -166,15 +168,15 @@ else
     i32.const 721412
     local.get 18
     call $slow_read
-    local.tee 35
+    local.tee 37
     i32.eqz
     br_if 2
+    local.get 37
+    i64.load
+    local.set 35
   end
 end
 local.get 35
-i64.load
-local.set 37
-local.get 37
 local.set 3
 local.get 1
 local.set 38

@@ -1,4 +1,4 @@
-;; pushfq; pop rax; cli: 123 instructions
+;; pushfq; pop rax; cli: 124 instructions
 local.get 0
 local.get 20
 i32.store offset=184
@@ -77,6 +77,7 @@ if
   local.get 27
   i32.wrap_i64
   i32.add
+  i64.load
   local.set 28
 else
   local.get 0
@@ -85,13 +86,13 @@ else
   i32.const 131329
   local.get 18
   call $slow_read
-  local.tee 28
+  local.tee 30
   i32.eqz
   br_if 1
+  local.get 30
+  i64.load
+  local.set 28
 end
-local.get 28
-i64.load
-local.set 30
 local.get 5
 local.set 31
 local.get 31
@@ -100,7 +101,7 @@ i64.add
 local.set 32
 local.get 32
 local.set 5
-local.get 30
+local.get 28
 local.set 1
 local.get 0
 i32.load offset=536

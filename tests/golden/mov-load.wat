@@ -1,4 +1,4 @@
-;; mov rax,[rbx+16]: 41 instructions
+;; mov rax,[rbx+16]: 42 instructions
 local.get 4
 i64.const 16
 i64.add
@@ -23,6 +23,7 @@ if
   local.get 23
   i32.wrap_i64
   i32.add
+  i64.load
   local.set 24
 else
   local.get 0
@@ -31,12 +32,12 @@ else
   i32.const 262148
   local.get 18
   call $slow_read
-  local.tee 24
+  local.tee 26
   i32.eqz
   br_if 1
+  local.get 26
+  i64.load
+  local.set 24
 end
 local.get 24
-i64.load
-local.set 26
-local.get 26
 local.set 1

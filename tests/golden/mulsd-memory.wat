@@ -1,4 +1,4 @@
-;; mulsd xmm0,[rbx+8]: 170 instructions
+;; mulsd xmm0,[rbx+8]: 172 instructions
 local.get 23
 i32.eqz
 if
@@ -43,34 +43,36 @@ else
   i32.const 327685
   local.get 18
   call $slow_read
-  local.tee 25
+  local.tee 27
   i32.eqz
   br_if 1
+  local.get 27
+  local.set 25
 end
 local.get 25
 i64.load
-local.set 27
+local.set 28
 local.get 0
 i32.load offset=2424
 i32.const 61536
 i32.and
 i32.const 4128
 i32.eq
-local.set 28
+local.set 29
 block
   block
-    local.get 28
+    local.get 29
     i32.eqz
     br_if 0
-    local.get 27
+    local.get 28
     f64.reinterpret_i64
-    local.set 29
-    local.get 30
-    local.set 31
+    local.set 30
     local.get 31
-    f64x2.extract_lane 0
     local.set 32
     local.get 32
+    f64x2.extract_lane 0
+    local.set 33
+    local.get 33
     i64.reinterpret_f64
     i64.const 32
     i64.shr_u
@@ -81,63 +83,63 @@ block
     i32.and
     i32.eqz
     if
-      local.get 32
       local.get 33
-      f64.ne
-      br_if 1
-    end
-    local.get 29
-    i64.reinterpret_f64
-    i64.const 32
-    i64.shr_u
-    i32.wrap_i64
-    i32.const 1048576
-    i32.add
-    i32.const 2145386496
-    i32.and
-    i32.eqz
-    if
-      local.get 29
-      local.get 33
-      f64.ne
-      br_if 1
-    end
-    local.get 32
-    local.get 29
-    f64.mul
-    local.set 34
-    local.get 34
-    i64.reinterpret_f64
-    i64.const 32
-    i64.shr_u
-    i32.wrap_i64
-    i32.const 1048576
-    i32.add
-    i32.const 2145386496
-    i32.and
-    i32.eqz
-    if
       local.get 34
-      local.get 33
       f64.ne
-      local.get 32
-      local.get 33
+      br_if 1
+    end
+    local.get 30
+    i64.reinterpret_f64
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
+    i32.and
+    i32.eqz
+    if
+      local.get 30
+      local.get 34
       f64.ne
-      local.get 29
+      br_if 1
+    end
+    local.get 33
+    local.get 30
+    f64.mul
+    local.set 35
+    local.get 35
+    i64.reinterpret_f64
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 1048576
+    i32.add
+    i32.const 2145386496
+    i32.and
+    i32.eqz
+    if
+      local.get 35
+      local.get 34
+      f64.ne
       local.get 33
+      local.get 34
+      f64.ne
+      local.get 30
+      local.get 34
       f64.ne
       i32.and
       i32.or
       br_if 1
     end
-    local.get 30
-    local.set 35
-    local.get 35
-    local.get 34
-    f64x2.replace_lane 0
+    local.get 31
     local.set 36
     local.get 36
-    local.set 30
+    local.get 35
+    f64x2.replace_lane 0
+    local.set 37
+    local.get 37
+    local.set 31
     br 1
   end
   local.get 0
@@ -145,13 +147,13 @@ block
   i32.const 327685
   call $note_position
   local.get 0
-  local.get 30
+  local.get 31
   v128.store offset=2128
   local.get 0
   i32.const 2128
   i32.add
   local.get 0
-  local.get 27
+  local.get 28
   i64.store offset=2496
   local.get 0
   i32.const 2496
@@ -162,10 +164,10 @@ block
   end
   local.get 0
   v128.load offset=2128
-  local.set 30
+  local.set 31
   i32.const 0
   call $sse_settled
-  local.get 28
+  local.get 29
   i32.and
-  local.set 28
+  local.set 29
 end

@@ -1,4 +1,4 @@
-;; popfq: 127 instructions
+;; popfq: 128 instructions
 local.get 5
 local.set 23
 local.get 23
@@ -21,6 +21,7 @@ if
   local.get 23
   i32.wrap_i64
   i32.add
+  i64.load
   local.set 24
 else
   local.get 0
@@ -29,14 +30,14 @@ else
   i32.const 65537
   local.get 18
   call $slow_read
-  local.tee 24
+  local.tee 26
   i32.eqz
   br_if 1
+  local.get 26
+  i64.load
+  local.set 24
 end
 local.get 24
-i64.load
-local.set 26
-local.get 26
 local.get 0
 i64.load offset=160
 i64.xor
@@ -64,12 +65,12 @@ if
   i64.load offset=160
   i64.const -513
   i64.and
-  local.get 26
+  local.get 24
   i64.const 512
   i64.and
   i64.or
   i64.store offset=160
-  local.get 26
+  local.get 24
   i64.const 2261
   i64.and
   local.set 27
@@ -102,7 +103,7 @@ else
   local.get 0
   local.get 22
   i64.store offset=176
-  local.get 26
+  local.get 24
   i32.const 64
   call $popf
   if

@@ -1,4 +1,4 @@
-;; push rax; push rbx; pop rax; pop rbx: 252 instructions
+;; push rax; push rbx; pop rax; pop rbx: 256 instructions
 local.get 1
 local.set 23
 local.get 5
@@ -150,6 +150,7 @@ if
   local.get 26
   i32.const -8
   i32.add
+  i64.load
   local.set 35
 else
   local.get 34
@@ -172,6 +173,7 @@ else
     local.get 34
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 35
   else
     local.get 0
@@ -180,14 +182,14 @@ else
     i32.const 197121
     local.get 18
     call $slow_read
-    local.tee 35
+    local.tee 37
     i32.eqz
     br_if 2
+    local.get 37
+    i64.load
+    local.set 35
   end
 end
-local.get 35
-i64.load
-local.set 37
 local.get 5
 local.set 38
 local.get 38
@@ -196,13 +198,14 @@ i64.add
 local.set 39
 local.get 39
 local.set 5
-local.get 37
+local.get 35
 local.set 1
 local.get 5
 local.set 40
 local.get 26
 if
   local.get 26
+  i64.load
   local.set 41
 else
   local.get 40
@@ -225,6 +228,7 @@ else
     local.get 40
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 41
   else
     local.get 0
@@ -233,14 +237,14 @@ else
     i32.const 262913
     local.get 18
     call $slow_read
-    local.tee 41
+    local.tee 43
     i32.eqz
     br_if 2
+    local.get 43
+    i64.load
+    local.set 41
   end
 end
-local.get 41
-i64.load
-local.set 43
 local.get 5
 local.set 44
 local.get 44
@@ -249,5 +253,5 @@ i64.add
 local.set 45
 local.get 45
 local.set 5
-local.get 43
+local.get 41
 local.set 4

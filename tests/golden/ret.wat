@@ -1,4 +1,4 @@
-;; ret: 66 instructions
+;; ret: 67 instructions
 local.get 5
 local.set 23
 local.get 23
@@ -21,6 +21,7 @@ if
   local.get 23
   i32.wrap_i64
   i32.add
+  i64.load
   local.set 24
 else
   local.get 0
@@ -29,19 +30,19 @@ else
   i32.const 65537
   local.get 18
   call $slow_read
-  local.tee 24
+  local.tee 26
   i32.eqz
   br_if 1
+  local.get 26
+  i64.load
+  local.set 24
 end
 local.get 24
-i64.load
-local.set 26
-local.get 26
 i64.const 16
 i64.shl
 i64.const 16
 i64.shr_s
-local.get 26
+local.get 24
 i64.ne
 local.set 27
 local.get 27

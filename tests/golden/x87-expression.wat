@@ -1,4 +1,4 @@
-;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 590 instructions
+;; fld [rbx]; fmul [rbx+8]; faddp; fstp [rbx+16]: 592 instructions
 local.get 23
 local.get 0
 i32.load offset=2388
@@ -56,6 +56,7 @@ end
 local.get 26
 if
   local.get 26
+  i64.load
   local.set 25
 else
   local.get 24
@@ -78,6 +79,7 @@ else
     local.get 24
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 25
   else
     local.get 0
@@ -86,14 +88,14 @@ else
     i32.const 131074
     local.get 18
     call $slow_read
-    local.tee 25
+    local.tee 30
     i32.eqz
     br_if 2
+    local.get 30
+    i64.load
+    local.set 25
   end
 end
-local.get 25
-i64.load
-local.set 30
 local.get 4
 local.set 31
 call $x87_enter
@@ -121,7 +123,7 @@ block
   block
     local.get 33
     br_if 0
-    local.get 30
+    local.get 25
     i64.const 52
     i64.shr_s
     i32.wrap_i64
@@ -132,7 +134,7 @@ block
     i32.and
     if
       local.get 35
-      local.get 30
+      local.get 25
       i64.const 11
       i64.shl
       i64.const -9223372036854775808
@@ -149,7 +151,7 @@ block
       br 2
     end
     local.get 35
-    local.get 30
+    local.get 25
     call $x87_fast_from_f64
     local.tee 37
     i64.const 1
@@ -161,7 +163,7 @@ block
   local.get 18
   i32.const 131074
   call $x87_before
-  local.get 30
+  local.get 25
   local.get 31
   call $x87_load_f64
   i32.const 1
@@ -186,8 +188,7 @@ local.set 38
 local.get 26
 if
   local.get 26
-  i32.const 8
-  i32.add
+  i64.load offset=8
   local.set 39
 else
   local.get 38
@@ -210,6 +211,7 @@ else
     local.get 38
     i32.wrap_i64
     i32.add
+    i64.load
     local.set 39
   else
     local.get 17
@@ -228,14 +230,14 @@ else
     i32.const 327939
     local.get 18
     call $slow_read
-    local.tee 39
+    local.tee 42
     i32.eqz
     br_if 2
+    local.get 42
+    i64.load
+    local.set 39
   end
 end
-local.get 39
-i64.load
-local.set 42
 local.get 4
 i64.const 8
 i64.add
@@ -244,7 +246,7 @@ block
   block
     local.get 33
     br_if 0
-    local.get 42
+    local.get 39
     i64.const 52
     i64.shr_s
     i32.wrap_i64
@@ -263,7 +265,7 @@ block
       i32.const 15360
       i32.add
       i32.store16 offset=8
-      local.get 42
+      local.get 39
       i64.const 11
       i64.shl
       i64.const -9223372036854775808
@@ -273,7 +275,7 @@ block
       local.get 0
       i32.const 2448
       i32.add
-      local.get 42
+      local.get 39
       call $x87_fast_from_f64
       local.tee 44
       i64.const 1
@@ -298,7 +300,7 @@ block
   i32.const 327939
   call $x87_before
   i32.const 1
-  local.get 42
+  local.get 39
   local.get 43
   call $x87_arith_f64
   i32.const 1

@@ -82,6 +82,8 @@ export interface TranslationHooks {
   readonly liveFlags: number;
   /** Host address of the TLB of the code's privilege level. */
   readonly tlb: number;
+  /** The instruction has an XMM operand: what it loads may become part of a vector. */
+  readonly vectors: boolean;
   /** The memory operand lies in a segment that may have a base and a limit: FS and GS outside 64-bit mode. */
   readonly segmented: boolean;
   /** Replaces the lazy flags: `code` as in the state field flagsKind. */

@@ -484,6 +484,9 @@ export class TranslationBinding implements Binding {
       get liveFlags() {
         return self.liveFlags;
       },
+      get vectors() {
+        return self.instruction.code.operands.some(({ kind }) => kind === OPERAND_KIND.xmm);
+      },
       get segmented() {
         return self.instruction.hasMem && self.instruction.segment >= 4;
       },

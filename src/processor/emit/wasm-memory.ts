@@ -6,7 +6,7 @@ import type { Binding, ImportTable, Value } from './binding.js';
 import type { FunctionBuilder } from './wasm.js';
 import type { MemoryOpName } from './wasm-opcodes.js';
 import type { WasmSem } from './wasm-sem.js';
-import { WasmValues } from './wasm-values.js';
+import { typeOf, WasmValues } from './wasm-values.js';
 
 export const LOAD: Record<8 | 16 | 32 | 64, MemoryOpName> = {
   8: 'i32.load8_u',
@@ -72,23 +72,40 @@ export abstract class WasmMemory extends WasmValues {
     if (bits === 128) this.f.simdMemory('v128.store', offset);
     else this.f.memory(STORE[bits as 8], offset);
   }
-  /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else runs `miss`. */
+  /** Sets `host` to the host address of `linear` when the TLB has it with tag `tagOffset`, else by the slow path. */
   protected probe(linear: Value, size: number, tagOffset: number, host: number, access: 'read' | 'rmw'): void {
+    this.reach(linear, size, tagOffset, access, (offset) => {
+      if (offset !== 0) this.f.i32(offset).op('i32.add');
+      this.f.set(host);
+    });
+  }
+  /** `use` takes a host address from the wasm stack, at each way to one; what is meant lies at `offset` from there. */
+  private reach(
+    linear: Value,
+    size: number,
+    tagOffset: number,
+    access: 'read' | 'rmw',
+    use: (offset: number) => void,
+  ): void {
     const { f } = this;
     const shared = this.binding.translation?.sharedAddress(this.self, linear, size, tagOffset === TLB_ENTRY.writeTag);
     if (shared) {
       f.get(shared.local).if(true);
       f.get(shared.local);
-      if (shared.offset !== 0) f.i32(shared.offset).op('i32.add');
-      f.set(host).else(); // the range crosses a page, or is not in the TLB: the access looks for itself
+      use(shared.offset);
+      f.else(); // the range crosses a page, or is not in the TLB: the access looks for itself
     }
     const entry = this.pushMatch(linear, size, tagOffset);
     f.if(shared ? undefined : true);
     this.pushHost(entry, linear);
-    f.set(host).else();
+    use(0);
+    f.else();
     this.pushSlow(access, linear, size);
+    const host = this.temp('i32');
     f.tee(host);
     this.binding.unwindUnless(this.self);
+    f.get(host);
+    use(0);
     f.end();
     if (shared) f.end();
   }
@@ -146,11 +163,21 @@ export abstract class WasmMemory extends WasmValues {
     return this.binding.translation?.tlb ?? 0;
   }
   loadLinear(linear: Value, bits: Bits): Value {
-    const host = this.temp('i32');
     const size = bits / 8;
-    this.probe(linear, size, TLB_ENTRY.readTag, host, 'read');
-    this.f.get(host);
-    return this.loadHost(bits);
+    const { translation } = this.binding;
+    if (translation === undefined || translation.vectors || bits === 128) {
+      const host = this.temp('i32');
+      this.probe(linear, size, TLB_ENTRY.readTag, host, 'read');
+      this.f.get(host);
+      return this.loadHost(bits);
+    }
+    // each way has its load, so that no address has to be brought to the same place
+    const local = this.temp(typeOf(bits));
+    this.reach(linear, size, TLB_ENTRY.readTag, 'read', (offset) => {
+      if (offset < 0) this.f.i32(offset).op('i32.add');
+      this.f.memory(LOAD[bits as 8], Math.max(0, offset)).set(local);
+    });
+    return this.valueIn(local, bits);
   }
   storeLinear(linear: Value, v: Value): void {
     const { f } = this;

@@ -6,7 +6,7 @@ import { type AddressSymbol, type ImportTable, isPointer, type PointerValue, typ
 import type { FunctionBuilder, WasmType } from './wasm.js';
 import type { OpName } from './wasm-opcodes.js';
 
-const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
+export const typeOf = (bits: Bits): WasmType => (bits === 128 ? 'v128' : bits === 64 ? 'i64' : 'i32');
 const maskOf = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 
 /** Farther from its origin an address is of unknown origin. */
@@ -96,10 +96,12 @@ export class WasmValues {
   }
   /** Takes the value on the wasm stack into a fresh local. */
   take(bits: Bits, symbol?: AddressSymbol): Value {
-    const type = typeOf(bits);
-    const local = this.temp(type);
+    const local = this.temp(typeOf(bits));
     this.f.set(local);
-    return { bits, type, local, constant: 0n, symbol };
+    return this.valueIn(local, bits, symbol);
+  }
+  protected valueIn(local: number, bits: Bits, symbol?: AddressSymbol): Value {
+    return { bits, type: typeOf(bits), local, constant: 0n, symbol };
   }
   push_(v: Value): void {
     if (isPointer(v)) this.pushPointer(v);
