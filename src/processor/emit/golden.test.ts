@@ -5,10 +5,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ALL_INSTRUCTIONS, Decoded, Decoder } from '../../isa/index.js';
 import { type Effects, effectsOf, STATUS_FLAGS } from '../jit/effects.js';
-import { InstructionCode, modeOfKey, RegionInstruction } from '../jit/instruction.js';
 import { sharing } from '../jit/sharing.js';
+import { instructionsOf } from './code-for-tests.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { LATE_IMPORTS, lateImport } from './imports.js';
 import { listing } from './listing.js';
@@ -19,8 +18,6 @@ import { WasmSem } from './wasm-sem.js';
 /** The repository: this file runs from <repository>/<dist>/src/processor/emit. */
 const golden = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..', 'tests', 'golden');
 const update = process.env.PCANEL_UPDATE === '1';
-/** Key of flat 64-bit mode at CPL 0. */
-const LONG = modeOfKey(14);
 
 const BLOCKS: Readonly<Record<string, readonly [code: string, what: string]>> = {
   'mov-load': ['488b4310', 'mov rax,[rbx+16]'],
@@ -52,15 +49,7 @@ const BLOCKS: Readonly<Record<string, readonly [code: string, what: string]>> = 
 
 /** Text and size of the code that translated instructions become, without the entry and the exits of a region. */
 function translated(code: string): string[] {
-  const bytes = Uint8Array.from(Buffer.from(code, 'hex'));
-  const decoder = new Decoder(ALL_INSTRUCTIONS);
-  const instructions: RegionInstruction[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const decoded = new Decoded();
-    assert.ok(decoder.decode(bytes, at, bytes.length - at, LONG, decoded) > 0, `cannot decode ${code} at ${at}`);
-    instructions.push(new RegionInstruction(at, new InstructionCode(decoded, LONG)));
-    at += decoded.length;
-  }
+  const instructions = instructionsOf(code);
   const effects = instructions.map((i) => effectsOf(i.code));
   const blocks = [{ order: 0, instructions, effects }];
   const [shares] = sharing({ blocks, loops: new Map(), before: [[]], dominates: () => true }).shares;

@@ -1,7 +1,7 @@
 // Which general registers a region keeps in locals: those that its innermost loops use most. V8 has few processor registers
 // left for locals; what it cannot keep there it moves to its stack and back wherever ways meet, and every local that is written
 // is stored at every exit. The others stay in the state area. Measured in docs/decisions/0018-registers-of-regions.md.
-import type { Flow } from './flow.js';
+import type { BlockFlow } from './contents.js';
 
 /** More locals than that were slower, or as fast and longer to compile. */
 const LOCALS = { long: 6, legacy: 5 } as const;
@@ -10,7 +10,7 @@ const LOOP_WEIGHT = 8;
 const MAX_DEPTH = 4;
 
 /** Bits by register number. */
-export function residents({ blocks, loops }: Pick<Flow, 'blocks' | 'loops'>, long: boolean): number {
+export function residents({ blocks, loops }: Pick<BlockFlow, 'blocks' | 'loops'>, long: boolean): number {
   const depths = new Array<number>(blocks.length).fill(0);
   for (const inside of loops.values()) for (const n of inside) depths[n] = (depths[n] as number) + 1;
   const weights = new Array<number>(16).fill(0);

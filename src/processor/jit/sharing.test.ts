@@ -1,26 +1,16 @@
 // What loops are found to keep, and what is looked up ahead of them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ALL_INSTRUCTIONS, Decoded, Decoder } from '../../isa/index.js';
+import { instructionsOf } from '../emit/code-for-tests.js';
 import { type FlowBlock, MAPPING } from './contents.js';
 import { effectsOf } from './effects.js';
-import { InstructionCode, modeOfKey, RegionInstruction } from './instruction.js';
 import { residents } from './residents.js';
 import { type Sharing, sharing } from './sharing.js';
 
-const LONG = modeOfKey(14);
 const [RAX, RCX, RSP, RSI, RDI] = [0, 1, 4, 6, 7] as const;
-const decoder = new Decoder(ALL_INSTRUCTIONS);
 
 function block(order: number, code: string): FlowBlock {
-  const bytes = Uint8Array.from(Buffer.from(code, 'hex'));
-  const instructions: RegionInstruction[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const decoded = new Decoded();
-    assert.ok(decoder.decode(bytes, at, bytes.length - at, LONG, decoded) > 0, `cannot decode ${code} at ${at}`);
-    instructions.push(new RegionInstruction(at, new InstructionCode(decoded, LONG)));
-    at += decoded.length;
-  }
+  const instructions = instructionsOf(code);
   return { order, instructions, effects: instructions.map((i) => effectsOf(i.code)) };
 }
 /** Blocks that follow each other; the last one goes back to the second one, too. */
@@ -73,7 +63,7 @@ describe('registers that a region keeps in locals', () => {
   it('are those that its innermost loops use', () => {
     // mov r8,r9 twice; mov r10,r11; mov r12,r13 -- add rax,rcx; add rsi,rdi; dec r14; jnz
     const blocks = [block(0, '4d89c84d89c84d89da4d89ec'), block(1, '4801c84801fe49ffce75fe')];
-    const mask = residents({ blocks: blocks as never, loops: new Map([[1, new Set([1])]]) }, true);
+    const mask = residents({ blocks, loops: new Map([[1, new Set([1])]]) }, true);
     for (const r of [RAX, RCX, RSI, RDI, 14]) assert.ok((mask >> r) & 1, `r${r}`);
     assert.equal(mask.toString(2).replaceAll('0', '').length, 6);
   });
