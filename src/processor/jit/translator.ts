@@ -242,6 +242,11 @@ const MADE_MS = 20;
 /** It looks so often whether a processor is there for it, or would be. */
 const LOOK_MS = 250;
 const IDLE_ENOUGH = 0.6;
+/**
+ * Between two steps it rests twice as long as the first one took: two processors of a host are often one core's, and what works on one
+ * slows the other.
+ */
+const REST_SHARE = 2;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
@@ -250,21 +255,26 @@ export function runTranslator(host: TranslatorHost): void {
   let asked = 0;
   let working = false;
   let ended = false;
-  /** Works ahead while nobody asks for anything and a processor has nothing else to do. */
+  /** Works ahead a third of the time that nobody asks for anything and a processor has nothing else to do. */
   const workAhead = async (): Promise<void> => {
     if (working) return;
     working = true;
     host.idleProcessors();
     let mayWork = false;
     let lookAt = hostMs() + LOOK_MS;
+    let rested = 0;
     for (let more = true; more && !ended; ) {
       const start = hostMs();
       if (start >= lookAt) {
         mayWork = host.idleProcessors() >= IDLE_ENOUGH;
         lookAt = start + LOOK_MS;
       }
-      const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS, mayWork ? 0 : lookAt) - start;
-      if (!busy && wait <= 0) more = translator.workAhead();
+      const wait = Math.max(asked + QUIET_MS, translator.madeAt + MADE_MS, mayWork ? rested : lookAt) - start;
+      if (!busy && wait <= 0) {
+        more = translator.workAhead();
+        const end = hostMs();
+        rested = end + (end - start) * REST_SHARE;
+      }
       await (wait > 0 ? host.rest(Math.ceil(wait)) : host.pause());
     }
     working = false;
