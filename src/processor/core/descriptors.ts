@@ -1,8 +1,8 @@
 // Segment descriptors in memory. Intel SDM Vol. 3A, "Segment Descriptors", "System Descriptor Types", "Segment Selectors".
 import { ST } from './env';
 import { raise } from './exceptions';
-import { S_GDTR_BASE, S_GDTR_LIMIT } from './generated/layout';
-import { bad, sys_read64, write_sized } from './memory';
+import { S_GDTR_BASE, S_GDTR_LIMIT, TLB_ADDEND, TLB_READ_TAG } from './generated/layout';
+import { bad, sys_read64, tlb_entry, write_sized } from './memory';
 import { ACCESS_IMPLICIT } from './paging';
 import { AR_UNUSABLE, LDTR, seg_access, seg_base, seg_limit } from './state';
 
@@ -31,22 +31,32 @@ function locate(selector: u32, bytes: u32): bool {
   d_address = base + (offset as u64);
   return true;
 }
+@inline function take(descriptor: u64): void {
+  d_low = descriptor as u32;
+  d_high = (descriptor >> 32) as u32;
+}
 /** Fetches the descriptor of `selector`; raises `vector`(selector | ext) when it is outside its table. */
 export function fetch_descriptor(selector: u32, vector: u32, ext: u32): i32 {
   if (!locate(selector, 8)) return raise(vector, (selector & 0xfffc) | ext);
   const value = sys_read64(d_address);
   if (bad) return 1;
-  d_low = value as u32;
-  d_high = (value >> 32) as u32;
+  take(value);
   return 0;
+}
+/** Like fetch_descriptor where the TLB has the descriptor; false: it has not, or there is none. */
+export function fetch_mapped(selector: u32): bool {
+  if (!locate(selector, 8)) return false;
+  const entry = tlb_entry(d_address, ACCESS_IMPLICIT);
+  if (load<u64>(entry, TLB_READ_TAG) != ((d_address + 7) & ~(4095 as u64))) return false;
+  take(load<u64>((load<u32>(entry, TLB_ADDEND) + (d_address as u32)) as usize));
+  return true;
 }
 /** Like fetch_descriptor, but 0 found, 1 unwind, 2 outside the table (LAR, VERR, ...). */
 export function probe_descriptor(selector: u32): i32 {
   if (!(selector & 0xfffc) || !locate(selector, 8)) return 2;
   const value = sys_read64(d_address);
   if (bad) return 1;
-  d_low = value as u32;
-  d_high = (value >> 32) as u32;
+  take(value);
   return 0;
 }
 /** Upper half of a 16-byte system descriptor whose lower half was fetched last. */

@@ -8,19 +8,17 @@ import {
   d_present,
   d_type,
   fetch_descriptor,
+  fetch_mapped,
   in_limit,
   is_conforming,
   is_readable,
   is_writable_data,
   set_accessed,
 } from './descriptors';
-import { ST } from './env';
 import { raise } from './exceptions';
 import { set_shadow } from './flags';
-import { S_GDTR_BASE, S_GDTR_LIMIT, TLB_ADDEND, TLB_READ_TAG } from './generated/layout';
-import { bad, data_access, read_sized, tlb_entry, write_sized } from './memory';
+import { bad, data_access, read_sized, write_sized } from './memory';
 import { update_mode } from './mode';
-import { ACCESS_IMPLICIT } from './paging';
 import {
   AR_P,
   AR_S,
@@ -88,24 +86,14 @@ export function check_data_segment(selector: u32, vector: u32, ext: u32): i32 {
   return 0;
 }
 
-/** Descriptor bits of data that is present and accessed, in the upper word: P, S, code or data, A. */
-const PLAIN_DATA: u32 = 0x9900;
-const PLAIN_DATA_VALUE: u32 = 0x9100;
-/** A load as kernels do it: of a data segment of the GDT that was loaded before, whose descriptor the TLB has. False: not done. */
+/** Access rights of data that is present and accessed: of P, S, code or data, A. */
+const PLAIN_DATA: u32 = 0x99;
+const PLAIN_DATA_VALUE: u32 = 0x91;
+/** A load as kernels do it: of a data segment that was loaded before, whose descriptor the TLB has. False: not done. */
 @inline function load_plain(n: u32, selector: u32): bool {
-  if (n == SS || selector < 8 || selector & 4 || real_or_v86() || rflags() & FLAG_AC) return false;
-  const offset = selector & 0xfff8;
-  if (offset + 7 > load<u32>(ST, S_GDTR_LIMIT)) return false;
-  const address = load<u64>(ST, S_GDTR_BASE) + (offset as u64);
-  const entry = tlb_entry(address, ACCESS_IMPLICIT);
-  if (load<u64>(entry, TLB_READ_TAG) != ((address + 7) & ~(4095 as u64))) return false;
-  const descriptor = load<u64>((load<u32>(entry, TLB_ADDEND) + (address as u32)) as usize);
-  const high = (descriptor >> 32) as u32;
-  const level = (high >> 13) & 3;
-  if ((high & PLAIN_DATA) != PLAIN_DATA_VALUE || level < (selector & 3) || level < cpl()) return false;
-  const base = (((descriptor >> 16) as u32) & 0xff_ffff) | (high & 0xff00_0000);
-  const units = ((descriptor as u32) & 0xffff) | (high & 0xf_0000);
-  set_seg(n, selector, base as u64, high & 0x80_0000 ? (units << 12) | 0xfff : units, (high >> 8) & 0xf0ff);
+  if (n == SS || !(selector & 0xfffc) || real_or_v86() || rflags() & FLAG_AC || !fetch_mapped(selector)) return false;
+  if ((d_access() & PLAIN_DATA) != PLAIN_DATA_VALUE || d_dpl() < (selector & 3) || d_dpl() < cpl()) return false;
+  commit_segment(n, selector);
   return true;
 }
 /** MOV Sreg, POP Sreg, LDS...: the instruction may write after it, so it always returns 0 on success. */

@@ -35,7 +35,7 @@ export const atBlock = (block: number, place: number): number => PLACES + block 
 const behind = (blocks: number, block: number, at: number, place: number): number =>
   PLACES + (blocks + block * MAX_BLOCK + at) * PLACES + place;
 
-export const fullBits = (i: RegionInstruction): number => (i.facts.long ? 64 : 32);
+const fullBits = (i: RegionInstruction): number => (i.facts.long ? 64 : 32);
 const registerOf = (i: RegionInstruction, n: number): number => {
   const o = i.code.operands[n];
   return o !== undefined && o.kind === OPERAND_KIND.gpr && o.bits === fullBits(i) ? o.register : -1;

@@ -1,6 +1,6 @@
 // Which general registers a region keeps in locals: those that its innermost loops use most. V8 has few processor registers
 // left for locals; what it cannot keep there it moves to its stack and back wherever ways meet, and every local that is written
-// is stored at every exit. The others stay in the state area. Measured in docs/decisions/0018-registers-of-regions.md.
+// is stored at every exit. The others stay in the state area. Measured in docs/decisions/0018-registers-and-ranges-of-regions.md.
 import type { BlockFlow } from './contents.js';
 
 /** More locals than that were slower, or as fast and longer to compile. */
