@@ -16,6 +16,7 @@ runTranslator({
   },
   pause,
   rest: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  hasProcessor: true,
   idleProcessors: () => 0,
   store: null,
   ended: () => {},

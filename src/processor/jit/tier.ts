@@ -164,6 +164,7 @@ export class Tier {
   }
   /** No more regions are made. */
   close(): void {
+    this.sendUsed();
     this.client?.close();
     this.client = null;
     this.wanted.clear();
@@ -187,6 +188,7 @@ export class Tier {
       return;
     }
     if (this.client !== null && this.isWanted(hot)) return;
+    if (hot.early === true && this.reuse(hot)) return;
     this.queue.push(hot);
     if (this.options.eager) this.work();
   }
@@ -194,7 +196,10 @@ export class Tier {
   work(): void {
     if (this.options.mixed) this.table.closeSome();
     const looks = this.looksNow() && ++this.looks % LOOKS === 0;
-    if (looks) this.lookAtCalls();
+    if (looks) {
+      this.lookAtCalls();
+      this.sendUsed();
+    }
     if (this.noted.length >= (looks ? 1 : NOTE_BATCH)) this.sendNotes();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
@@ -218,6 +223,11 @@ export class Tier {
   private sendNotes(): void {
     this.client?.note(this.noted);
     this.noted = [];
+  }
+  /** So that the service keeps them. */
+  private sendUsed(): void {
+    const used = this.installer.takeUsed();
+    if (used.length > 0) this.client?.used(used);
   }
 
   // --- by the service ---
@@ -357,8 +367,9 @@ export class Tier {
     return now - this.waitingSince < instructions;
   }
   private reuse(hot: Hot): boolean {
-    if (!this.installer.reuse(hot, this.source.pageFinder(hot))) return false;
-    this.counters.reused++;
+    const how = this.installer.reuse(hot, this.source.pageFinder(hot));
+    if (how === null) return false;
+    this.counters[how]++;
     return true;
   }
   /** The block gets another count before it is looked at again. */

@@ -22,6 +22,10 @@ interface Client {
   queue: TranslationRequest[];
   /** Those of the queue that are new: earlier runs may have translated them. */
   fresh: TranslationRequest[];
+  /** Modules of earlier runs that it has. */
+  readonly sent: Set<StoredModule>;
+  /** Those that it may want next. */
+  next: StoredModule[];
 }
 type StoredRegion = Found<PlanFacts> & { readonly id: number };
 /** An answer with regions that take the place of others: those run until these are optimized. */
@@ -50,6 +54,8 @@ export class Translator {
     private readonly post: (answer: FromTranslator) => void,
     /** Regions of earlier runs. */
     private readonly store: CodeStore | null = null,
+    /** Modules of earlier runs are sent before somebody asks for them. */
+    private readonly sendsAhead = false,
   ) {
     this.ahead = store && new WorkAhead(store);
   }
@@ -63,8 +69,13 @@ export class Translator {
       const translator = this.translatorFor(message.subject);
       const source = new RegionSource(message.subject, translator);
       const { seed } = message.subject;
-      this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [], fresh: [] });
+      const waiting = { queue: [], fresh: [], sent: new Set<StoredModule>(), next: [] };
+      this.clients.set(message.client, { id: message.client, source, translator, seed, ...waiting });
       this.ahead?.attach(message.client, message.subject, translator);
+      return;
+    }
+    if (message.kind === 'used') {
+      for (const id of message.stored) this.store?.use(id);
       return;
     }
     const client = this.clients.get(message.client);
@@ -92,7 +103,7 @@ export class Translator {
   work(): boolean {
     const waiting = [...this.clients.values()].filter(({ queue, fresh }) => queue.length + fresh.length > 0);
     const client = waiting[this.turn++ % waiting.length];
-    if (client === undefined) return this.compileReplacement();
+    if (client === undefined) return this.sendAhead() || this.compileReplacement();
     if (client.fresh.length > 0) this.lookUp(client);
     else this.answer(client);
     return true;
@@ -132,7 +143,27 @@ export class Translator {
       const module = store.compiled(stored) as WebAssembly.Module;
       this.post({ ...this.stored(client.id, store, stored, regions), module, compileMs: hostMs() - from });
       from = hostMs();
+      store.use(stored.id);
+      client.sent.add(stored);
     }
+    const [stored] = found.keys();
+    if (stored !== undefined && this.sendsAhead) client.next = [...store.together(stored)];
+  }
+  /** Sends a module of an earlier run that a client may want soon: it ran with others that it has. False: there is none. */
+  private sendAhead(): boolean {
+    const store = this.store as CodeStore;
+    for (const client of this.clients.values()) {
+      for (let stored = client.next.shift(); stored !== undefined; stored = client.next.shift()) {
+        if (client.sent.has(stored)) continue;
+        client.sent.add(stored);
+        const start = hostMs();
+        const module = store.compiled(stored);
+        if (module === null) continue;
+        this.post({ ...this.stored(client.id, store, stored, []), module, compileMs: hostMs() - start });
+        return true;
+      }
+    }
+    return false;
   }
   private findStored({ source, seed }: Client, hot: TranslationRequest['hot']): Found<PlanFacts> | null {
     return (this.store as CodeStore).find(source.keyOf(hot, seed), (kept, contents) => source.fit(hot, kept, contents));
@@ -229,6 +260,8 @@ export interface TranslatorHost {
   pause(): Promise<void>;
   /** Waits, milliseconds; does not keep the thread alive. */
   rest(ms: number): Promise<void>;
+  /** This thread need not share a processor with the vCPUs. */
+  readonly hasProcessor: boolean;
   /** Processors of the host that had nothing to do, or nothing but this thread, since the last call, on average. */
   idleProcessors(): number;
   /** Regions of earlier runs; null: they are not kept. */
@@ -250,7 +283,7 @@ const REST_SHARE = 2;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
-  const translator = new Translator((answer) => host.post(answer), host.store);
+  const translator = new Translator((answer) => host.post(answer), host.store, host.hasProcessor);
   let busy = false;
   let asked = 0;
   let working = false;
@@ -292,7 +325,7 @@ export function runTranslator(host: TranslatorHost): void {
       ended = true;
       host.ended();
     } else if (message.kind === 'note') void workAhead();
-    else {
+    else if (message.kind !== 'used') {
       asked = hostMs();
       void work();
     }
