@@ -4,6 +4,7 @@ import { translationService } from '../../src/apps/testing.js';
 import {
   compileModules,
   JIT_MODES,
+  type JitMode,
   jitMode,
   type ProcessorModules,
   SoftwareEngine,
@@ -12,11 +13,17 @@ import {
 const built = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
 const modules = new Map<boolean, Promise<ProcessorModules>>();
 
-/** `shared: false`: as on hosts without SharedArrayBuffer. */
-export async function softwareEngine(options: { readonly shared?: boolean } = {}): Promise<SoftwareEngine> {
+/** `shared: false`: as on hosts without SharedArrayBuffer. `jit`: instead of PCANEL_JIT. */
+export async function softwareEngine(
+  options: { readonly shared?: boolean; readonly jit?: JitMode } = {},
+): Promise<SoftwareEngine> {
   const shared = options.shared ?? true;
   const bytes = { procedures: built('procedures.wasm'), interpreter: built('interpreter.wasm') };
   const compiled = modules.get(shared) ?? compileModules(bytes, { shared });
   modules.set(shared, compiled);
-  return new SoftwareEngine(await compiled, JIT_MODES[jitMode(process.env.PCANEL_JIT)], translationService());
+  return new SoftwareEngine(
+    await compiled,
+    JIT_MODES[options.jit ?? jitMode(process.env.PCANEL_JIT)],
+    translationService(),
+  );
 }
