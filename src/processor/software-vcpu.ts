@@ -35,6 +35,8 @@ const AT = offsets(
   'msrBitmap',
   'cr0Mask',
   'cr0Shadow',
+  'cr4',
+  'xcr0',
   'cr4Mask',
   'cr4Shadow',
   'tscOffset',
@@ -140,6 +142,9 @@ export class SoftwareVcpu implements Vcpu {
     if ((s.cr0 & 0x80000000n) !== 0n && (s.cr4 & 0x20n) !== 0n && (s.efer & 0x400n) === 0n)
       this.procedures.load_pdptes();
     this.unchecked = true;
+  }
+  readCpuidState(): Pick<CpuState, 'cr4' | 'xcr0'> {
+    return { cr4: this.state.u64(AT.cr4), xcr0: this.state.u64(AT.xcr0) };
   }
   readGpr(index: number): bigint {
     return this.state.u64(gprOffset(index));

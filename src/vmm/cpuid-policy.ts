@@ -145,7 +145,7 @@ const LEAVES: ReadonlyMap<number, Leaf> = new Map<number, Leaf>([
       if (supported === 0) return result();
       if (subleaf === 0) return result(supported, xsaveBytes(d.xcr0), xsaveBytes(supported), 0);
       if (subleaf === 1) {
-        const eax = featureMask(p.features, CpuidLeaf.XSAVE, 1, 'eax');
+        const { eax } = p.featuresOf(CpuidLeaf.XSAVE, 1);
         return result(eax, p.features.has('xsavec') ? xsaveBytes(d.xcr0) : 0);
       }
       if (subleaf === 2 && supported & XCR0.AVX) {

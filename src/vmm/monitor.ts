@@ -392,7 +392,7 @@ export class VcpuMonitor {
 
   #dynamic(leaf: number): CpuidDynamic {
     if (!this.#o.cpuid.isDynamic(leaf)) return { osxsave: false, apicEnabled: true, xcr0: 1 };
-    const s = this.vcpu.readState();
+    const s = this.vcpu.readCpuidState?.() ?? this.vcpu.readState();
     return {
       osxsave: (s.cr4 & BigInt(CR4.OSXSAVE)) !== 0n,
       apicEnabled: this.#o.apic === null ? false : (this.#o.apic.base() & 0x800n) !== 0n,

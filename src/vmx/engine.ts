@@ -176,6 +176,8 @@ export interface Vcpu {
   loadCpuid?(entries: readonly CpuidEntry[]): void;
   /** Where MOV to and from CR8 need not exit: the guest's CR8, 0..15, good between two entries. */
   cr8?: number;
+  /** What CPUID's answers depend on, where it exits: without a whole CpuState. */
+  readCpuidState?(): Pick<CpuState, 'cr4' | 'xcr0'>;
   /** Single registers without a whole CpuState; 0..15 in the SDM's encoding order (RAX, RCX, RDX, RBX, RSP, ...). */
   readGpr(index: number): bigint;
   writeGpr(index: number, value: bigint): void;
