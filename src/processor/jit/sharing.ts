@@ -49,17 +49,22 @@ export function sharing(flow: BlockFlow): Sharing {
 
 function sharesOf(flow: BlockFlow, accesses: readonly Access[]): boolean[][] {
   const shares = flow.blocks.map(({ instructions }) => instructions.map(() => false));
-  const byAddress = new Map<string, Access[]>();
+  const byOrigin = new Map<number, Access[]>();
   for (const access of accesses) {
-    const key = `${access.origin} ${access.mapping}`;
-    const list = byAddress.get(key);
-    if (list === undefined) byAddress.set(key, [access]);
+    const list = byOrigin.get(access.origin);
+    if (list === undefined) byOrigin.set(access.origin, [access]);
     else list.push(access);
   }
-  const near = (a: Access, b: Access): boolean => a !== b && Math.abs(b.delta - a.delta) < SPAN;
-  for (const list of byAddress.values())
-    for (const a of list)
-      if (list.some((b) => near(a, b) && flow.dominates(a.block.order, b.block.order)))
+  const serves = (a: Access, b: Access): boolean =>
+    a.mapping === b.mapping && Math.abs(b.delta - a.delta) < SPAN && flow.dominates(a.block.order, b.block.order);
+  const servesSome = (a: Access, list: readonly Access[], from: number, to: number): boolean => {
+    for (let n = from; n < to; n++) if (serves(a, list[n] as Access)) return true;
+    return false;
+  };
+  // mostly one of the next
+  for (const list of byOrigin.values())
+    for (const [n, a] of list.entries())
+      if (servesSome(a, list, n + 1, list.length) || servesSome(a, list, 0, n))
         (shares[a.block.order] as boolean[])[a.at] = true;
   return shares;
 }
