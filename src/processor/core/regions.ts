@@ -3,6 +3,9 @@
 import { mark_lines } from './blocks';
 import { ST } from './env';
 import {
+  COUNTED_FOR_DROPPED,
+  DROPPED_THRESHOLD,
+  RECORD_EXTRA,
   RECORD_HANDLER,
   RECORD_IMM,
   REGION_LINES,
@@ -60,7 +63,10 @@ export function region_drop(region: usize): void {
   const u = <usize>load<u32>(region, REGION_RECORD);
   if (<u32>load<u16>(u, RECORD_HANDLER) != load<u32>(ST, S_REGION_HANDLER) || load<u32>(u + 4, RECORD_IMM) != <u32>region) return;
   store<u16>(u, <u16>load<u32>(ST, S_COUNT_HANDLER), RECORD_HANDLER);
-  store<u32>(u, load<u32>(ST, S_JIT_THRESHOLD), RECORD_IMM);
+  const entries = min<u32>(load<u32>(ST, S_JIT_THRESHOLD), DROPPED_THRESHOLD);
+  store<u8>(u, <u8>COUNTED_FOR_DROPPED, RECORD_EXTRA);
+  store<u32>(u, entries, RECORD_IMM);
+  store<u32>(u + 4, entries, RECORD_IMM);
 }
 /** Lines (64 bytes) of a page were overwritten: drops the regions that have code there, in the vCPU whose state lies at `area`. */
 export function regions_of_lines_drop(area: usize, page: usize, lines: u64): void {
