@@ -216,25 +216,26 @@ describe('the store', () => {
     const files = new Files();
     files.put(packOf([1, 2, 3, 4].map((n) => kept(n, [region(n)]))));
     const store = new CodeStore(files.shelf());
-    const [one, two, three, four] = [1, 2, 3, 4].map((key) => store.find(key, any)?.stored as StoredModule);
-    assert.deepEqual(store.together(three as StoredModule), [one, two, three, four]);
+    const [one, , three, four] = [1, 2, 3, 4].map((key) => store.find(key, any)?.stored as StoredModule);
     for (const stored of [one, three, four]) store.compiled(stored as StoredModule); // one was sent, and nobody ran it
-    store.use((four as StoredModule).id);
-    store.use((three as StoredModule).id);
-    store.use((four as StoredModule).id);
-    store.use(99);
+    const use = (stored: StoredModule | undefined, count = 0) => store.use((stored as StoredModule).id, count);
+    assert.deepEqual([use(four, 3), use(three, 3), use(four)], [[], [four], []]);
+    assert.deepEqual(store.use(99, 3), []);
     store.add(made(5, 8));
     store.save();
     const next = new CodeStore(files.shelf());
-    const [again, ...others] = next.together(next.find(1, any)?.stored as StoredModule).map(({ packed }) => packed);
-    assert.deepEqual(
-      [again, ...others].map((m) => m?.regions[0]?.key),
-      [4, 3, 1, 2, 100],
-    );
-    assert.deepEqual(
-      [again, ...others].map((m) => m?.unused),
-      [0, 0, 1, 1, 0],
-    );
+    const first = next.find(4, any)?.stored as StoredModule;
+    const modules = [first, ...next.use(first.id, 9)].map(({ packed: { regions, unused } }) => [
+      regions[0]?.key,
+      unused,
+    ]);
+    assert.deepEqual(modules, [
+      [4, 0],
+      [3, 0],
+      [1, 1],
+      [2, 1],
+      [100, 0],
+    ]);
   });
   it('drops what was of no use for long', () => {
     const files = new Files();

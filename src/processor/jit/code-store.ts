@@ -105,14 +105,14 @@ export class CodeStore {
     }
     return null;
   }
-  /** The modules of its pack, those first that a run used first. */
-  together(stored: StoredModule): readonly StoredModule[] {
-    return (stored as Stored).pack.modules ?? [];
-  }
-  /** Regions of a module are run. */
-  use(id: number): void {
+  /** Regions of a module are run. Gives up to `count` modules of its pack that an earlier run used after it. */
+  use(id: number, count = 0): readonly StoredModule[] {
     const stored = this.all[id - 1];
-    if (stored !== undefined && stored.used === 0) stored.used = ++this.usedCount;
+    if (stored === undefined) return [];
+    if (stored.used === 0) stored.used = ++this.usedCount;
+    const modules = stored.pack.modules ?? [];
+    const place = modules.indexOf(stored) + 1;
+    return modules.slice(place, place + count);
   }
   /** Of no other region with its key more was known when it was translated. */
   isBest(stored: StoredModule, index: number): boolean {

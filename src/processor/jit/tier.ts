@@ -202,10 +202,7 @@ export class Tier {
   work(): void {
     if (this.options.mixed) this.table.closeSome();
     const looks = this.looksNow() && ++this.looks % LOOKS === 0;
-    if (looks) {
-      this.lookAtCalls();
-      this.sendUsed();
-    }
+    if (looks) this.lookAtCalls();
     if (this.noted.length >= (looks ? 1 : NOTE_BATCH)) this.sendNotes();
     if (this.client !== null) this.serve(this.client);
     else if (this.queue.length > 0) this.workHere();
@@ -217,6 +214,7 @@ export class Tier {
     if (now - this.lookedAt < LOOK_EVERY) return false;
     this.lookedAt = now;
     this.lookAtJumps();
+    this.sendUsed();
     return true;
   }
 

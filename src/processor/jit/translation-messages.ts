@@ -33,7 +33,7 @@ export type ToTranslator =
   /** Blocks that are not hot, but may be worth a region to later runs. */
   | { readonly kind: 'note'; readonly client: number; readonly blocks: readonly Hot[] }
   /** Regions of these modules of earlier runs are run. */
-  | { readonly kind: 'used'; readonly stored: readonly number[] }
+  | { readonly kind: 'used'; readonly client: number; readonly stored: readonly number[] }
   | { readonly kind: 'detach'; readonly client: number }
   /** Nobody will ask any more. */
   | { readonly kind: 'end' };

@@ -64,7 +64,7 @@ export class TranslationClient {
   }
   /** Regions of these modules of earlier runs are run. */
   used(stored: readonly number[]): void {
-    if (this.attachedTo !== null) this.service.start()?.post({ kind: 'used', stored });
+    if (this.attachedTo !== null) this.service.start()?.post({ kind: 'used', client: this.id, stored });
   }
   /** They became hot once more. */
   hurry(ids: readonly number[]): void {

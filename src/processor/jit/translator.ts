@@ -10,6 +10,8 @@ import { RegionSource, type Translated } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
 import { WorkAhead } from './work-ahead.js';
 
+/** Modules that are sent ahead of what is used. */
+const AHEAD = 16;
 /** A module is put together at the latest with so many regions or after so many milliseconds. */
 const BATCH = 32;
 const BATCH_MS = 25;
@@ -74,14 +76,12 @@ export class Translator {
       this.ahead?.attach(message.client, message.subject, translator);
       return;
     }
-    if (message.kind === 'used') {
-      for (const id of message.stored) this.store?.use(id);
-      return;
-    }
     const client = this.clients.get(message.client);
+    if (message.kind === 'used') for (const id of message.stored) this.use(client, id);
     if (client === undefined) return;
     if (message.kind === 'translate') client[this.store === null ? 'queue' : 'fresh'].push(...message.requests);
     else if (message.kind === 'note') this.ahead?.note(message.client, message.blocks);
+    else if (message.kind === 'used') return;
     else if (message.kind === 'detach') {
       this.clients.delete(message.client);
       this.ahead?.detach(message.client);
@@ -143,11 +143,14 @@ export class Translator {
       const module = store.compiled(stored) as WebAssembly.Module;
       this.post({ ...this.stored(client.id, store, stored, regions), module, compileMs: hostMs() - from });
       from = hostMs();
-      store.use(stored.id);
       client.sent.add(stored);
+      this.use(client, stored.id);
     }
-    const [stored] = found.keys();
-    if (stored !== undefined && this.sendsAhead) client.next = [...store.together(stored)];
+  }
+  /** A module of an earlier run is used: the client may want those next that followed it there. */
+  private use(client: Client | undefined, id: number): void {
+    const following = this.store?.use(id, this.sendsAhead ? AHEAD : 0) ?? [];
+    client?.next.push(...following.filter((stored) => !client.sent.has(stored)));
   }
   /** Sends a module of an earlier run that a client may want soon: it ran with others that it has. False: there is none. */
   private sendAhead(): boolean {
@@ -325,8 +328,8 @@ export function runTranslator(host: TranslatorHost): void {
       ended = true;
       host.ended();
     } else if (message.kind === 'note') void workAhead();
-    else if (message.kind !== 'used') {
-      asked = hostMs();
+    else {
+      if (message.kind !== 'used') asked = hostMs();
       void work();
     }
   });
