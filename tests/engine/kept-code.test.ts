@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CodePlace, knownRegions, spawnTranslator } from '../../src/apps/testing.js';
-import { TranslationService, type TranslatorLink } from '../../src/processor/index.js';
+import { TranslationService } from '../../src/processor/index.js';
 import { finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
 
 const LOOPS = 12;
@@ -94,52 +94,6 @@ test('a damaged pack is as good as none', async (t) => {
   writeFileSync(file, bytes);
   const { stored, compiled } = await run(serviceOf(place), program());
   assert.deepEqual([stored, compiled >= LOOPS], [0, true]);
-});
-
-test('modules come before somebody asks for them once others of their pack are run', async (t) => {
-  const place = newPlace(t);
-  const large = program(null, 300);
-  const first = await run(serviceOf(place), large);
-  let asked = 0;
-  let ahead = 0;
-  const service = new TranslationService({
-    spawn: (): TranslatorLink => {
-      const link = spawnTranslator(undefined, place, true);
-      return {
-        ...link,
-        post: (message) => {
-          if (message.kind === 'translate') asked += message.requests.length;
-          link.post(message);
-        },
-        receive: () => {
-          const answer = link.receive();
-          if (answer !== undefined && answer.module !== null && answer.regions.length === 0) ahead++;
-          return answer;
-        },
-        get ended() {
-          return link.ended;
-        },
-      };
-    },
-    known: () => knownRegions(place),
-  });
-  const g = await guest(large, service);
-  while (asked === 0) assert.equal(g.vcpu.enter(1000).name, 'preemptionTimer');
-  await settle(g);
-  const before = asked;
-  for (let n = 0; n < 2000 && ahead < 8; n++) {
-    await delay(10);
-    g.vcpu.enter(100);
-  }
-  await finish(g, async () => {
-    await delay(10); // as long as the guest's time goes on the translator's does
-    await settle(g);
-  });
-  const { compiled, stored } = g.vcpu.jitStatistics() ?? assert.fail();
-  await service.settled();
-  assert.deepEqual([compiled, stored >= 300], [0, true]);
-  assert.ok(ahead > first.modules / 2, `${ahead} of ${first.modules} modules came by themselves`);
-  assert.ok(asked - before < 150, `${asked - before} regions were asked for`);
 });
 
 test('of code that is not hot regions are made when there is time, for later runs', async (t) => {

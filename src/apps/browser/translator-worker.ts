@@ -16,7 +16,6 @@ runTranslator({
   },
   pause,
   rest: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  hasProcessor: true,
   idleProcessors: () => 0,
   store: null,
   ended: () => {},

@@ -31,9 +31,6 @@ function allowedProcessors(): ReadonlySet<number> | null {
   }
 }
 
-/** Processors that this process may use. */
-export const processorCount = (): number => allowedProcessors()?.size ?? cpus().length;
-
 export interface IdleSources {
   /** Milliseconds. */
   readonly now: () => number;

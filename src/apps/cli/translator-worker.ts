@@ -4,7 +4,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { CodeStore, runTranslator, type ToTranslator } from '../../processor/index.js';
 import { codeShelf } from './code-shelf.js';
-import { idleMeter, processorCount } from './idle-meter.js';
+import { idleMeter } from './idle-meter.js';
 import type { TranslatorStart } from './translator.js';
 
 const { port, posted, place, always } = workerData as TranslatorStart;
@@ -17,7 +17,6 @@ runTranslator({
   listen: (hear) => port.on('message', (message: ToTranslator) => hear(message)),
   pause: () => setImmediate(),
   rest: (ms) => setTimeout(ms, undefined, { ref: false }),
-  hasProcessor: always || processorCount() > 1,
   idleProcessors: always ? () => 1 : idleMeter(),
   store: place === null ? null : new CodeStore(codeShelf(place)),
   ended: () => port.close(),

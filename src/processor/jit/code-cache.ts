@@ -6,12 +6,7 @@ import type { RegionFunction, RegionPlace } from './region-table.js';
 import type { Relocation } from './relocation.js';
 
 export interface CompiledRegion {
-  /** Its code; the module is instantiated when that is first asked for. */
-  run(): RegionFunction;
-  /** Number of the module if that comes from an earlier run, else 0. */
-  readonly stored: number;
-  /** It was installed. */
-  taken: boolean;
+  readonly run: RegionFunction;
   readonly instructions: number;
   /** Bytes of generated code it shares a module with, divided by their number. */
   readonly codeBytes: number;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { codeKey, FILTER_BYTES, filterAdd, filterHas, KnownCode, seedOf } from './code-key.js';
 import { filterOf, type KeptModule, type KeptRegion, Pack, type PackFile, packOf } from './code-pack.js';
-import { type CodeShelf, CodeStore, type MadeModule, type StoredModule } from './code-store.js';
+import { type CodeShelf, CodeStore, type MadeModule } from './code-store.js';
 
 /** (module (func (export "r0") (result i32) i32.const N)) */
 const wasmOf = (n: number): Uint8Array =>
@@ -184,7 +184,6 @@ describe('the store', () => {
     const found = store.find(9, any);
     assert.ok(found !== null);
     store.compiled(found.stored);
-    store.use(found.stored.id);
     store.add(made(2, 3));
     assert.equal(store.save(), 0);
     assert.deepEqual([...files.files.keys()], [name]);
@@ -199,7 +198,6 @@ describe('the store', () => {
       const found = store.find(9, any);
       assert.ok(found !== null);
       store.compiled(found.stored);
-      store.use(found.stored.id);
       if (more === null) files.codeBytes = 100;
       else store.add(more());
       assert.equal(store.save(), more === null ? 0 : 20);
@@ -212,31 +210,6 @@ describe('the store', () => {
       assert.equal(next.find(9, any)?.stored.packed.codeBytes, files.codeBytes);
     }
   });
-  it('puts the modules first that were used first, and takes those for used that were run', () => {
-    const files = new Files();
-    files.put(packOf([1, 2, 3, 4].map((n) => kept(n, [region(n)]))));
-    const store = new CodeStore(files.shelf());
-    const [one, , three, four] = [1, 2, 3, 4].map((key) => store.find(key, any)?.stored as StoredModule);
-    for (const stored of [one, three, four]) store.compiled(stored as StoredModule); // one was sent, and nobody ran it
-    const use = (stored: StoredModule | undefined, count = 0) => store.use((stored as StoredModule).id, count);
-    assert.deepEqual([use(four, 3), use(three, 3), use(four)], [[], [four], []]);
-    assert.deepEqual(store.use(99, 3), []);
-    store.add(made(5, 8));
-    store.save();
-    const next = new CodeStore(files.shelf());
-    const first = next.find(4, any)?.stored as StoredModule;
-    const modules = [first, ...next.use(first.id, 9)].map(({ packed: { regions, unused } }) => [
-      regions[0]?.key,
-      unused,
-    ]);
-    assert.deepEqual(modules, [
-      [4, 0],
-      [3, 0],
-      [1, 1],
-      [2, 1],
-      [100, 0],
-    ]);
-  });
   it('drops what was of no use for long', () => {
     const files = new Files();
     files.put(packOf([kept(1, [region(9)], { unused: 8 }), kept(3, [region(10)], { unused: 8 })]));
@@ -244,7 +217,6 @@ describe('the store', () => {
     const found = store.find(9, any);
     assert.ok(found !== null);
     store.compiled(found.stored);
-    store.use(found.stored.id);
     store.add(made(2, 20));
     store.save();
     const next = new CodeStore(files.shelf());

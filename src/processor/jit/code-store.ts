@@ -44,8 +44,6 @@ interface Stored extends StoredModule {
   readonly pack: OpenPack;
   loaded: KeptModule | null;
   module: WebAssembly.Module | null;
-  /** Place among the modules that this run used, from 1 on; 0: it did not. */
-  used: number;
 }
 interface OpenPack {
   readonly pack: Pack;
@@ -80,9 +78,7 @@ export class CodeStore {
   private readonly packs: OpenPack[];
   private readonly made: MadeModule[] = [];
   private madeBytes = 0;
-  /** By id less 1. */
-  private readonly all: Stored[] = [];
-  private usedCount = 0;
+  private lastId = 0;
 
   constructor(private readonly shelf: CodeShelf) {
     this.packs = shelf.open().flatMap((file) => {
@@ -104,15 +100,6 @@ export class CodeStore {
       }
     }
     return null;
-  }
-  /** Regions of a module are run. Gives up to `count` modules of its pack that an earlier run used after it. */
-  use(id: number, count = 0): readonly StoredModule[] {
-    const stored = this.all[id - 1];
-    if (stored === undefined) return [];
-    if (stored.used === 0) stored.used = ++this.usedCount;
-    const modules = stored.pack.modules ?? [];
-    const place = modules.indexOf(stored) + 1;
-    return modules.slice(place, place + count);
   }
   /** Of no other region with its key more was known when it was translated. */
   isBest(stored: StoredModule, index: number): boolean {
@@ -149,10 +136,7 @@ export class CodeStore {
         at += bytesOf(region);
         return at - bytesOf(region);
       });
-      const id = this.all.length + 1;
-      const stored: Stored = { id, pack: open, packed, offsets, loaded: null, module: null, used: 0 };
-      this.all.push(stored);
-      return stored;
+      return { id: ++this.lastId, pack: open, packed, offsets, loaded: null, module: null };
     });
     for (const stored of open.modules) {
       for (const [index, { key }] of stored.packed.regions.entries()) {
@@ -186,7 +170,7 @@ export class CodeStore {
     }
   }
   private write(): number {
-    const used = (open: OpenPack): number => open.modules?.filter((stored) => stored.used > 0).length ?? 0;
+    const used = (open: OpenPack): number => open.modules?.filter(({ module }) => module !== null).length ?? 0;
     const relevant = this.packs.filter((open) => used(open) > 0).sort((a, b) => used(b) - used(a));
     const base = relevant[0];
     const fresh = this.made.map((m) => this.keptOf(m));
@@ -213,17 +197,15 @@ export class CodeStore {
   private codeNow(modules: readonly Stored[]): Map<Stored, Uint8Array> {
     const code = new Map<Stored, Uint8Array>();
     for (const stored of modules) {
-      const now = stored.module === null || stored.used === 0 ? null : this.shelf.serialize(stored.module);
+      const now = stored.module === null ? null : this.shelf.serialize(stored.module);
       if (now !== null) code.set(stored, now);
     }
     return code;
   }
-  /** Those that stay, with that machine code, in the order of their use. */
+  /** Those that stay, with that machine code. */
   private again(modules: readonly Stored[], code: ReadonlyMap<Stored, Uint8Array>): KeptModule[] {
-    const place = ({ used }: Stored): number => (used === 0 ? Number.POSITIVE_INFINITY : used);
-    const ordered = [...modules].sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
-    return ordered.flatMap((stored): KeptModule[] => {
-      const isUsed = stored.used > 0;
+    return modules.flatMap((stored): KeptModule[] => {
+      const isUsed = stored.module !== null;
       const loaded = isUsed || stored.packed.unused < MAX_UNUSED ? this.loaded(stored) : null;
       if (loaded === null) return [];
       return [{ ...loaded, code: code.get(stored) ?? loaded.code, unused: isUsed ? 0 : loaded.unused + 1 }];

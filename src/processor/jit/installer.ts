@@ -53,17 +53,6 @@ interface Installed {
 
 /** All code is dropped when more WebAssembly than this is alive; machine code takes up to four times as much. */
 const MAX_CODE_BYTES = 24 << 20;
-/** What nobody asked for is not taken beyond that. */
-const MAX_AHEAD_BYTES = 16 << 20;
-
-type LazyExports = () => WebAssembly.Instance['exports'];
-function lazyExports(module: WebAssembly.Module, imports: WebAssembly.Imports): LazyExports {
-  let exports: WebAssembly.Instance['exports'] | null = null;
-  return () => {
-    exports ??= new WebAssembly.Instance(module, imports).exports;
-    return exports;
-  };
-}
 
 export class RegionInstaller {
   readonly cache: CodeCache;
@@ -72,10 +61,7 @@ export class RegionInstaller {
   readonly installed = new Map<number, Installed>();
   private readonly imports: WebAssembly.Imports;
   /** Of modules from earlier runs, which may be asked for again. */
-  private readonly known = new Map<number, LazyExports>();
-  /** Modules from earlier runs of which a region was installed, and those that were since `takeUsed`. */
-  private readonly used = new Set<number>();
-  private justUsed: number[] = [];
+  private readonly exportsOf = new Map<number, WebAssembly.Instance['exports']>();
 
   constructor(
     parts: {
@@ -98,19 +84,15 @@ export class RegionInstaller {
 
   /** Installs the regions of a module that were asked for. Returns those that are stale. */
   add({ module, codeBytes, regions, others, stored }: NewModule): readonly NewRegion[] {
-    const sizeBytes = this.cache.codeBytes + codeBytes;
-    if (regions.length === 0 && sizeBytes > MAX_AHEAD_BYTES) return [];
-    if (sizeBytes > MAX_CODE_BYTES) this.clear();
-    const known = this.known.get(stored);
-    const exports = known ?? lazyExports(module, this.imports);
-    if (stored !== 0) this.known.set(stored, exports);
+    if (this.cache.codeBytes + codeBytes > MAX_CODE_BYTES) this.clear();
+    const known = this.exportsOf.get(stored);
+    const exports = known ?? new WebAssembly.Instance(module, this.imports).exports;
+    if (stored !== 0) this.exportsOf.set(stored, exports);
     const shareBytes = known === undefined ? codeBytes / (regions.length + others.length) : 0;
     const regionOf = (
       r: OtherRegion | (NewRegion & Pick<PlanFacts, 'instructions' | 'pages' | 'relocations'>),
     ): CompiledRegion => ({
-      run: () => exports()[`r${r.index}`] as RegionFunction,
-      stored,
-      taken: false,
+      run: exports[`r${r.index}`] as RegionFunction,
       instructions: r.instructions,
       codeBytes: shareBytes,
       again: r.again,
@@ -128,34 +110,16 @@ export class RegionInstaller {
       return !(current && held);
     });
   }
-  /**
-   * Installs what was compiled before from the code that lies there now; null: nothing was. 'stored': it was, by an earlier
-   * run, and is installed for the first time.
-   */
-  reuse(hot: Hot, host: (page: number) => number): 'reused' | 'stored' | null {
+  /** Installs what was compiled before from the code that lies there now; false: nothing was. */
+  reuse(hot: Hot, host: (page: number) => number): boolean {
     const found = this.cache.find(modeOf(hot.key), hostOfKey(hot.key), host);
-    if (found === null) return null;
-    const { region, places } = found;
-    const { stored, taken } = region;
-    if (!this.install(hot, region, places)) return null;
-    return stored === 0 || taken ? 'reused' : 'stored';
-  }
-  /** Modules from earlier runs that were used for the first time since it was asked last. */
-  takeUsed(): readonly number[] {
-    const used = this.justUsed;
-    if (used.length > 0) this.justUsed = [];
-    return used;
+    return found !== null && this.install(hot, found.region, found.places);
   }
   private install(hot: Hot, region: CompiledRegion, places: readonly RegionPlace[]): boolean {
-    const { again, deep, stored } = region;
+    const { again, deep } = region;
     const before = this.table.regionOf(hot.record);
     if (before !== 0) this.remove(before);
-    if (stored !== 0 && !this.used.has(stored)) {
-      this.used.add(stored);
-      this.justUsed.push(stored);
-    }
-    region.taken = true;
-    const place = this.table.install(hot.record, region.run(), region.instructions, places);
+    const place = this.table.install(hot.record, region.run, region.instructions, places);
     this.installed.set(place, { hot, misses: 0, learned: false, again, deep });
     // marked as code by now: what was written before that shows here, what is written later drops the region
     const slide = this.cache.slide(region, places);
@@ -170,7 +134,7 @@ export class RegionInstaller {
   private clear(): void {
     this.table.clear();
     this.cache.clear();
-    this.known.clear();
+    this.exportsOf.clear();
     this.installed.clear();
   }
 }

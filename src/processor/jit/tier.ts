@@ -164,7 +164,6 @@ export class Tier {
   }
   /** No more regions are made. */
   close(): void {
-    this.sendUsed();
     this.client?.close();
     this.client = null;
     this.wanted.clear();
@@ -214,7 +213,6 @@ export class Tier {
     if (now - this.lookedAt < LOOK_EVERY) return false;
     this.lookedAt = now;
     this.lookAtJumps();
-    this.sendUsed();
     return true;
   }
 
@@ -227,11 +225,6 @@ export class Tier {
   private sendNotes(): void {
     this.client?.note(this.noted);
     this.noted = [];
-  }
-  /** So that the service keeps them. */
-  private sendUsed(): void {
-    const used = this.installer.takeUsed();
-    if (used.length > 0) this.client?.used(used);
   }
 
   // --- by the service ---
@@ -371,9 +364,8 @@ export class Tier {
     return now - this.waitingSince < instructions;
   }
   private reuse(hot: Hot): boolean {
-    const how = this.installer.reuse(hot, this.source.pageFinder(hot));
-    if (how === null) return false;
-    this.counters[how]++;
+    if (!this.installer.reuse(hot, this.source.pageFinder(hot))) return false;
+    this.counters.reused++;
     return true;
   }
   /** The block gets another count before it is looked at again. */

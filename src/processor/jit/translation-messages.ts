@@ -32,13 +32,11 @@ export type ToTranslator =
   | { readonly kind: 'hurry'; readonly client: number; readonly ids: readonly number[] }
   /** Blocks that are not hot, but may be worth a region to later runs. */
   | { readonly kind: 'note'; readonly client: number; readonly blocks: readonly Hot[] }
-  /** Regions of these modules of earlier runs are run. */
-  | { readonly kind: 'used'; readonly client: number; readonly stored: readonly number[] }
   | { readonly kind: 'detach'; readonly client: number }
   /** Nobody will ask any more. */
   | { readonly kind: 'end' };
 
-/** The answer to some of a client's requests: every request is answered once. Without regions: what it may want soon. */
+/** The answer to some of a client's requests: every request is answered once. */
 export interface FromTranslator {
   readonly client: number;
   /** Exports the regions as r0, r1, ...; null: there are none. */

@@ -62,10 +62,6 @@ export class TranslationClient {
     const link = this.service.start();
     if (link !== null) this.attach(link).post({ kind: 'note', client: this.id, blocks });
   }
-  /** Regions of these modules of earlier runs are run. */
-  used(stored: readonly number[]): void {
-    if (this.attachedTo !== null) this.service.start()?.post({ kind: 'used', client: this.id, stored });
-  }
   /** They became hot once more. */
   hurry(ids: readonly number[]): void {
     if (this.attachedTo !== null) this.service.start()?.post({ kind: 'hurry', client: this.id, ids });

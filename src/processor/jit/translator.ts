@@ -10,8 +10,6 @@ import { RegionSource, type Translated } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
 import { WorkAhead } from './work-ahead.js';
 
-/** Modules that are sent ahead of what is used. */
-const AHEAD = 16;
 /** A module is put together at the latest with so many regions or after so many milliseconds. */
 const BATCH = 32;
 const BATCH_MS = 25;
@@ -24,10 +22,6 @@ interface Client {
   queue: TranslationRequest[];
   /** Those of the queue that are new: earlier runs may have translated them. */
   fresh: TranslationRequest[];
-  /** Modules of earlier runs that it has. */
-  readonly sent: Set<StoredModule>;
-  /** Those that it may want next. */
-  next: StoredModule[];
 }
 type StoredRegion = Found<PlanFacts> & { readonly id: number };
 /** An answer with regions that take the place of others: those run until these are optimized. */
@@ -56,8 +50,6 @@ export class Translator {
     private readonly post: (answer: FromTranslator) => void,
     /** Regions of earlier runs. */
     private readonly store: CodeStore | null = null,
-    /** Modules of earlier runs are sent before somebody asks for them. */
-    private readonly sendsAhead = false,
   ) {
     this.ahead = store && new WorkAhead(store);
   }
@@ -71,17 +63,14 @@ export class Translator {
       const translator = this.translatorFor(message.subject);
       const source = new RegionSource(message.subject, translator);
       const { seed } = message.subject;
-      const waiting = { queue: [], fresh: [], sent: new Set<StoredModule>(), next: [] };
-      this.clients.set(message.client, { id: message.client, source, translator, seed, ...waiting });
+      this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [], fresh: [] });
       this.ahead?.attach(message.client, message.subject, translator);
       return;
     }
     const client = this.clients.get(message.client);
-    if (message.kind === 'used') for (const id of message.stored) this.use(client, id);
     if (client === undefined) return;
     if (message.kind === 'translate') client[this.store === null ? 'queue' : 'fresh'].push(...message.requests);
     else if (message.kind === 'note') this.ahead?.note(message.client, message.blocks);
-    else if (message.kind === 'used') return;
     else if (message.kind === 'detach') {
       this.clients.delete(message.client);
       this.ahead?.detach(message.client);
@@ -103,7 +92,7 @@ export class Translator {
   work(): boolean {
     const waiting = [...this.clients.values()].filter(({ queue, fresh }) => queue.length + fresh.length > 0);
     const client = waiting[this.turn++ % waiting.length];
-    if (client === undefined) return this.sendAhead() || this.compileReplacement();
+    if (client === undefined) return this.compileReplacement();
     if (client.fresh.length > 0) this.lookUp(client);
     else this.answer(client);
     return true;
@@ -143,30 +132,7 @@ export class Translator {
       const module = store.compiled(stored) as WebAssembly.Module;
       this.post({ ...this.stored(client.id, store, stored, regions), module, compileMs: hostMs() - from });
       from = hostMs();
-      client.sent.add(stored);
-      this.use(client, stored.id);
     }
-  }
-  /** A module of an earlier run is used: the client may want those next that followed it there. */
-  private use(client: Client | undefined, id: number): void {
-    const following = this.store?.use(id, this.sendsAhead ? AHEAD : 0) ?? [];
-    client?.next.push(...following.filter((stored) => !client.sent.has(stored)));
-  }
-  /** Sends a module of an earlier run that a client may want soon: it ran with others that it has. False: there is none. */
-  private sendAhead(): boolean {
-    const store = this.store as CodeStore;
-    for (const client of this.clients.values()) {
-      for (let stored = client.next.shift(); stored !== undefined; stored = client.next.shift()) {
-        if (client.sent.has(stored)) continue;
-        client.sent.add(stored);
-        const start = hostMs();
-        const module = store.compiled(stored);
-        if (module === null) continue;
-        this.post({ ...this.stored(client.id, store, stored, []), module, compileMs: hostMs() - start });
-        return true;
-      }
-    }
-    return false;
   }
   private findStored({ source, seed }: Client, hot: TranslationRequest['hot']): Found<PlanFacts> | null {
     return (this.store as CodeStore).find(source.keyOf(hot, seed), (kept, contents) => source.fit(hot, kept, contents));
@@ -263,8 +229,6 @@ export interface TranslatorHost {
   pause(): Promise<void>;
   /** Waits, milliseconds; does not keep the thread alive. */
   rest(ms: number): Promise<void>;
-  /** This thread need not share a processor with the vCPUs. */
-  readonly hasProcessor: boolean;
   /** Processors of the host that had nothing to do, or nothing but this thread, since the last call, on average. */
   idleProcessors(): number;
   /** Regions of earlier runs; null: they are not kept. */
@@ -286,7 +250,7 @@ const REST_SHARE = 2;
 
 /** The main program of a thread that translates; it lives as long as the thread. */
 export function runTranslator(host: TranslatorHost): void {
-  const translator = new Translator((answer) => host.post(answer), host.store, host.hasProcessor);
+  const translator = new Translator((answer) => host.post(answer), host.store);
   let busy = false;
   let asked = 0;
   let working = false;
@@ -329,7 +293,7 @@ export function runTranslator(host: TranslatorHost): void {
       host.ended();
     } else if (message.kind === 'note') void workAhead();
     else {
-      if (message.kind !== 'used') asked = hostMs();
+      asked = hostMs();
       void work();
     }
   });
