@@ -119,7 +119,6 @@ function reset(): void {
   set32('slotCount', 2);
   set32('codeMap', TABLES + 0x1000);
   set32('codeHead', TABLES + 0x8000);
-  set32('overwritten', TABLES + 0x9000);
   set32('blockHash', TABLES + 0xc000);
   set32('ramHost', RAM);
   set32('ramPages', RAM_BYTES >> 12);
@@ -345,7 +344,7 @@ describe('paging', () => {
     // the page becomes code while it is hidden
     assert.equal(write(0x5000n), 1);
     clear();
-    call('region_page', RAM + 0xf000, 0, RAM + 0x5000, 1n);
+    call('region_mark', RAM + 0x5000, 1n);
     set();
     assert.notEqual(read(0x5000n), 0);
     assert.deepEqual([tag(5, TLB_ENTRY.readTag), tag(5, TLB_ENTRY.writeTag)], [0x5000n, NONE]);
@@ -386,7 +385,7 @@ describe('paging', () => {
     // a page with code is not written at once
     set32('firstArea', STATE);
     set32('vcpuCount', 1);
-    call('region_page', RAM + 0xf000, 0, RAM + 0xa000, 1n);
+    call('region_mark', RAM + 0xa000, 1n);
     assert.equal(write(0x8ffcn, 8), 1);
     assert.notEqual(u64('tlbMisses'), misses);
     view.setBigUint64(STATE + at('bounce'), 0x1122334455667788n, true);

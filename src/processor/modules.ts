@@ -46,8 +46,8 @@ export interface Procedures {
   region_link(region: number): void;
   region_unlink(region: number): void;
   region_drop(region: number): void;
-  /** Its page `n` is at host address `page`; 64-byte lines of that hold translated code. */
-  region_page(region: number, n: number, page: number, lines: bigint): void;
+  /** Lines of the page at a host address hold translated code. */
+  region_mark(page: number, lines: bigint): void;
   [name: string]: unknown;
 }
 export interface Interpreter {

@@ -1,6 +1,5 @@
 // Prints the AssemblyScript constants of the processor state (core/generated/layout.ts) from the one table.
 import { PAUSE_TICKS } from '../vmx/index.js';
-import { COUNTED_FOR, DROPPED_THRESHOLD } from './jit/counting.js';
 import {
   AREA,
   BLOCK,
@@ -74,8 +73,6 @@ export function printLayout(): string {
     REGION_PAGES,
     CODE_COPY_BYTES,
     PAUSE_TICKS,
-    COUNTED_FOR_DROPPED: COUNTED_FOR.dropped,
-    DROPPED_THRESHOLD,
   };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);
   return `${lines.join('\n')}\n`;

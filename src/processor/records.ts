@@ -194,7 +194,6 @@ export class RecordBuilder {
       return header + BLOCK.sizeBytes;
     }
     this.u16[(header + BLOCK.count) >> 1] = end.bytes === 0 ? 0 : (after - header) / RECORD.sizeBytes - 1;
-    this.u16[(header + BLOCK.bytes) >> 1] = end.bytes;
     return end.bytes;
   }
 

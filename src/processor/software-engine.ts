@@ -72,7 +72,6 @@ export class SoftwareEngine implements Engine {
       return where;
     };
     const codeMap = take(ramPages * 8);
-    const overwritten = take(ramPages);
     const shared = take(SHARED.sizeBytes);
     // each vCPU translates for itself; which lines hold code is known to all
     const caches = areas.map(() => {
@@ -148,7 +147,6 @@ export class SoftwareEngine implements Engine {
       s.setU32(at('parallel'), parallel ? 1 : 0);
       s.setU32(at('shared'), shared);
       s.setU32(at('codeMap'), codeMap);
-      s.setU32(at('overwritten'), overwritten);
       for (const name of [
         'blockHash',
         'codeHead',

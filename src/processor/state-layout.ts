@@ -59,8 +59,8 @@ export const BLOCK = {
   nextInPage: 0,
   nextInHash: 4,
   key: 8,
+  physical: 16,
   count: 24,
-  /** u16: of code. */
   bytes: 26,
 } as const;
 /**
@@ -82,8 +82,6 @@ export const REGION = {
   calls: 144,
   /** u64: how far its code lies from where it was translated, modulo 2^64 (jit/relocation.ts). */
   slide: 152,
-  /** u32: for each page the 128-byte lines that code was translated from. */
-  lines: 160,
 } as const;
 export const REGION_PAGES = 16;
 /** Ring of indirect jump targets that regions did not know. */
@@ -332,11 +330,6 @@ const SPEC: readonly FieldSpec[] = [
     'a budget below this is not worth going on with behind a region: the run ends there; 64 at least',
   ),
   field('waited', 'u64', 'virtual time: ticks that instructions took beyond one each'),
-  field(
-    'overwritten',
-    'u32',
-    'host address: one byte per RAM page: how often code of it was overwritten since some was decoded there',
-  ),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;

@@ -1,5 +1,4 @@
-// Code that is overwritten while it runs: what is executed is what lies there, however little of it was written, and what was
-// not written stays translated.
+// Code that is overwritten while it runs: what is executed is what lies there, however little of it was written.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JitMode } from '../../src/processor/index.js';
@@ -36,10 +35,9 @@ async function run(mode: JitMode, parts: ReadonlyMap<number, readonly number[]>,
   vcpu.writeState(state);
   const exit = vcpu.enter(100_000_000);
   assert.equal(exit.name, 'hlt');
-  const statistics = vcpu.jitStatistics();
   const { gpr } = vcpu.readState();
   vm.close();
-  return { sum: Number(gpr[RBX]), statistics };
+  return Number(gpr[RBX]);
 }
 
 /** A driver that writes to functions and calls them in some order; each adds a number to EBX. What EBX is in the end. */
@@ -135,7 +133,7 @@ for (const mode of ['off', 'forced', 'mixed'] as const)
   test(`bytes of functions are written between their calls: ${mode}`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const { parts, sum } = program(seed, 60);
-      assert.equal((await run(mode, parts, 60)).sum, sum, `seed ${seed}`);
+      assert.equal(await run(mode, parts, 60), sum, `seed ${seed}`);
     }
   });
 
@@ -160,29 +158,5 @@ test('an instruction that reached into the next page is made shorter, and that p
     [DRIVER, driver],
     [place, [0x8b, 0x05, 0x10, 0, 0, 0, 0xff, 0xc3, 0xc3]],
   ]);
-  for (const mode of ['off', 'forced', 'mixed'] as const) assert.equal((await run(mode, parts, 40)).sum, 40, mode);
-});
-
-test('what lies beside the bytes that are written stays translated', async () => {
-  // a loop in one line of a page, and in another one a function whose number is written before each call
-  const loop = FUNCTIONS;
-  const called = FUNCTIONS + 0x200;
-  const rounds = 400;
-  const parts = new Map([
-    // call loop; mov [called + 1],ecx; call called; dec ecx; jnz; hlt
-    [
-      DRIVER,
-      [
-        ...[0xe8, ...word(loop - DRIVER - 5), 0x89, 0x0c, 0x25, ...word(called + 1)],
-        ...[0xe8, ...word(called - DRIVER - 17), 0xff, 0xc9, 0x75, 0xeb, 0xf4],
-      ],
-    ],
-    [loop, [0xba, ...word(20), 0xff, 0xca, 0x75, 0xfc, 0xc3]], // mov edx,20; dec edx; jnz; ret
-    [called, [0xb8, ...word(0), 0x01, 0xc3, 0xc3]],
-  ]);
-  const { sum, statistics } = await run('forced', parts, rounds);
-  assert.equal(sum, (rounds * (rounds + 1)) / 2);
-  assert.ok((statistics?.retired ?? 0) > 40 * (rounds - 10), `${statistics?.retired} instructions in regions`);
-  const made = (statistics?.compiled ?? 0) + (statistics?.reused ?? 0);
-  assert.ok(made < 3 * rounds, `${made} regions made`);
+  for (const mode of ['off', 'forced', 'mixed'] as const) assert.equal(await run(mode, parts, 40), 40, mode);
 });

@@ -3,13 +3,13 @@
 import { block_hot, build_block, ST } from './env';
 import { gp0, raise } from './exceptions';
 import {
-  AREA_SIZE_BYTES, BLOCK_BYTES, BLOCK_HASH_ENTRIES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
-  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_COUNT_HANDLER, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REGION_HANDLER, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SKIP_HANDLER, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_OVERWRITTEN, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SINGLE_HIGH, SINGLE_KEY, SINGLE_LOW, SINGLE_OFFSET, SINGLE_RECORD, SINGLE_SIZE_BYTES, SINGLES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
+  AREA_SIZE_BYTES, BLOCK_HASH_ENTRIES, CODE_COPY_BYTES, BLOCK_COUNT, BLOCK_KEY, BLOCK_NEXT_IN_HASH, BLOCK_NEXT_IN_PAGE, BLOCK_SIZE_BYTES, JUMP_ENTRIES, JUMP_PAGE_OFFSET, JUMP_RECORD, JUMP_RIP, JUMP_SIZE_BYTES, RECORD_C, RECORD_DISP, RECORD_EXTRA, RECORD_HANDLER, RECORD_IMM, RECORD_LENGTH, RECORD_NEXT, RECORD_ORDER, RECORD_SIZE_BYTES,
+  S_ARENA, S_ARENA_END, S_ARENA_NEXT, S_BLOCK_HASH, S_BLOCKS_BUILT, S_BUDGET, S_BUDGET_LOADED, S_CODE_COPY, S_CODE_HEAD, S_CODE_MAP, S_CODE_PAGE, S_COUNT_HANDLER, S_CROSSING, S_DEBUG_HITS, S_DELIVERED_AT, S_DELIVERIES, S_EXCEPTION_KIND, S_FIRST_AREA, S_FUSED_HANDLERS, S_JUMP_CACHE, S_MODE_KEY, S_PRIMARY, S_RAM_HOST, S_RAM_PAGES, S_RECORD, S_REGION_HANDLER, S_REPLAY_COUNT, S_REPLAY_NEXT, S_RETIRED, S_RIP, S_SEGMENTS, S_SKIP_HANDLER, S_SLOT_COUNT, S_SLOTS, S_STALE_HANDLER, S_STALE_PAGES, S_STOP_HANDLER, S_UNDEFINED_OPCODES, S_UNWIND, S_VCPU_COUNT, SEGMENT_BASE, SEGMENT_LIMIT, SEGMENT_SIZE_BYTES, SINGLE_HIGH, SINGLE_KEY, SINGLE_LOW, SINGLE_OFFSET, SINGLE_RECORD, SINGLE_SIZE_BYTES, SINGLES, SLOT_GPA, SLOT_HOST, SLOT_SIZE_BYTES, SLOT_SIZE_BYTES_FIELD, UNWIND_EXCEPTION, UNWIND_EXIT, UNWIND_LOOKUP, UNWIND_NONE,
 } from './generated/layout';
 import { breakpoint_record, deliver_exception } from './interrupts';
 import { CODE_ON_DEVICE, fetch_device, translate_exec } from './memory';
 import { code_lock, code_unlock, exclusive_begin, exclusive_end, memory_fence, parallel, post_stale_page, take_stale_pages } from './parallel';
-import { regions_forget, regions_of_lines_drop } from './regions';
+import { regions_forget, regions_of_page_drop } from './regions';
 import { jump_cache_flush, jump_noted, tlb_protect_page } from './tlb';
 
 /** Below this many instructions the loop hands back to the vCPU, which runs block by block. */
@@ -21,12 +21,6 @@ const MAX_BLOCK_RECORDS: usize = 80;
 /** Exceptions in a row without an instruction between them that cost no budget. */
 const FREE_DELIVERIES: u32 = 8;
 const NO_KEY: u64 = 0xffff_ffff_ffff_ffff;
-const ALL_LINES: u64 = 0xffff_ffff_ffff_ffff;
-/**
- * How often code of a page may be overwritten without any being decoded there in between; then all of the page's is dropped:
- * it is to be data, without the slow path of stores. A kernel that patches its code runs it again.
- */
-const OVERWRITTEN_TIMES: u8 = 2;
 const CS: usize = 1;
 
 @inline function code_bits(): u32 { return load<u32>(ST, S_MODE_KEY) & 3; }
@@ -69,7 +63,7 @@ export function flush_blocks(): void {
 @inline function lines_of(host: usize, bytes: usize): u64 {
   const first = (host >> 6) & 63;
   const last = min<usize>(63, ((host & 0xfff) + (bytes ? bytes - 1 : 0)) >> 6);
-  return (ALL_LINES >> (63 - <u64>(last - first))) << <u64>first;
+  return (<u64>0xffff_ffff_ffff_ffff >> (63 - <u64>(last - first))) << <u64>first;
 }
 /** The code at `host` is what it was when its block was decoded. */
 function unchanged(host: usize, bytes: usize): bool {
@@ -81,7 +75,6 @@ export function mark_lines(host: usize, map: usize, lines: u64): void {
   if (!parallel()) {
     if (load<u64>(map) == 0) tlb_protect_page(host);
     store<u64>(map, load<u64>(map) | lines);
-    store<u8>(<usize>load<u32>(ST, S_OVERWRITTEN) + ((map - <usize>load<u32>(ST, S_CODE_MAP)) >> 3), 0);
     return;
   }
   if ((atomic.load<u64>(map) & lines) == lines) return;
@@ -136,72 +129,44 @@ function block_at(host: usize): usize {
 }
 /** Drops this vCPU's blocks of a page. */
 export function forget_own_page(page: usize): void {
-  forget_bytes_of(ST, page, 0, 4095);
+  forget_page_of(ST, page);
 }
-/**
- * The bytes of a page from one offset to another were or are about to be written: drops the blocks that have some of them, in
- * every vCPU of the domain. All blocks of the page go where it is to be data, and where vCPUs run on other threads: those drop
- * them at their next safe point.
- */
-function forget_bytes(page: usize, first: usize, last: usize): void {
+/** Drops the blocks of a page in every vCPU of the domain; in those of other threads at their next safe point. */
+function forget_page(page: usize): void {
   const count = load<u32>(ST, S_VCPU_COUNT);
-  const map = <usize>load<u32>(ST, S_CODE_MAP) + (page << 3);
-  const start: usize = load<u32>(ST, S_FIRST_AREA);
+  let area: usize = load<u32>(ST, S_FIRST_AREA);
   if (parallel()) {
     // cleared before it is told: lines marked since are dropped too
-    atomic.store<u64>(map, 0);
-    for (let i: u32 = 0, area = start; i < count; i++, area += AREA_SIZE_BYTES) if (area != ST) post_stale_page(area, page);
-    forget_own_page(page);
+    atomic.store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
+    for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) if (area != ST) post_stale_page(area, page);
+    forget_page_of(ST, page);
     return;
   }
-  let left: u64 = 0;
-  dropped = 0;
-  for (let i: u32 = 0, area = start; i < count; i++, area += AREA_SIZE_BYTES) left |= forget_bytes_of(area, page, first, last);
-  if (dropped) {
-    const times = <usize>load<u32>(ST, S_OVERWRITTEN) + page;
-    if (load<u8>(times) == OVERWRITTEN_TIMES) {
-      for (let i: u32 = 0, area = start; i < count; i++, area += AREA_SIZE_BYTES) forget_bytes_of(area, page, 0, 4095);
-      store<u64>(map, 0);
-      return;
-    }
-    store<u8>(times, load<u8>(times) + 1);
-  }
-  store<u64>(map, load<u64>(map) & (~lines_of(first, last - first + 1) | left));
+  for (let i: u32 = 0; i < count; i++, area += AREA_SIZE_BYTES) forget_page_of(area, page);
+  store<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3), 0);
 }
-/** Blocks that were dropped. */
-let dropped: u32 = 0;
-/** Drops the blocks of a vCPU that have bytes from one offset of a page to another. Lines of those that are left. */
-function forget_bytes_of(area: usize, page: usize, first: usize, last: usize): u64 {
+function forget_page_of(area: usize, page: usize): void {
+  const head = <usize>load<u32>(area, S_CODE_HEAD) + (page << 2);
   const stale = <u16>load<u32>(ST, S_STALE_HANDLER);
-  regions_of_lines_drop(area, page, lines_of(first, last - first + 1));
-  let left: u64 = 0;
-  let at = <usize>load<u32>(area, S_CODE_HEAD) + (page << 2);
-  for (let block: usize = load<u32>(at); block; block = load<u32>(at)) {
-    const key = load<u64>(block, BLOCK_KEY);
-    const start = <usize>(key >> 8) & 4095;
-    const count = <usize>load<u16>(block, BLOCK_COUNT);
-    // without records: its instruction goes on in the next page
-    const bytes = count ? <usize>load<u16>(block, BLOCK_BYTES) : 4096 - start;
-    if (start > last || start + bytes <= first) {
-      left |= lines_of(start, bytes);
-      at = block + BLOCK_NEXT_IN_PAGE;
-      continue;
-    }
-    dropped++;
-    store<u32>(at, load<u32>(block, BLOCK_NEXT_IN_PAGE));
+  regions_of_page_drop(area, page);
+  let block: usize = load<u32>(head);
+  if (block == 0) return;
+  while (block) {
     // out of the hash chain
-    let link = hash_of(key, area);
+    let link = hash_of(load<u64>(block, BLOCK_KEY), area);
     while (load<u32>(link) && <usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_NEXT_IN_HASH;
     if (load<u32>(link)) store<u32>(link, load<u32>(block, BLOCK_NEXT_IN_HASH));
     store<u64>(block, NO_KEY, BLOCK_KEY);
+    const count = <usize>load<u16>(block, BLOCK_COUNT);
     for (let i: usize = 1; i <= count; i++) store<u16>(block + i * RECORD_SIZE_BYTES, stale, RECORD_HANDLER);
+    block = load<u32>(block, BLOCK_NEXT_IN_PAGE);
   }
+  store<u32>(head, 0);
   // the copy of a block that is being run at the end of the budget
   const copy = <usize>load<u32>(area, S_ARENA_END);
   for (let i: usize = 0; i <= MAX_BLOCK_RECORDS; i++) store<u16>(copy + i * RECORD_SIZE_BYTES, stale, RECORD_HANDLER);
-  return left;
 }
-/** RAM at `host` was or is about to be written: blocks that have some of these bytes are dropped. */
+/** RAM at `host` was or is about to be written: blocks of the touched 64-byte lines are dropped with their page. */
 export function code_written(host: usize, size: i32): void {
   memory_fence();
   const base = <usize>load<u32>(ST, S_RAM_HOST);
@@ -211,8 +176,12 @@ export function code_written(host: usize, size: i32): void {
     const chunk = min<usize>(left, 4096 - (at & 4095));
     const page = (at - base) >> 12;
     if (page < <usize>load<u32>(ST, S_RAM_PAGES)) {
-      const offset = at & 4095;
-      if (load<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3)) & lines_of(offset, chunk)) forget_bytes(page, offset, offset + chunk - 1);
+      const map = load<u64>(<usize>load<u32>(ST, S_CODE_MAP) + (page << 3));
+      if (map) {
+        const first = <u64>(at >> 6) & 63;
+        const last = <u64>((at & 4095) + chunk - 1) >> 6;
+        if (map & ((<u64>0xffff_ffff_ffff_ffff >> (63 - (last - first))) << first)) forget_page(page);
+      }
     }
     at += chunk;
     left -= chunk;

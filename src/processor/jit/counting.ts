@@ -8,13 +8,9 @@ export const COUNTED_FOR = {
   known: 1,
   /** A note: it is not hot, but a region that is made when there is nothing else to do is worth something to later runs. */
   note: 2,
-  /** Its region was dropped: what lies there now may be what another region was made of. */
-  dropped: 3,
 } as const;
 
 /** Entries of a block before a region that an earlier run made is asked for. */
 export const KNOWN_THRESHOLD = 64;
-/** Entries of a block whose region was dropped before another one is looked for. */
-export const DROPPED_THRESHOLD = 512;
 /** A block is noted after one in so many of the entries that make it hot. */
 export const NOTE_SHARE = 40;

@@ -230,10 +230,9 @@ export class RegionSource {
     if (handler !== state.u32(at('countHandler'))) return -1;
     const left = memory.u32(record + RECORD.imm);
     const all = memory.u32(record + RECORD.imm + 4);
-    const countedFor = memory.u8(record + RECORD.extra);
     // a longer count: the block was hot and waits for its region
-    if (left > all || countedFor === COUNTED_FOR.dropped) return threshold;
-    const full = countedFor === COUNTED_FOR.note ? threshold / NOTE_SHARE : threshold;
+    if (left > all) return threshold;
+    const full = memory.u8(record + RECORD.extra) === COUNTED_FOR.note ? threshold / NOTE_SHARE : threshold;
     return Math.floor(((all - left) * full) / Math.max(1, all));
   }
   /** Entries of a block, for one of typical length; -1: it is gone, has a region or waits for one. */

@@ -17,7 +17,7 @@ function makeTable() {
   const functions: unknown[] = [];
   const dropped: number[] = [];
   const procedures = {
-    region_page: () => {},
+    region_mark: () => {},
     region_link: () => {},
     region_unlink: () => {},
     region_drop: (place: number) => {

@@ -53,10 +53,8 @@ export class RegionTable {
     memory.setU32(region + REGION.record, record);
     memory.setU32(region + REGION.instructions, instructions);
     memory.setU32(region + REGION.calls, 0);
-    for (let n = pages.length; n < REGION_PAGES; n++) memory.setU32(region + REGION.page + n * 4, 0);
-    pages.forEach(({ host, lines }, n) => {
-      procedures.region_page(region, n, host, lines);
-    });
+    for (let n = 0; n < REGION_PAGES; n++) memory.setU32(region + REGION.page + n * 4, pages[n]?.host ?? 0);
+    for (const { host, lines } of pages) procedures.region_mark(host, lines);
     procedures.region_link(region);
     memory.setU32(record + RECORD.imm, slot);
     memory.setU32(record + RECORD.imm + 4, region);

@@ -180,20 +180,13 @@ export class Tier {
       // regions are made of flat code only: RIP is the linear address
       linearPage: this.state.u64(at('codePage')),
       paging: pagingOf(this.state),
-      early: countedFor === COUNTED_FOR.known || countedFor === COUNTED_FOR.dropped,
+      early: countedFor === COUNTED_FOR.known,
     };
     if (countedFor === COUNTED_FOR.note) {
       this.note(hot);
       return;
     }
     if (this.client !== null && this.isWanted(hot)) return;
-    if (hot.early === true) {
-      if (this.reuse(hot)) return;
-      if (this.known === null) {
-        this.countAgain(hot);
-        return;
-      }
-    }
     this.queue.push(hot);
     if (this.options.eager) this.work();
   }
