@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { knownRegions, spawnTranslator } from '../../src/apps/testing.js';
 import { TranslationService } from '../../src/processor/index.js';
+import { word } from '../support/assembler.js';
 import { CODE, finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
 
 /** Linux's image begins in this gigabyte, at a multiple of 2 MiB. */
@@ -17,7 +18,6 @@ const VARIABLES = 0x8000;
 const PER_CPU = 0x9000n;
 const LOOPS = 12;
 
-const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
 const toHex = (bytes: readonly number[]): string => Buffer.from(bytes.map((b) => b & 0xff)).toString('hex');
 
 /** A kernel `steps` times 2 MiB into its gigabyte; `odd`: one of its words has stayed. */

@@ -5,6 +5,7 @@ import type { JitMode } from '../../src/processor/index.js';
 import type { SoftwareVcpu } from '../../src/processor/testing.js';
 import { longModeState } from '../../src/vmx/index.js';
 import { plainControls } from '../../src/vmx/testing.js';
+import { word } from '../support/assembler.js';
 import { softwareEngine } from '../support/engine.js';
 
 const MEMORY = 2 << 20;
@@ -15,8 +16,6 @@ const STACK = 0x12_0000;
 const TABLE = 0x4000;
 const RCX = 1;
 const RBX = 3;
-
-const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
 
 /** Runs code at DRIVER in 64-bit mode to its HLT, ECX times. */
 async function run(mode: JitMode, parts: ReadonlyMap<number, readonly number[]>, rounds: number) {
@@ -91,23 +90,8 @@ function program(seed: number, rounds: number): { parts: Map<number, number[]>; 
       case 3: {
         if (n % 3 !== 0) break;
         // all of them as they were: mov rdx,rcx; mov esi,copy; mov edi,base; mov ecx,length; rep movsb; mov rcx,rdx
-        const [copy, length] = [word(FUNCTIONS + 0x8000), word(first.length)];
-        driver.push(
-          0x48,
-          0x89,
-          0xca,
-          0xbe,
-          ...copy,
-          0xbf,
-          ...word(base),
-          0xb9,
-          ...length,
-          0xf3,
-          0xa4,
-          0x48,
-          0x89,
-          0xd1,
-        );
+        driver.push(0x48, 0x89, 0xca, 0xbe, ...word(FUNCTIONS + 0x8000), 0xbf, ...word(base));
+        driver.push(0xb9, ...word(first.length), 0xf3, 0xa4, 0x48, 0x89, 0xd1);
         steps.push(() => now.set(first));
         break;
       }

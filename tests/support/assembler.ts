@@ -1,5 +1,8 @@
 // A small assembler for guests written by hand: bytes, labels and their addresses, nothing that knows instructions.
 
+/** The bytes of a 32-bit number. */
+export const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, (n >> 24) & 0xff];
+
 type Fixup = { readonly at: number; readonly label: string; readonly relative: boolean };
 
 export class Assembler {
@@ -18,7 +21,7 @@ export class Assembler {
     return this;
   }
   dword(value: number): this {
-    return this.bytes(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24);
+    return this.bytes(...word(value));
   }
   /** The address of a label, 32 bits. */
   address(label: string): this {
