@@ -4,7 +4,16 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -131,11 +140,29 @@ if (existsSync(generator)) {
     },
   );
 }
+const modules = ['procedures.wasm', 'interpreter.wasm'];
 // What regions are made by: those of another build are not found (src/apps/cli/code-folder.ts).
 const identity = createHash('sha256')
   .update(`${stamps['procedures.wasm']} ${stamps['interpreter.wasm']}`)
   .digest('hex');
 writeFileSync(`${dist}/regions-identity`, identity);
+// The machine code of the processor's modules, which takes V8 a second: for the program, and for scripts that use the package.
+const compiler = `${dist}/src/apps/cli/compile-for-build.js`;
+await step(
+  `machine code, Node.js ${process.version}`,
+  ['processor-modules', 'code-folder', 'machine-code', 'v8-flags', 'compile-for-build']
+    .map((f) => `src/apps/cli/${f}.ts`)
+    .concat(modules.map((m) => `${dist}/${m}`)),
+  [],
+  async () => {
+    rmSync(`${dist}/compiled`, { recursive: true, force: true });
+    run(process.execPath, [compiler, 'program']);
+    run(process.execPath, [compiler]);
+    // for other users of this computer too
+    if (existsSync(`${dist}/compiled`)) chmodSync(`${dist}/compiled`, 0o755);
+    for (const file of files(`${dist}/compiled`, () => true)) chmodSync(file, 0o644);
+  },
+);
 // The program as bin/pcanel.js starts it: one file per thread and command instead of hundreds, for a fast start. As deep in
 // the output as the modules it is made of, which find the rest of the output by their own place.
 const programFolder = `${dist}/program/apps/cli`;
@@ -197,7 +224,6 @@ const browserEntries = [
   'src/apps/browser/pcpu-worker.ts',
   'src/apps/browser/translator-worker.ts',
 ];
-const modules = ['procedures.wasm', 'interpreter.wasm'];
 await step(
   'browser',
   sources.filter((f) => f.startsWith('src/') && !f.includes('.test.')).concat(modules.map((m) => `${dist}/${m}`)),

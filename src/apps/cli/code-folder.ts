@@ -16,6 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../../base/index.js';
 import { cacheFolder } from '../images/cache-folder.js';
 import { flagsSet } from './v8-flags.js';
@@ -51,11 +52,17 @@ export interface CodePlace {
 /** The place of what this version of Node.js, with its flags, compiles from what `identity` names; null: nothing is kept. */
 export function codePlace(identity: string | Uint8Array): CodePlace | null {
   const folder = compiledFolder();
-  if (folder === null || !isOwn(folder)) return null;
+  return folder === null || !isOwn(folder) ? null : { folder, prefix: prefixOf(identity) };
+}
+/** The place in the build output of what the build compiled; whoever can write there can change the program too. */
+export const builtPlace = (identity: string | Uint8Array): CodePlace => ({
+  folder: fileURLToPath(built('compiled')),
+  prefix: prefixOf(identity),
+});
+function prefixOf(identity: string | Uint8Array): string {
   const { versions, arch, platform, execArgv, env } = process;
   const host = [versions.node, versions.v8, arch, platform, execArgv, env.NODE_OPTIONS ?? '', flagsSet()];
-  const prefix = createHash('sha256').update(JSON.stringify(host)).update(identity).digest('hex').slice(0, 24);
-  return { folder, prefix };
+  return createHash('sha256').update(JSON.stringify(host)).update(identity).digest('hex').slice(0, 24);
 }
 
 /** Bytes that all of it may take; what was used longest ago goes first. */
@@ -119,16 +126,24 @@ export function keepWhole(place: CodePlace, bytes: Uint8Array): void {
   keepFile(place, place.prefix, [digestOf(bytes), bytes]);
 }
 /** The one file of a place; null: there is none, or it was damaged. */
-export function readKept({ folder, prefix }: CodePlace): Uint8Array | null {
+export function readWhole({ folder, prefix }: CodePlace): Uint8Array | null {
   try {
     const file = readFileSync(join(folder, prefix));
     const bytes = file.subarray(DIGEST_BYTES);
-    if (!digestOf(bytes).equals(file.subarray(0, DIGEST_BYTES))) return null;
-    noteUse(folder, prefix);
-    return bytes;
+    return digestOf(bytes).equals(file.subarray(0, DIGEST_BYTES)) ? bytes : null;
   } catch {
     return null;
   }
+}
+/** Like `readWhole`, and the file was used now. */
+export function readKept(place: CodePlace): Uint8Array | null {
+  const bytes = readWhole(place);
+  try {
+    if (bytes !== null) noteUse(place.folder, place.prefix);
+  } catch {
+    // a folder that cannot be written to: nothing there makes room
+  }
+  return bytes;
 }
 
 /** Names what regions of this build are made by; null: the build does not say. */

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { HostError } from '../../base/index.js';
 import type { ProcessorModules } from '../../processor/index.js';
-import { built, type CodePlace, codePlace, keepWhole, readKept } from './code-folder.js';
+import { built, builtPlace, type CodePlace, codePlace, keepWhole, readKept, readWhole } from './code-folder.js';
 import { deserialize, keepsMachineCode, serializeOptimized } from './machine-code.js';
 import { heedHints } from './v8-flags.js';
 
@@ -29,24 +29,38 @@ async function withoutFlags<T>(flags: readonly string[], work: () => Promise<T>)
     for (const flag of flags) setFlagsFromString(`--${flag}`);
   }
 }
+/** The processor's modules by name. */
+const NAMES = ['interpreter.wasm', 'procedures.wasm'] as const;
+type Compiled = [interpreter: WebAssembly.Module, procedures: WebAssembly.Module];
+
 /**
- * The modules: with the machine code of an earlier start; else all functions are compiled, on V8's own threads, for each
- * would be compiled at its first call, and the guest would wait for it. Where their code can be kept they are optimized now.
+ * The modules: with the machine code of the build or of an earlier start; else all functions are compiled, on V8's own
+ * threads, for each would be compiled at its first call, and the guest would wait for it. Where their code can be kept they
+ * are optimized now.
  */
-async function compileNow(...names: readonly string[]): Promise<WebAssembly.Module[]> {
-  const files = await Promise.all(names.map(wasm));
+async function compileNow(): Promise<Compiled> {
+  const files = await Promise.all(NAMES.map(wasm));
+  const made = files.map((bytes) => withMachineCode(bytes, readWhole(builtPlace(bytes))));
+  if (whole(made)) return made;
   const places = files.map((bytes) => (keepsMachineCode() ? codePlace(bytes) : null));
-  const kept = files.map((bytes, n) => keptModule(bytes, places[n] ?? null));
-  if (kept.every((module) => module !== null)) return kept;
-  const modules = await withoutFlags(places.includes(null) ? [LAZY] : [LAZY, ...BASELINE], () =>
-    Promise.all(files.map((bytes) => WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>))),
-  );
+  const kept = files.map((bytes, n) => {
+    const place = places[n] ?? null;
+    return place === null ? null : withMachineCode(bytes, readKept(place));
+  });
+  if (whole(kept)) return kept;
+  const modules = await compileAll(files, !places.includes(null));
   for (const [n, place] of places.entries()) if (place !== null) keepModule(modules[n] as WebAssembly.Module, place);
   return modules;
 }
-/** The module with the code that was kept; null: there is none that fits. */
-function keptModule(wasm: Uint8Array, place: CodePlace | null): WebAssembly.Module | null {
-  const code = place === null ? null : readKept(place);
+const whole = (modules: readonly (WebAssembly.Module | null)[]): modules is Compiled =>
+  modules.every((module) => module !== null);
+function compileAll(files: readonly Uint8Array[], optimized: boolean): Promise<Compiled> {
+  return withoutFlags(optimized ? [LAZY, ...BASELINE] : [LAZY], () =>
+    Promise.all(files.map((bytes) => WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>))),
+  ) as Promise<Compiled>;
+}
+/** The module with that code; null: there is none that fits. */
+function withMachineCode(wasm: Uint8Array, code: Uint8Array | null): WebAssembly.Module | null {
   return code === null ? null : deserialize(code, wasm);
 }
 function keepModule(module: WebAssembly.Module, place: CodePlace): void {
@@ -58,6 +72,15 @@ function keepModule(module: WebAssembly.Module, place: CodePlace): void {
   }
 }
 
+/** Compiles the modules for all starts of this build with the flags of this process, where V8 gives machine code away. */
+export async function compileForBuild(): Promise<void> {
+  heedHints();
+  if (!keepsMachineCode()) return;
+  const files = await Promise.all(NAMES.map(wasm));
+  const modules = await compileAll(files, true);
+  for (const [n, module] of modules.entries()) keepModule(module, builtPlace(files[n] as Uint8Array));
+}
+
 let modules: Promise<ProcessorModules> | null = null;
 /** The processor's modules of this thread. Throws HostError when they have not been built. */
 export function processorModules(): Promise<ProcessorModules> {
@@ -66,8 +89,7 @@ export function processorModules(): Promise<ProcessorModules> {
 }
 async function compileProcessor(): Promise<ProcessorModules> {
   heedHints();
-  const compiled = await compileNow('interpreter.wasm', 'procedures.wasm');
-  const [interpreter, procedures] = compiled as [WebAssembly.Module, WebAssembly.Module];
+  const [interpreter, procedures] = await compileNow();
   return { procedures, interpreter, shared: true };
 }
 
