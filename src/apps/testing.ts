@@ -3,7 +3,7 @@ export {
   type CodePlace,
   createSoftwareEngine,
   engines,
-  knownRegions,
+  keptRegions,
   spawnTranslator,
   translationService,
 } from './cli/index.js';

@@ -1,6 +1,6 @@
 // Room `processor`: the software VT-x processor.
 
-export { filterOf, type PackFile } from './jit/code-pack.js';
+export type { PackFile } from './jit/code-pack.js';
 export { type CodeShelf, CodeStore } from './jit/code-store.js';
 export { JIT_MODES, type JitMode, jitMode, type TierOptions } from './jit/options.js';
 export type { TierStatistics } from './jit/tier.js';

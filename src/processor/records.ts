@@ -3,8 +3,8 @@ import { ALL_INSTRUCTIONS, Decoded, type DecodedOperand, Decoder, type Form, OPE
 import type { StaticFacts } from './emit/binding.js';
 import { probe } from './emit/probe-sem.js';
 import { type HandlerDirectory, handlerName, unindexedName } from './handlers.js';
-import type { KnownCode } from './jit/code-key.js';
 import { COUNTED_FOR, KNOWN_THRESHOLD, NOTE_SHARE } from './jit/counting.js';
+import type { KeptCode } from './jit/kept-code.js';
 import { at, BLOCK, fprOffset, gprOffset, RECORD, SEGMENT_ENTRY, segmentOffset, xmmOffset } from './state-layout.js';
 
 /** Longest block in instructions; below the loop's reserve of budget. */
@@ -49,8 +49,8 @@ const SEGMENT_BASE = [0, 1, 2, 3, 4, 5].map((n) => segmentOffset(n) + SEGMENT_EN
 
 export class RecordBuilder {
   readonly decoder: Decoder;
-  /** Code that earlier runs translated; null: nothing is known of any. */
-  known: KnownCode | null = null;
+  /** Code that earlier runs translated; null: nothing is kept. */
+  kept: KeptCode | null = null;
   /** Blocks are noted before they are hot. */
   notes = false;
   private readonly decoded = new Decoded();
@@ -311,7 +311,7 @@ export class RecordBuilder {
       const imm = (counter + RECORD.imm) >> 2;
       const share = (order / (order + slowness)) * Math.min(1, TYPICAL_LENGTH / order);
       const entries = (i32[imm] as number) * share;
-      if (this.known?.has(modeKey, u8, host) === true) {
+      if (this.kept?.has(modeKey, u8, host) === true) {
         u8[counter + RECORD.extra] = COUNTED_FOR.known;
         i32[imm] = KNOWN_THRESHOLD;
       } else {

@@ -250,7 +250,7 @@ function makeCode(m: VcpuMaking, index: number, nowNs: () => number, service: Tr
   if (m.jit !== null) {
     const code = { decoder: builder.decoder, ...(m.features && { features: m.features }) };
     tier = new Tier({ memory, area, regions, parallel, shared, service, ...code, ...instances }, m.jit);
-    builder.known = tier.known;
+    builder.kept = tier.kept;
     builder.notes = tier.notes;
   }
   return { ...instances, builder, directory, tier: tier as Tier | null };

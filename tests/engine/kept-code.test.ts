@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CodePlace, knownRegions, spawnTranslator } from '../../src/apps/testing.js';
-import { TranslationService } from '../../src/processor/index.js';
+import { type CodePlace, keptRegions, spawnTranslator } from '../../src/apps/testing.js';
+import { type ToTranslator, TranslationService, type TranslatorLink } from '../../src/processor/index.js';
 import { finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
 
 const LOOPS = 12;
@@ -39,7 +39,7 @@ async function guest(what: HotProgram, service: TranslationService | null, times
 const serviceOf = (place: CodePlace, worksAhead = false): TranslationService =>
   new TranslationService({
     spawn: () => spawnTranslator(undefined, place, true),
-    known: () => knownRegions(place),
+    kept: () => keptRegions(place),
     worksAhead,
   });
 /** Runs the program with what is kept at the service's place; what it translates is kept there. */
@@ -69,6 +69,28 @@ test('a later run takes the regions of an earlier one, soon', async (t) => {
   const second = await run(serviceOf(place), program());
   assert.equal(second.compiled, 0);
   assert.ok(second.stored > 0 && second.stored + second.reused >= LOOPS);
+});
+
+test('the vCPU takes them itself and tells the thread that keeps them', async (t) => {
+  const place = newPlace(t);
+  await run(serviceOf(place), program());
+  const heard: ToTranslator[] = [];
+  const link: TranslatorLink = {
+    post: (message) => heard.push(message),
+    receive: () => undefined,
+    ended: false,
+    close: async () => {},
+    kill: () => {},
+  };
+  const service = new TranslationService({ spawn: () => link, kept: () => keptRegions(place) });
+  const g = await guest(program(), service, 70);
+  while (g.vcpu.enter(1000).name !== 'hlt');
+  const { stored = 0, reused = 0, waiting } = g.vcpu.jitStatistics() ?? {};
+  assert.ok(stored > 0 && stored + reused >= LOOPS && waiting === 0, `${stored} taken, ${reused} found`);
+  g.vm.close();
+  const [last] = heard.slice(-1);
+  assert.ok(last?.kind === 'used' && last.modules.length > 0);
+  assert.ok(!heard.some(({ kind }) => kind === 'translate'));
 });
 
 test('so does the next domain of the same process', async (t) => {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { knownRegions, spawnTranslator } from '../../src/apps/testing.js';
+import { keptRegions, spawnTranslator } from '../../src/apps/testing.js';
 import { TranslationService } from '../../src/processor/index.js';
 import { word } from '../support/assembler.js';
 import { CODE, finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
@@ -83,7 +83,7 @@ async function run(folder: string, what: HotProgram) {
   const place = { folder, prefix: 'moved' };
   const service = new TranslationService({
     spawn: () => spawnTranslator(undefined, place),
-    known: () => knownRegions(place),
+    kept: () => keptRegions(place),
   });
   const g = await guest(what, service);
   const state = await finish(g, () => settle(g));

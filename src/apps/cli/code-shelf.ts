@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CodeShelf, filterOf, type PackFile } from '../../processor/index.js';
+import { type CodeShelf, CodeStore, type PackFile } from '../../processor/index.js';
 import { type CodePlace, codePlace, keepFile, keptFiles, noteUse, regionsIdentity } from './code-folder.js';
 import { compileRegions, deserialize, serializeRegions } from './machine-code.js';
 
@@ -39,10 +39,10 @@ export function regionsPlace(): CodePlace | null {
   const identity = regionsIdentity();
   return identity === null ? null : codePlace(identity);
 }
-/** The filter of the keys of all regions that are kept. */
-export const knownRegions = (place: CodePlace): Uint8Array => filterOf(openFiles(place));
+/** The regions that are kept at a place. */
+export const keptRegions = (place: CodePlace): CodeStore => new CodeStore(codeShelf(place));
 
-export function codeShelf(place: CodePlace): CodeShelf {
+function codeShelf(place: CodePlace): CodeShelf {
   const { folder, prefix } = place;
   return {
     open: () => openFiles(place),

@@ -1,7 +1,7 @@
 // The command line program `pcanel`.
 
 export type { CodePlace } from './code-folder.js';
-export { knownRegions } from './code-shelf.js';
+export { keptRegions } from './code-shelf.js';
 export { createSoftwareEngine, engines } from './engines.js';
 export { main } from './main.js';
 export { program } from './start.js';

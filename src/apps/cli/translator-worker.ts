@@ -2,8 +2,8 @@
 
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
-import { CodeStore, runTranslator, type ToTranslator } from '../../processor/index.js';
-import { codeShelf } from './code-shelf.js';
+import { runTranslator, type ToTranslator } from '../../processor/index.js';
+import { keptRegions } from './code-shelf.js';
 import { idleMeter } from './idle-meter.js';
 import type { TranslatorStart } from './translator.js';
 
@@ -18,6 +18,6 @@ runTranslator({
   pause: () => setImmediate(),
   rest: (ms) => setTimeout(ms, undefined, { ref: false }),
   idleProcessors: always ? () => 1 : idleMeter(),
-  store: place === null ? null : new CodeStore(codeShelf(place)),
+  store: place && keptRegions(place),
   ended: () => port.close(),
 });

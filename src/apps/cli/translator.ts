@@ -9,7 +9,7 @@ import {
   type TranslatorLink,
 } from '../../processor/index.js';
 import type { CodePlace } from './code-folder.js';
-import { knownRegions, regionsPlace } from './code-shelf.js';
+import { keptRegions, regionsPlace } from './code-shelf.js';
 import { keepsMachineCode } from './machine-code.js';
 
 export interface TranslatorStart {
@@ -82,7 +82,7 @@ export function translationService(): TranslationService {
     const place = regionsPlace();
     service = new TranslationService({
       spawn: () => spawnTranslator(PROGRAM, place),
-      known: () => (place === null ? null : knownRegions(place)),
+      kept: () => place && keptRegions(place),
       worksAhead: place !== null && keepsMachineCode(),
     });
   }

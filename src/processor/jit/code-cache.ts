@@ -13,6 +13,8 @@ export interface CompiledRegion {
   /** Times it was translated before for the sake of jump targets; functions that it calls were translated with it. */
   readonly again: number;
   readonly deep: boolean;
+  /** An earlier run made it. */
+  readonly kept: boolean;
   readonly pages: readonly (PageContent & { readonly page: number })[];
   readonly relocations: readonly Relocation[];
 }

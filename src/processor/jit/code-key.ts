@@ -35,15 +35,3 @@ export function filterAdd(filter: Uint8Array, key: number): void {
 /** False: the key was not noted; true: perhaps. */
 export const filterHas = (filter: Uint8Array, key: number): boolean =>
   (((filter[(key >>> 3) & (FILTER_BYTES - 1)] as number) >> (key & 7)) & 1) === 1;
-
-/** Code that earlier runs translated: what begins like it is worth asking for soon. */
-export class KnownCode {
-  constructor(
-    private readonly filter: Uint8Array,
-    private readonly seed: number,
-  ) {}
-  /** The block at `host`, in this mode, may be known. */
-  has(mode: number, bytes: Uint8Array, host: number): boolean {
-    return filterHas(this.filter, codeKey(this.seed, mode, bytes, host));
-  }
-}

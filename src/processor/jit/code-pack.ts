@@ -1,6 +1,6 @@
 // Packs of compiled regions, as they are kept between runs: a head with a filter of their keys, an index, then each module's
-// WebAssembly, machine code and the guest code that it was made of. Everything has a checksum: a pack that was damaged is
-// as good as none.
+// guest code that it was made of, WebAssembly and machine code. Everything has a checksum: a pack that was damaged is as
+// good as none.
 import { FILTER_BYTES, filterAdd } from './code-key.js';
 import type { Relocation } from './relocation.js';
 
@@ -26,14 +26,19 @@ export interface KeptModule {
   /** Runs that used its pack but not it, since the last that did. */
   readonly unused: number;
 }
+/** What is looked at of all regions of a pack. */
+export type RegionHead = Pick<KeptRegion, 'key' | 'again' | 'deep'>;
 /** Where the parts of a module lie in a pack. */
 export interface PackedModule {
+  readonly heads: readonly RegionHead[];
+  /** Made when they are asked for. */
   readonly regions: readonly KeptRegion[];
   readonly at: number;
   readonly wasmBytes: number;
   readonly codeBytes: number;
   readonly contentBytes: number;
-  readonly checksum: number;
+  /** Of the contents, and of what follows them. */
+  readonly checksums: readonly [contents: number, rest: number];
   readonly unused: number;
 }
 /** A file with a pack. */
@@ -46,7 +51,7 @@ export interface PackFile {
 
 const MAGIC = 0x4b43_4150;
 /** Changes with the format. */
-const VERSION = 2;
+const VERSION = 3;
 /** u32: magic, version, bytes of the index, checksum of filter and index. */
 const HEAD_BYTES = 16;
 const PAD = 4;
@@ -86,7 +91,7 @@ type RegionRow = readonly [
   readonly number[],
   readonly number[],
 ];
-type ModuleRow = readonly [number, number, number, number, number, number, readonly RegionRow[]];
+type ModuleRow = readonly [number, number, number, number, number, number, number, readonly RegionRow[]];
 
 const rowOf = (r: KeptRegion): RegionRow => [
   r.key,
@@ -110,29 +115,20 @@ export function packOf(modules: readonly KeptModule[]): Uint8Array[] {
   let at = 0;
   const rows = modules.map(({ regions, wasm, code, contents, unused }): ModuleRow => {
     for (const { key } of regions) filterAdd(filter, key);
-    const blob = new Uint8Array(padded(wasm.length) + padded(code.length) + padded(contents.length));
-    blob.set(wasm);
-    blob.set(code, padded(wasm.length));
-    blob.set(contents, padded(wasm.length) + padded(code.length));
+    const blob = new Uint8Array(padded(contents.length) + padded(wasm.length) + padded(code.length));
+    const rest = padded(contents.length);
+    blob.set(contents);
+    blob.set(wasm, rest);
+    blob.set(code, rest + padded(wasm.length));
     blobs.push(blob);
     const start = at;
     at += blob.length;
-    return [start, wasm.length, code.length, contents.length, checksumOf(blob), unused, regions.map(rowOf)];
+    const checksums = [checksumOf(blob.subarray(0, rest)), checksumOf(blob.subarray(rest))] as const;
+    return [start, wasm.length, code.length, contents.length, ...checksums, unused, regions.map(rowOf)];
   });
   const index = encode(JSON.stringify(rows));
   const head = new Uint32Array([MAGIC, VERSION, index.length, checksumOf(index, checksumOf(filter))]);
   return [new Uint8Array(head.buffer), filter, index, ...blobs];
-}
-
-/** The filter of all these packs together (code-key.ts). */
-export function filterOf(files: readonly PackFile[]): Uint8Array {
-  const all = new Uint8Array(FILTER_BYTES);
-  for (const file of files) {
-    const filter = Pack.open(file)?.filter;
-    if (filter !== undefined) for (const [n, bits] of filter.entries()) all[n] = (all[n] as number) | bits;
-    file.close();
-  }
-  return all;
 }
 
 /** A pack that is there: its filter at once, its index when it is asked for, its modules one by one. */
@@ -160,24 +156,31 @@ export class Pack {
     if (bytes.length !== this.indexBytes) return null;
     if (checksumOf(bytes, checksumOf(this.filter)) !== this.checksum) return null;
     const rows = JSON.parse(decode(bytes)) as readonly ModuleRow[];
-    return rows.map(([at, wasmBytes, codeBytes, contentBytes, checksum, unused, regions]) => ({
-      ...{ at, wasmBytes, codeBytes, contentBytes, checksum, unused },
-      regions: regions.map(regionOf),
-    }));
+    return rows.map(([at, wasmBytes, codeBytes, contentBytes, first, second, unused, regions]) => {
+      let made: readonly KeptRegion[] | null = null;
+      return {
+        ...{ at, wasmBytes, codeBytes, contentBytes, checksums: [first, second], unused },
+        heads: regions.map(([key, , again, deep]) => ({ key, again, deep: deep === 1 })),
+        get regions() {
+          made ??= regions.map(regionOf);
+          return made;
+        },
+      };
+    });
+  }
+  /** What a module's regions were made of; null: it was damaged. */
+  contents({ at, contentBytes, checksums }: PackedModule): Uint8Array | null {
+    return this.part(at, padded(contentBytes), checksums[0])?.subarray(0, contentBytes) ?? null;
   }
   /** The module itself; null: it was damaged. */
-  load(m: PackedModule): KeptModule | null {
-    const sizeBytes = padded(m.wasmBytes) + padded(m.codeBytes) + padded(m.contentBytes);
-    const blob = this.file.read(HEAD_BYTES + FILTER_BYTES + this.indexBytes + m.at, sizeBytes);
-    if (blob.length !== sizeBytes || checksumOf(blob) !== m.checksum) return null;
-    const code = padded(m.wasmBytes);
-    const contents = code + padded(m.codeBytes);
-    return {
-      ...{ regions: m.regions, unused: m.unused },
-      wasm: blob.subarray(0, m.wasmBytes),
-      code: blob.subarray(code, code + m.codeBytes),
-      contents: blob.subarray(contents, contents + m.contentBytes),
-    };
+  code({ at, wasmBytes, codeBytes, contentBytes, checksums }: PackedModule): Pick<KeptModule, 'wasm' | 'code'> | null {
+    const code = padded(wasmBytes);
+    const blob = this.part(at + padded(contentBytes), code + padded(codeBytes), checksums[1]);
+    return blob && { wasm: blob.subarray(0, wasmBytes), code: blob.subarray(code, code + codeBytes) };
+  }
+  private part(at: number, sizeBytes: number, checksum: number): Uint8Array | null {
+    const bytes = this.file.read(HEAD_BYTES + FILTER_BYTES + this.indexBytes + at, sizeBytes);
+    return bytes.length === sizeBytes && checksumOf(bytes) === checksum ? bytes : null;
   }
   close(): void {
     this.file.close();

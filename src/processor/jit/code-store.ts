@@ -1,8 +1,16 @@
 // Regions that earlier runs made, by the code that they were made from, and those of this run for later ones.
 // See docs/decisions/0017-code-between-runs.md.
 import { rank } from './code-cache.js';
-import { filterHas } from './code-key.js';
-import { type KeptModule, type KeptRegion, Pack, type PackedModule, type PackFile, packOf } from './code-pack.js';
+import { FILTER_BYTES, filterHas } from './code-key.js';
+import {
+  type KeptModule,
+  type KeptRegion,
+  Pack,
+  type PackedModule,
+  type PackFile,
+  packOf,
+  type RegionHead,
+} from './code-pack.js';
 import { contentBytes } from './region-content.js';
 
 /** Where packs are, and what the host can do with machine code. */
@@ -31,8 +39,13 @@ export interface StoredModule {
   /** Of this module in this run, from 1 on. */
   readonly id: number;
   readonly packed: PackedModule;
-  /** Where each region's contents begin. */
-  readonly offsets: readonly number[];
+}
+/** A module of an earlier run that this run uses. */
+export interface UsedModule {
+  /** Its pack, and where it lies in it. */
+  readonly pack: string;
+  readonly at: number;
+  readonly module: WebAssembly.Module;
 }
 export interface Found<T> {
   readonly stored: StoredModule;
@@ -42,7 +55,8 @@ export interface Found<T> {
 }
 interface Stored extends StoredModule {
   readonly pack: OpenPack;
-  loaded: KeptModule | null;
+  /** What its regions were made of, and where the part of each begins; null: nobody has asked for it. */
+  contents: { readonly all: Uint8Array; readonly offsets: readonly number[] } | null;
   module: WebAssembly.Module | null;
 }
 interface OpenPack {
@@ -64,16 +78,6 @@ const MAX_UNUSED = 8;
 
 const bytesOf = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + contentBytes(lines), 0);
 
-/** A region's part of its module's contents, by its pages. */
-export function contentsOf(loaded: KeptModule, { offsets }: StoredModule, index: number): Uint8Array[] {
-  let at = offsets[index] as number;
-  return (loaded.regions[index] as KeptRegion).pages.map(({ lines }) => {
-    const start = at;
-    at += contentBytes(lines);
-    return loaded.contents.subarray(start, at);
-  });
-}
-
 export class CodeStore {
   private readonly packs: OpenPack[];
   private readonly made: MadeModule[] = [];
@@ -87,67 +91,90 @@ export class CodeStore {
     });
   }
 
+  /** The filter of the keys (code-key.ts) of all regions. */
+  get filter(): Uint8Array {
+    const all = new Uint8Array(FILTER_BYTES);
+    for (const { pack } of this.packs)
+      for (const [n, bits] of pack.filter.entries()) all[n] = (all[n] as number) | bits;
+    return all;
+  }
   /** A region of that key for which `fits` gives a result; of several the one that was translated last. */
   find<T>(key: number, fits: (region: KeptRegion, contents: readonly Uint8Array[]) => T | null): Found<T> | null {
     for (const open of this.packs) {
       if (!filterHas(open.pack.filter, key)) continue;
       if (open.modules === null) this.look(open);
       for (const { stored, index } of open.byKey.get(key) ?? []) {
-        const loaded = this.loaded(stored);
-        if (loaded === null) continue;
-        const result = fits(loaded.regions[index] as KeptRegion, contentsOf(loaded, stored, index));
+        const contents = this.contents(stored, index);
+        if (contents === null) continue;
+        const result = fits(stored.packed.regions[index] as KeptRegion, contents);
         if (result !== null) return { stored, index, fits: result };
       }
     }
     return null;
   }
-  /** Of no other region with its key more was known when it was translated. */
-  isBest(stored: StoredModule, index: number): boolean {
-    const region = stored.packed.regions[index] as KeptRegion;
-    const best = (stored as Stored).pack.byKey.get(region.key)?.[0];
-    return best === undefined || rank(best.stored.packed.regions[best.index] as KeptRegion) <= rank(region);
-  }
-  /** Its parts; null: it was damaged. */
-  loaded(stored: StoredModule): KeptModule | null {
+  /** What a region was made of, by its pages; null: its module was damaged. */
+  contents(stored: StoredModule, index: number): Uint8Array[] | null {
     const s = stored as Stored;
-    s.loaded ??= s.pack.pack.load(s.packed);
-    return s.loaded;
+    s.contents ??= this.readContents(s);
+    if (s.contents === null) return null;
+    const { all, offsets } = s.contents;
+    let at = offsets[index] as number;
+    return (s.packed.regions[index] as KeptRegion).pages.map(({ lines }) => {
+      const start = at;
+      at += contentBytes(lines);
+      return all.subarray(start, at);
+    });
+  }
+  private readContents({ pack, packed }: Stored): Stored['contents'] {
+    const all = pack.pack.contents(packed);
+    let at = 0;
+    const offsets = packed.regions.map((region) => {
+      at += bytesOf(region);
+      return at - bytesOf(region);
+    });
+    return all && { all, offsets };
   }
   /** The module, ready to be instantiated; null: it was damaged. */
   compiled(stored: StoredModule): WebAssembly.Module | null {
     const s = stored as Stored;
     if (s.module !== null) return s.module;
-    const loaded = this.loaded(s);
-    if (loaded === null) return null;
-    const wasm = loaded.wasm as Uint8Array<ArrayBuffer>;
-    const ready = loaded.code.length === 0 ? null : this.shelf.deserialize(loaded.code, wasm);
+    const parts = s.pack.pack.code(s.packed);
+    if (parts === null) return null;
+    const wasm = parts.wasm as Uint8Array<ArrayBuffer>;
+    const ready = parts.code.length === 0 ? null : this.shelf.deserialize(parts.code, wasm);
     s.module = ready ?? new WebAssembly.Module(wasm);
     return s.module;
   }
-  /** Lets go of what `save` can read again. */
-  release(stored: StoredModule): void {
-    (stored as Stored).loaded = null;
+  /** Names a module, with its code, for another thread's store. */
+  usedModule(stored: StoredModule): UsedModule | null {
+    const { pack, packed, module } = stored as Stored;
+    return module && { pack: pack.pack.name, at: packed.at, module };
   }
-  private look(open: OpenPack): void {
+  /** Another thread's store has found this module, and this run uses it. */
+  use({ pack, at, module }: UsedModule): void {
+    const open = this.packs.find((p) => p.pack.name === pack);
+    if (open === undefined) return;
+    const stored = (open.modules ?? this.look(open)).find(({ packed }) => packed.at === at);
+    if (stored !== undefined) stored.module = module;
+  }
+  /** Nobody reads it any more. */
+  close(): void {
+    for (const { pack } of this.packs) pack.close();
+  }
+  private look(open: OpenPack): Stored[] {
     const rows = open.pack.modules() ?? [];
-    open.modules = rows.map((packed) => {
-      let at = 0;
-      const offsets = packed.regions.map((region) => {
-        at += bytesOf(region);
-        return at - bytesOf(region);
-      });
-      return { id: ++this.lastId, pack: open, packed, offsets, loaded: null, module: null };
-    });
+    open.modules = rows.map((packed) => ({ id: ++this.lastId, pack: open, packed, contents: null, module: null }));
     for (const stored of open.modules) {
-      for (const [index, { key }] of stored.packed.regions.entries()) {
+      for (const [index, { key }] of stored.packed.heads.entries()) {
         const same = open.byKey.get(key);
         if (same === undefined) open.byKey.set(key, [{ stored, index }]);
         else same.push({ stored, index });
       }
     }
     const rankOf = ({ stored, index }: { stored: Stored; index: number }): number =>
-      rank(stored.packed.regions[index] as KeptRegion);
+      rank(stored.packed.heads[index] as RegionHead);
     for (const same of open.byKey.values()) same.sort((a, b) => rankOf(b) - rankOf(a) || b.stored.id - a.stored.id);
+    return open.modules;
   }
 
   /** Makes a module's machine code, that of one function more at each step. */
@@ -166,7 +193,7 @@ export class CodeStore {
     } catch {
       return 0; // a full or read-only folder costs the next run its start, nothing else
     } finally {
-      for (const { pack } of this.packs) pack.close();
+      this.close();
     }
   }
   private write(): number {
@@ -206,9 +233,13 @@ export class CodeStore {
   private again(modules: readonly Stored[], code: ReadonlyMap<Stored, Uint8Array>): KeptModule[] {
     return modules.flatMap((stored): KeptModule[] => {
       const isUsed = stored.module !== null;
-      const loaded = isUsed || stored.packed.unused < MAX_UNUSED ? this.loaded(stored) : null;
-      if (loaded === null) return [];
-      return [{ ...loaded, code: code.get(stored) ?? loaded.code, unused: isUsed ? 0 : loaded.unused + 1 }];
+      const { pack } = stored.pack;
+      const { regions, unused } = stored.packed;
+      const parts = isUsed || unused < MAX_UNUSED ? pack.code(stored.packed) : null;
+      const contents = parts && pack.contents(stored.packed);
+      if (parts === null || contents === null) return [];
+      const { wasm } = parts;
+      return [{ regions, wasm, contents, code: code.get(stored) ?? parts.code, unused: isUsed ? 0 : unused + 1 }];
     });
   }
   private keptOf({ module, wasm, regions }: MadeModule): KeptModule {

@@ -4,7 +4,6 @@ import { CodeCache, type CompiledRegion } from './code-cache.js';
 import type { RegionPlan } from './region.js';
 import { type Hot, hostOfKey, modeOf } from './region-source.js';
 import type { RegionFunction, RegionPlace, RegionTable } from './region-table.js';
-import type { Relocation } from './relocation.js';
 
 /** What is known of a region once its code lies in a module. */
 export type PlanFacts = Omit<RegionPlan, 'code' | 'counts'>;
@@ -20,25 +19,12 @@ export interface NewRegion {
   /** Functions that it calls were translated with it. */
   readonly deep: boolean;
 }
-/** A region of a module that nobody asked for yet: it waits in the cache. */
-export interface OtherRegion {
-  readonly index: number;
-  /** Of its entry (code-key.ts). */
-  readonly key: number;
-  readonly instructions: number;
-  readonly pages: readonly { readonly page: number; readonly lines: bigint }[];
-  readonly relocations: readonly Relocation[];
-  readonly contents: readonly Uint8Array[];
-  readonly again: number;
-  readonly deep: boolean;
-}
 export interface NewModule {
   /** Exports its regions as r0, r1, ... */
   readonly module: WebAssembly.Module;
   /** Its size. */
   readonly codeBytes: number;
   readonly regions: readonly NewRegion[];
-  readonly others: readonly OtherRegion[];
   /** Number of a module that comes from an earlier run, else 0. */
   readonly stored: number;
 }
@@ -49,6 +35,8 @@ interface Installed {
   learned: boolean;
   readonly again: number;
   deep: boolean;
+  /** An earlier run made it, often with more knowledge than this run has yet: it is not translated again. */
+  readonly kept: boolean;
 }
 
 /** All code is dropped when more WebAssembly than this is alive; machine code takes up to four times as much. */
@@ -82,28 +70,28 @@ export class RegionInstaller {
     };
   }
 
+  /** The module of an earlier run is in use already. */
+  uses(stored: number): boolean {
+    return this.exportsOf.has(stored);
+  }
   /** Installs the regions of a module that were asked for. Returns those that are stale. */
-  add({ module, codeBytes, regions, others, stored }: NewModule): readonly NewRegion[] {
-    if (this.cache.codeBytes + codeBytes > MAX_CODE_BYTES) this.clear();
+  add({ module, codeBytes, regions, stored }: NewModule): readonly NewRegion[] {
     const known = this.exportsOf.get(stored);
+    const newBytes = known === undefined ? codeBytes : 0;
+    if (this.cache.codeBytes + newBytes > MAX_CODE_BYTES) this.clear();
     const exports = known ?? new WebAssembly.Instance(module, this.imports).exports;
     if (stored !== 0) this.exportsOf.set(stored, exports);
-    const shareBytes = known === undefined ? codeBytes / (regions.length + others.length) : 0;
-    const regionOf = (
-      r: OtherRegion | (NewRegion & Pick<PlanFacts, 'instructions' | 'pages' | 'relocations'>),
-    ): CompiledRegion => ({
-      run: exports[`r${r.index}`] as RegionFunction,
-      instructions: r.instructions,
-      codeBytes: shareBytes,
-      again: r.again,
-      deep: r.deep,
-      relocations: r.relocations,
-      pages: r.pages.map(({ page, lines }, k) => ({ page, lines, content: r.contents[k] as Uint8Array })),
-    });
-    if (known === undefined) for (const other of others) this.cache.add(other.key, regionOf(other));
-    return regions.filter((asked) => {
-      const { hot, plan } = asked;
-      const region = regionOf({ ...asked, ...plan });
+    return regions.filter(({ index, hot, plan, contents, again, deep }) => {
+      const region: CompiledRegion = {
+        run: exports[`r${index}`] as RegionFunction,
+        instructions: plan.instructions,
+        codeBytes: newBytes / regions.length,
+        again,
+        deep,
+        kept: stored !== 0,
+        relocations: plan.relocations,
+        pages: plan.pages.map(({ page, lines }, k) => ({ page, lines, content: contents[k] as Uint8Array })),
+      };
       const current = this.isCurrent(hot);
       const held = current ? this.install(hot, region, plan.pages) : this.cache.slide(region, plan.pages) !== null;
       if (held) this.cache.add(this.cache.keyOf(modeOf(hot.key), hostOfKey(hot.key)), region);
@@ -116,11 +104,11 @@ export class RegionInstaller {
     return found !== null && this.install(hot, found.region, found.places);
   }
   private install(hot: Hot, region: CompiledRegion, places: readonly RegionPlace[]): boolean {
-    const { again, deep } = region;
+    const { again, deep, kept } = region;
     const before = this.table.regionOf(hot.record);
     if (before !== 0) this.remove(before);
     const place = this.table.install(hot.record, region.run, region.instructions, places);
-    this.installed.set(place, { hot, misses: 0, learned: false, again, deep });
+    this.installed.set(place, { hot, misses: 0, learned: false, again, deep, kept });
     // marked as code by now: what was written before that shows here, what is written later drops the region
     const slide = this.cache.slide(region, places);
     if (slide === null) this.remove(place);

@@ -22,8 +22,6 @@ export interface Hot {
   /** Linear address of the first byte of the page. */
   readonly linearPage: bigint;
   readonly paging: PagingRegisters;
-  /** It was entered a few times only: a region of an earlier run will do, but none is to be made. */
-  readonly early?: boolean;
 }
 /** An indirect jump or call, and where it was seen to go: linear addresses. */
 export interface Jump {
@@ -106,7 +104,7 @@ export class RegionSource {
    * more. null: not even its first instruction can be translated.
    */
   translate(hot: Hot, { jumps = [], again = 0, deep = false, threshold }: Wish): Translated | 'covered' | null {
-    if (again === 0 && this.covered.delete(hostOfKey(hot.key))) return 'covered';
+    if (again === 0 && this.wasCovered(hot)) return 'covered';
     const { request, copyOf } = this.request(hot, jumps, deep, threshold ?? this.threshold);
     const plan = this.translator.plan(request);
     if (plan === null) return null;
@@ -116,6 +114,11 @@ export class RegionSource {
       contentOf(this.copies, copyOf(page), lines, plan.counts[n] as Uint8Array),
     );
     return { plan, contents };
+  }
+
+  /** Another region has the block inside; the next time none has. */
+  wasCovered({ key }: Hot): boolean {
+    return this.covered.delete(hostOfKey(key));
   }
 
   /** The key of a hot block's code, as it is now. */

@@ -4,12 +4,12 @@ import type { Decoder } from '../../isa/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, BLOCK, RECORD } from '../state-layout.js';
 import { StateView } from '../state-view.js';
-import type { KnownCode } from './code-key.js';
 import { pagingOf } from './code-pages.js';
 import { COUNTED_FOR, NOTE_SHARE } from './counting.js';
 import { hostMs } from './host-clock.js';
 import { type NewModule, type NewRegion, RegionInstaller } from './installer.js';
 import { KnownJumps } from './jumps.js';
+import type { KeptCode } from './kept-code.js';
 import { TIER_DEFAULTS, type TierOptions } from './options.js';
 import { RegionTranslator } from './region.js';
 import { type Hot, RegionSource, type Translated } from './region-source.js';
@@ -97,7 +97,7 @@ export class Tier {
   private readonly options: TierOptions;
   private client: TranslationClient | null = null;
   /** What earlier runs translated. */
-  readonly known: KnownCode | null = null;
+  readonly kept: KeptCode | null = null;
   /** Blocks are to be noted before they are hot: the service works ahead for later runs. */
   readonly notes: boolean = false;
   private noted: Hot[] = [];
@@ -148,7 +148,7 @@ export class Tier {
     this.state.setU32(at('jitThreshold'), this.options.threshold);
     if (served) {
       this.client = service.open(subject);
-      this.known = service.knownCode(subject);
+      this.kept = service.keptCode(subject);
       this.notes = service.worksAhead;
     }
   }
@@ -180,10 +180,13 @@ export class Tier {
       // regions are made of flat code only: RIP is the linear address
       linearPage: this.state.u64(at('codePage')),
       paging: pagingOf(this.state),
-      early: countedFor === COUNTED_FOR.known,
     };
     if (countedFor === COUNTED_FOR.note) {
       this.note(hot);
+      return;
+    }
+    if (countedFor === COUNTED_FOR.known) {
+      if (!this.takesKept(hot)) this.countFromNow(hot);
       return;
     }
     if (this.client !== null && this.isWanted(hot)) return;
@@ -246,8 +249,8 @@ export class Tier {
     const start = hostMs();
     if (hurried.length > 0) client.hurry(hurried);
     const wanted = queue.filter((hot) => {
-      if (!this.source.isCurrent(hot) || this.wantedKeys.has(hot.key) || this.reuse(hot)) return false;
-      if (this.wanted.size < MAX_OPEN) return true;
+      if (!this.source.isCurrent(hot) || this.wantedKeys.has(hot.key) || this.takesKept(hot)) return false;
+      if (this.wanted.size < MAX_OPEN && !this.source.wasCovered(hot)) return true;
       this.countAgain(hot);
       return false;
     });
@@ -279,21 +282,20 @@ export class Tier {
     counters.workerCompileMs += answer.compileMs;
     for (const id of [...answer.covered, ...answer.stale]) {
       const hot = this.answered(id);
-      if (hot?.early === true && this.notes) this.countForNote(hot);
-      else if (hot !== null) this.countAgain(hot);
+      if (hot !== null) this.countAgain(hot);
     }
     for (const id of answer.refused) {
       const hot = this.answered(id);
       counters.refused++;
       if (hot !== null) this.giveUp(hot);
     }
-    const { module, codeBytes, others, stored } = answer;
+    const { module, codeBytes } = answer;
     if (module !== null) {
       const regions = answer.regions.flatMap(({ id, ...region }): NewRegion[] => {
         const hot = this.answered(id);
         return hot === null ? [] : [{ ...region, hot }];
       });
-      this.add({ module, codeBytes, regions, others, stored });
+      this.add({ module, codeBytes, regions, stored: 0 });
     }
     counters.compileMs += hostMs() - start;
   }
@@ -333,7 +335,7 @@ export class Tier {
         return { index, hot, plan, contents, again, deep };
       });
       const module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
-      this.add({ module, codeBytes: wasm.length, regions, others: [], stored: 0 });
+      this.add({ module, codeBytes: wasm.length, regions, stored: 0 });
       this.counters.compileMs += hostMs() - compiling;
     } else compiling = hostMs();
     this.counters.translateMs += compiling - start;
@@ -342,9 +344,11 @@ export class Tier {
   // --- both ---
   private add(made: NewModule): void {
     const { counters } = this;
-    counters.modules++;
+    if (!this.installer.uses(made.stored)) {
+      counters.modules++;
+      counters.codeBytes += made.codeBytes;
+    }
     counters[made.stored === 0 ? 'compiled' : 'stored'] += made.regions.length;
-    counters.codeBytes += made.codeBytes;
     for (const { hot } of this.installer.add(made)) {
       counters.stale++;
       this.countAgain(hot);
@@ -361,6 +365,15 @@ export class Tier {
     this.counters.reused++;
     return true;
   }
+  /** What was compiled before serves the block: in this run, or in an earlier one. */
+  private takesKept(hot: Hot): boolean {
+    const start = hostMs();
+    const reused = this.reuse(hot);
+    const module = reused ? null : (this.kept?.take(hot, this.source) ?? null);
+    if (module !== null) this.add(module);
+    this.counters.compileMs += hostMs() - start;
+    return reused || module !== null;
+  }
   /** The block gets another count before it is looked at again. */
   private countAgain(hot: Hot, count = this.options.threshold): void {
     // it stays known that it is hot: other regions go on there
@@ -372,7 +385,11 @@ export class Tier {
     this.memory.setU16(record + RECORD.handler, this.state.u32(at('countHandler')));
   }
   /** No earlier run made a region of that very block: it counts as any other from now on. */
-  private countForNote(hot: Hot): void {
+  private countFromNow(hot: Hot): void {
+    if (!this.notes) {
+      this.countAgain(hot);
+      return;
+    }
     if (!this.isIdle(hot)) return;
     const count = Math.max(1, Math.floor(this.options.threshold / NOTE_SHARE));
     this.count(hot.record, count, count);
@@ -396,6 +413,7 @@ export class Tier {
       (source, times, learned) => {
         const from = installed.get(source);
         if (from === undefined) return;
+        if (from.kept) return;
         from.misses += times;
         if (learned) from.learned = true;
         if (from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) return;
@@ -412,7 +430,7 @@ export class Tier {
   /** Regions that were often left by calls are translated again together with what they call. */
   private lookAtCalls(): void {
     for (const [place, from] of this.installer.installed) {
-      if (from.deep || this.table.callsOf(place) < CALLS || !this.table.isValid(place)) continue;
+      if (from.kept || from.deep || this.table.callsOf(place) < CALLS || !this.table.isValid(place)) continue;
       from.deep = true;
       this.counters.retranslated++;
       this.makeAgain(from.hot, from.again + 1, true);

@@ -1,7 +1,8 @@
 // What travels between a vCPU's thread and the thread that translates for it. All of it can be posted.
 
 import { seedOf } from './code-key.js';
-import type { OtherRegion, PlanFacts } from './installer.js';
+import type { UsedModule } from './code-store.js';
+import type { PlanFacts } from './installer.js';
 import type { Hot, Jump, SourceMaking } from './region-source.js';
 
 /** A vCPU whose code is translated. */
@@ -33,6 +34,8 @@ export type ToTranslator =
   /** Blocks that are not hot, but may be worth a region to later runs. */
   | { readonly kind: 'note'; readonly client: number; readonly blocks: readonly Hot[] }
   | { readonly kind: 'detach'; readonly client: number }
+  /** Modules of earlier runs that this run uses. */
+  | { readonly kind: 'used'; readonly modules: readonly UsedModule[] }
   /** Nobody will ask any more. */
   | { readonly kind: 'end' };
 
@@ -51,10 +54,6 @@ export interface FromTranslator {
     readonly again: number;
     readonly deep: boolean;
   }[];
-  /** What else the module has; nobody asked for it yet. */
-  readonly others: readonly OtherRegion[];
-  /** Number of a module that an earlier run made, else 0. */
-  readonly stored: number;
   /** Inside other regions; not translatable; overwritten or otherwise gone before their turn came. */
   readonly covered: readonly number[];
   readonly refused: readonly number[];

@@ -1,7 +1,8 @@
 // The translation service of a thread: vCPUs hand over hot blocks and take compiled regions, another thread makes them. One
 // service has one such thread, started when the first block is hot, for all vCPUs of all domains of its own thread.
-import { KnownCode } from './code-key.js';
+import type { CodeStore, UsedModule } from './code-store.js';
 import { hostMs } from './host-clock.js';
+import { KeptCode } from './kept-code.js';
 import type { Hot } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
 
@@ -24,8 +25,8 @@ export interface ServiceOptions {
   readonly patienceMs?: number;
   /** Times a dead thread is replaced. */
   readonly restarts?: number;
-  /** Reads the filter of the keys (code-key.ts) of regions that earlier runs made; null: none are kept. */
-  readonly known?: () => Uint8Array | null;
+  /** Opens what earlier runs made, for the vCPUs' own thread; null: nothing is kept. */
+  readonly kept?: () => CodeStore | null;
   /** Its threads make regions for later runs while there is nothing else to do. */
   readonly worksAhead?: boolean;
 }
@@ -103,6 +104,10 @@ const NOTHING: readonly FromTranslator[] = [];
 
 export class TranslationService {
   private link: TranslatorLink | null = null;
+  /** Regions of earlier runs, opened for the first vCPU. */
+  private store: CodeStore | null = null;
+  /** Modules of those that are in use, and that the translator's thread has not heard of. */
+  private readonly used = new Map<WebAssembly.Module, UsedModule>();
   /** A vCPU that is gone takes its client with it: nobody has to close one. */
   private readonly clients = new Map<number, WeakRef<TranslationClient>>();
   private readonly gone = new FinalizationRegistry<number>((id) => this.forget(id));
@@ -127,18 +132,20 @@ export class TranslationService {
     this.gone.register(client, client.id);
     return client;
   }
-  /** What earlier runs translated of such a subject's code; null: nothing. */
-  knownCode(subject: Subject): KnownCode | null {
-    const known = this.options.known?.() ?? null;
-    if (known === null || known.every((byte) => byte === 0)) return null;
-    this.start(); // there will be much to ask for soon
-    return new KnownCode(known, subject.seed);
+  /** What earlier runs translated of such a subject's code; null: nothing is kept. */
+  keptCode({ seed }: Subject): KeptCode | null {
+    this.store ??= this.options.kept?.() ?? null;
+    return this.store && new KeptCode(this.store, seed, (used) => this.used.set(used.module, used));
   }
   get worksAhead(): boolean {
     return this.options.worksAhead === true;
   }
   /** Ends the thread, which keeps what it made; the next request starts another one. */
   close(): void {
+    this.store?.close();
+    this.store = null;
+    if (this.used.size > 0) this.start()?.post({ kind: 'used', modules: [...this.used.values()] });
+    this.used.clear();
     if (this.link === null) return;
     const closed = this.link.close().finally(() => this.closing.delete(closed));
     this.closing.add(closed);

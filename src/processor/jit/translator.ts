@@ -1,10 +1,8 @@
 // The program of the thread that translates: takes requests of many vCPUs, reads their code in shared memory while they go on,
 // answers with compiled modules. Knows no host: who runs it hands it messages and time.
 import { ALL_INSTRUCTIONS, Decoder } from '../../isa/index.js';
-import type { KeptModule, KeptRegion } from './code-pack.js';
-import { type CodeStore, contentsOf, type Found, type StoredModule } from './code-store.js';
+import type { CodeStore } from './code-store.js';
 import { hostMs } from './host-clock.js';
-import type { PlanFacts } from './installer.js';
 import { RegionTranslator } from './region.js';
 import { RegionSource, type Translated } from './region-source.js';
 import type { FromTranslator, Subject, ToTranslator, TranslationRequest } from './translation-messages.js';
@@ -20,10 +18,7 @@ interface Client {
   readonly translator: RegionTranslator;
   readonly seed: number;
   queue: TranslationRequest[];
-  /** Those of the queue that are new: earlier runs may have translated them. */
-  fresh: TranslationRequest[];
 }
-type StoredRegion = Found<PlanFacts> & { readonly id: number };
 /** An answer with regions that take the place of others: those run until these are optimized. */
 interface Replacement {
   readonly answer: FromTranslator;
@@ -32,7 +27,7 @@ interface Replacement {
 const replaces = ({ again, deep }: TranslationRequest): boolean => again > 0 || deep;
 
 const nothing = (client: number): FromTranslator => ({
-  ...{ client, module: null, codeBytes: 0, regions: [], others: [], stored: 0 },
+  ...{ client, module: null, codeBytes: 0, regions: [] },
   ...{ covered: [], refused: [], stale: [], translateMs: 0, compileMs: 0 },
 });
 
@@ -48,7 +43,7 @@ export class Translator {
 
   constructor(
     private readonly post: (answer: FromTranslator) => void,
-    /** Regions of earlier runs. */
+    /** Keeps regions for later runs. */
     private readonly store: CodeStore | null = null,
   ) {
     this.ahead = store && new WorkAhead(store);
@@ -59,17 +54,21 @@ export class Translator {
       this.store?.save();
       return;
     }
+    if (message.kind === 'used') {
+      for (const used of message.modules) this.store?.use(used);
+      return;
+    }
     if (message.kind === 'attach') {
       const translator = this.translatorFor(message.subject);
       const source = new RegionSource(message.subject, translator);
       const { seed } = message.subject;
-      this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [], fresh: [] });
+      this.clients.set(message.client, { id: message.client, source, translator, seed, queue: [] });
       this.ahead?.attach(message.client, message.subject, translator);
       return;
     }
     const client = this.clients.get(message.client);
     if (client === undefined) return;
-    if (message.kind === 'translate') client[this.store === null ? 'queue' : 'fresh'].push(...message.requests);
+    if (message.kind === 'translate') client.queue.push(...message.requests);
     else if (message.kind === 'note') this.ahead?.note(message.client, message.blocks);
     else if (message.kind === 'detach') {
       this.clients.delete(message.client);
@@ -90,11 +89,10 @@ export class Translator {
 
   /** Answers some requests of the next client that has any; false: nobody has. */
   work(): boolean {
-    const waiting = [...this.clients.values()].filter(({ queue, fresh }) => queue.length + fresh.length > 0);
+    const waiting = [...this.clients.values()].filter(({ queue }) => queue.length > 0);
     const client = waiting[this.turn++ % waiting.length];
     if (client === undefined) return this.compileReplacement();
-    if (client.fresh.length > 0) this.lookUp(client);
-    else this.answer(client);
+    this.answer(client);
     return true;
   }
   /** Optimizes a region that takes the place of another one; false: there is none. */
@@ -110,57 +108,6 @@ export class Translator {
   /** Makes something for later runs; false: there is nothing. */
   workAhead(): boolean {
     return this.ahead?.step() === true;
-  }
-  /** Answers what earlier runs have translated; the rest is left in the queue. */
-  private lookUp(client: Client): void {
-    const start = hostMs();
-    const store = this.store as CodeStore;
-    const found = new Map<StoredModule, StoredRegion[]>();
-    const unknown: number[] = [];
-    for (const request of client.fresh) {
-      const { id, hot, again, deep } = request;
-      const region = again === 0 && !deep && client.source.isCurrent(hot) ? this.findStored(client, hot) : null;
-      if (region === null) {
-        if (hot.early === true) unknown.push(id);
-        else client.queue.push(request);
-      } else found.set(region.stored, [...(found.get(region.stored) ?? []), { ...region, id }]);
-    }
-    client.fresh = [];
-    if (unknown.length > 0) this.post({ ...nothing(client.id), covered: unknown });
-    let from = start;
-    for (const [stored, regions] of found) {
-      const module = store.compiled(stored) as WebAssembly.Module;
-      this.post({ ...this.stored(client.id, store, stored, regions), module, compileMs: hostMs() - from });
-      from = hostMs();
-    }
-  }
-  private findStored({ source, seed }: Client, hot: TranslationRequest['hot']): Found<PlanFacts> | null {
-    return (this.store as CodeStore).find(source.keyOf(hot, seed), (kept, contents) => source.fit(hot, kept, contents));
-  }
-  /** The answer with regions of an earlier run's module. */
-  private stored(
-    client: number,
-    store: CodeStore,
-    stored: StoredModule,
-    regions: readonly StoredRegion[],
-  ): Omit<FromTranslator, 'module' | 'compileMs'> {
-    const loaded = store.loaded(stored) as KeptModule;
-    const part = (index: number) => {
-      const { again, deep } = loaded.regions[index] as KeptRegion;
-      return { index, again, deep, contents: contentsOf(loaded, stored, index).map((bytes) => bytes.slice()) };
-    };
-    const asked = new Set(regions.map(({ index }) => index));
-    // who finds one of the others asks for nothing better
-    const others = loaded.regions.flatMap(({ key, instructions, pages, relocations }, index) =>
-      asked.has(index) || !store.isBest(stored, index)
-        ? []
-        : [{ ...part(index), key, instructions, pages, relocations }],
-    );
-    store.release(stored);
-    return {
-      ...{ ...nothing(client), others, codeBytes: stored.packed.wasmBytes, stored: stored.id },
-      regions: regions.map(({ id, index, fits }) => ({ ...part(index), id, plan: fits })),
-    };
   }
   private answer({ id: client, source, translator, seed, queue }: Client): void {
     const start = hostMs();
@@ -231,7 +178,7 @@ export interface TranslatorHost {
   rest(ms: number): Promise<void>;
   /** Processors of the host that had nothing to do, or nothing but this thread, since the last call, on average. */
   idleProcessors(): number;
-  /** Regions of earlier runs; null: they are not kept. */
+  /** Regions of earlier runs and for later ones; null: they are not kept. */
   readonly store: CodeStore | null;
   /** Nobody will ask any more. */
   ended(): void;
