@@ -31,6 +31,9 @@ export interface Procedures {
   /** After an instruction: delivers the trap of data and I/O breakpoints; 1: exit filled. */
   debug_trap(): number;
   replay_clear(): void;
+  /** The monitor's answer to a CPUID, to be given from now on without an exit; `every`: whatever the subleaf (core/cpuid.ts). */
+  cpuid_keep(leaf: number, subleaf: number, every: number, eax: number, ebx: number, ecx: number, edx: number): void;
+  cpuid_forget(): void;
   /** Another state was loaded: exceptions in a row are counted anew. */
   deliveries_clear(): void;
   instruction_count(): bigint;

@@ -5,6 +5,8 @@ import {
   BLOCK,
   BLOCK_HASH_ENTRIES,
   CODE_COPY_BYTES,
+  CPUID_ANSWER,
+  CPUID_ANSWERS,
   EXIT_NONE,
   FLAGS_KIND,
   JUMP_ENTRIES,
@@ -51,6 +53,7 @@ export function printLayout(): string {
     AREA,
     SHARED,
     REGION,
+    CPUID: CPUID_ANSWER,
   };
   for (const [group, values] of Object.entries(groups))
     for (const [name, value] of Object.entries(values))
@@ -72,6 +75,7 @@ export function printLayout(): string {
     EXIT_NONE,
     REGION_PAGES,
     CODE_COPY_BYTES,
+    CPUID_ANSWERS,
     PAUSE_TICKS,
   };
   for (const [name, value] of Object.entries(numbers)) lines.push(`export const ${name}: u32 = ${value};`);

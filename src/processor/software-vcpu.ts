@@ -1,5 +1,6 @@
 // A vCPU of the software engine: VM entry, the loop around the interpreter, VM exits. Intel SDM Vol. 3C, "VM Entries".
 import {
+  type CpuidAnswers,
   type CpuState,
   checkControls,
   checkGuestState,
@@ -54,6 +55,7 @@ const AT = offsets(
   'budgetLoaded',
   'reserve',
   'exitInstructionLength',
+  'cpuidsAnswered',
 );
 
 /** In virtual time the guest runs at most this many instructions between looks at the kick word. */
@@ -91,10 +93,20 @@ export interface SoftwareVcpuOptions {
   readonly tier: Tier | null;
 }
 
+const answersOf = (procedures: Procedures, state: StateView): CpuidAnswers => ({
+  keep: ({ leaf, subleaf, eax, ebx, ecx, edx }, every) =>
+    procedures.cpuid_keep(leaf, subleaf, every ? 1 : 0, eax, ebx, ecx, edx),
+  forget: () => procedures.cpuid_forget(),
+  get given() {
+    return state.counter(AT.cpuidsAnswered);
+  },
+});
+
 export class SoftwareVcpu implements Vcpu {
   readonly index: number;
   readonly controls: VcpuControls;
   readonly kickWord: Int32Array;
+  readonly cpuidAnswers: CpuidAnswers;
   private readonly state: StateView;
   private readonly exits: ExitDecoder;
   private readonly procedures: Procedures;
@@ -121,6 +133,7 @@ export class SoftwareVcpu implements Vcpu {
     this.state = new StateView(buffer, options.area);
     this.exits = new ExitDecoder(this.state);
     this.kickWord = new Int32Array(buffer, options.area + AT.kick, 1);
+    this.cpuidAnswers = answersOf(options.procedures, this.state);
   }
 
   // --- guest state ---

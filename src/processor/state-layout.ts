@@ -88,6 +88,23 @@ export const REGION_PAGES = 16;
 export const JUMP_TARGETS = 64;
 /** Distance of a jump's target that is not worth noting: no region reaches there. Bytes. */
 export const FAR_JUMP = 0x1000_0000;
+/**
+ * What the monitor answered to a CPUID, and CR4 and XCR0 as they were then: the processor may give it again (core/cpuid.ts).
+ * `kind`: 0 nothing is kept there, 1 for this subleaf, 2 for all subleaves.
+ */
+export const CPUID_ANSWER = {
+  sizeBytes: 48,
+  kind: 0,
+  leaf: 4,
+  subleaf: 8,
+  cr4: 16,
+  xcr0: 24,
+  eax: 32,
+  ebx: 36,
+  ecx: 40,
+  edx: 44,
+} as const;
+export const CPUID_ANSWERS = 64;
 /** Memory slot: guest-physical range backed by RAM at a host offset. */
 export const SLOT = { sizeBytes: 32, gpa: 0, sizeBytesField: 8, host: 16, flags: 20 } as const;
 export const SLOT_COUNT = 48;
@@ -330,6 +347,7 @@ const SPEC: readonly FieldSpec[] = [
     'a budget below this is not worth going on with behind a region: the run ends there; 64 at least',
   ),
   field('waited', 'u64', 'virtual time: ticks that instructions took beyond one each'),
+  field('cpuidsAnswered', 'u64', 'CPUID instructions that found an answer of the monitor (CPUID_ANSWER)'),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;
@@ -375,6 +393,7 @@ export const AREA = (() => {
   const jumpUser = jumpSupervisor + JUMP_ENTRIES * JUMP_ENTRY.sizeBytes;
   const ioBitmap = jumpUser + JUMP_ENTRIES * JUMP_ENTRY.sizeBytes;
   const msrBitmap = ioBitmap + 8192;
+  const cpuidAnswers = msrBitmap + 4096;
   return {
     tlbSupervisor,
     tlbUser,
@@ -382,7 +401,8 @@ export const AREA = (() => {
     jumpUser,
     ioBitmap,
     msrBitmap,
-    sizeBytes: align(msrBitmap + 4096, 65536),
+    cpuidAnswers,
+    sizeBytes: align(cpuidAnswers + CPUID_ANSWERS * CPUID_ANSWER.sizeBytes, 65536),
   };
 })();
 

@@ -46,6 +46,25 @@ test('a feature is dropped with what it needs', () => {
   assert.equal(features.has('sse4_2'), false);
 });
 
+test('answers differ by subleaf only where the policy says so', () => {
+  for (const { name } of CPU_MODELS) {
+    const p = policy({ model: cpuModel(name), vcpus: 4 });
+    const leaves = [...Array(0x30).keys(), 0x4000_0000, 0x4000_0001, 0x4000_0010, 0x4000_0100, 0xffff_ffff];
+    for (const leaf of [...leaves, ...[...Array(16).keys()].map((n) => 0x8000_0000 + n)]) {
+      const first = at(p, leaf);
+      const alike = [...Array(10).keys()].every((n) => JSON.stringify(at(p, leaf, n)) === JSON.stringify(first));
+      assert.ok(alike || p.hasSubleaves(leaf), `${name}: leaf ${leaf.toString(16)}`);
+    }
+    for (const { leaf, subleaf } of p.questions()) if (subleaf > 0) assert.ok(p.hasSubleaves(leaf));
+  }
+  assert.deepEqual(
+    [1, 4, 0xb, 0x8000_0000].map((leaf) => policy().hasSubleaves(leaf)),
+    [false, true, true, false],
+  );
+  // beyond the highest leaf the highest one answers
+  assert.equal(policy({ model: cpuModel('core2') }).hasSubleaves(0x20), true);
+});
+
 test('OSXSAVE follows CR4 and APIC follows IA32_APIC_BASE', () => {
   assert.equal(at(policy(), 1, 0, true).ecx & (1 << 27), 1 << 27);
   assert.equal(at(policy(), 1, 0, false).ecx & (1 << 27), 0);

@@ -276,10 +276,14 @@ export class CpuidPolicy {
     return leaf === CpuidLeaf.FEATURES || leaf === CpuidLeaf.XSAVE || !this.#inRange(leaf);
   }
 
+  /** True when the answer depends on the subleaf. */
+  hasSubleaves(leaf: number): boolean {
+    return SUBLEAVES[this.#effective(leaf)] !== undefined;
+  }
+
   /** The answer; leaves beyond the highest basic one read like that one (SDM "Input EAX out of range"). */
   answer(leaf: number, subleaf: number, dynamic: CpuidDynamic): CpuidResult {
-    const effective = this.#inRange(leaf) ? leaf : this.options.model.maxBasic;
-    return LEAVES.get(effective)?.(this, subleaf, dynamic) ?? result();
+    return LEAVES.get(this.#effective(leaf))?.(this, subleaf, dynamic) ?? result();
   }
 
   /** Every leaf and subleaf that has an answer of its own, for engines that keep them as a table. */
@@ -288,6 +292,9 @@ export class CpuidPolicy {
     return leaves.flatMap((leaf) => Array.from({ length: SUBLEAVES[leaf] ?? 1 }, (_, subleaf) => ({ leaf, subleaf })));
   }
 
+  #effective(leaf: number): number {
+    return this.#inRange(leaf) ? leaf : this.options.model.maxBasic;
+  }
   #inRange(leaf: number): boolean {
     const { maxBasic, maxExtended } = this.options.model;
     if (leaf <= maxBasic) return true;

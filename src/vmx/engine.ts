@@ -107,6 +107,19 @@ export interface CpuidEntry {
   edx: number;
 }
 
+/** Answers to CPUID that an engine gives on the monitor's behalf, where it would exit otherwise. */
+export interface CpuidAnswers {
+  /**
+   * Keeps what the monitor answers to the CPUID exit being handled. While CR4 and XCR0 are what they are now the engine may
+   * answer the same question itself, as one instruction, or exit again. `every`: the answer is the same for all subleaves.
+   */
+  keep(entry: CpuidEntry, every: boolean): void;
+  /** From the next entry on each question exits again. */
+  forget(): void;
+  /** CPUID instructions answered by the engine so far. */
+  readonly given: number;
+}
+
 /** Controls that may be set ("allowed 1-settings" of the VMX capability MSRs). Intel SDM Vol. 3D, Appendix A.3. */
 export interface AllowedControls {
   readonly pinBased: number;
@@ -176,6 +189,8 @@ export interface Vcpu {
   loadCpuid?(entries: readonly CpuidEntry[]): void;
   /** Where MOV to and from CR8 need not exit: the guest's CR8, 0..15, good between two entries. */
   cr8?: number;
+  /** Absent where every CPUID exits, or none does. */
+  readonly cpuidAnswers?: CpuidAnswers;
   /** What CPUID's answers depend on, where it exits: without a whole CpuState. */
   readCpuidState?(): Pick<CpuState, 'cr4' | 'xcr0'>;
   /** Single registers without a whole CpuState; 0..15 in the SDM's encoding order (RAX, RCX, RDX, RBX, RSP, ...). */

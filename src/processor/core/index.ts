@@ -33,6 +33,7 @@ export { replay_clear, replay_pending } from './replay';
 export { far_return, iret } from './returns';
 export { load_segment, segment_linear, segment_selector } from './segments';
 export * from './control-registers';
+export { cpuid, cpuid_forget, cpuid_keep } from './cpuid';
 export * from './debug-registers';
 export { rdmsr, wrmsr } from './msrs';
 export { port_in, port_out } from './ports';

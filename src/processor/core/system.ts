@@ -2,7 +2,6 @@
 // Vol. 3C "Instructions That Cause VM Exits Conditionally".
 import { ST } from './env';
 import {
-  EXIT_CPUID,
   EXIT_HLT,
   EXIT_INVLPG,
   EXIT_INVPCID,
@@ -38,7 +37,6 @@ import {
   gpr,
   ia32e,
   long64,
-  RAX,
   RCX,
   rflags,
   UD,
@@ -102,9 +100,6 @@ export function xsetbv(): i32 {
   if (index != 0 || !(value & 1) || value & ~(3 as u64)) return gp0();
   store<u64>(ST, value, S_XCR0);
   return 0;
-}
-export function cpuid(): i32 {
-  return vm_exit(EXIT_CPUID, (gpr(RAX) & 0xffff_ffff) | (gpr(RCX) << 32));
 }
 /** HLT always exits: an idle processor is the monitor's business. */
 export function hlt(): i32 {

@@ -283,8 +283,11 @@ function makeTracer(): (instruction: InstructionCode) => Effects {
 
 const SAFE =
   /^(load_segment$|mov_(from|to)_cr$|invlpg$|clts$|cli$|sti$|pause$|rdtsc$|swapgs$|smap_check$|pushf_check$|divide_|sse_|mmx_|fpu_|wait_check|canonical_check|mul_high|smsw_value|mxcsr_value|segment_selector|segment_base|segment_address)|^x87_(?!store_|save|restore|load_env)/;
-/** Instructions that end the interpreter's blocks but need not end a region: their procedures unwind when an event is due. */
-const STAYING: ReadonlySet<string> = new Set(['sti', 'popf', 'mov_to_sreg', 'pop_sreg']);
+/**
+ * Instructions that end the interpreter's blocks but need not end a region: their procedures unwind when an event is due.
+ * CPUID takes news of written code itself.
+ */
+const STAYING: ReadonlySet<string> = new Set(['sti', 'popf', 'mov_to_sreg', 'pop_sreg', 'cpuid']);
 /** Those of the others that a region may have as its last one. */
 const LAST: ReadonlySet<string> = new Set(
   'syscall sysret sysenter sysexit iret int mov_to_cr clts invlpg invpcid wrmsr'.split(' '),
