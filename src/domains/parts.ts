@@ -1,7 +1,7 @@
 // Processors of a domain that live on another physical CPU than its devices: the part that is scheduled there, and how its
 // counters join those of the domain.
 
-import type { MachinePart, PartStats, StepResult } from '../machine/index.js';
+import { addExits, estimatedNs, type MachinePart, type PartStats, type StepResult } from '../machine/index.js';
 import type { DomainStat, PcpuStat } from './protocol.js';
 import type { Entity, Schedulable } from './scheduler.js';
 
@@ -33,26 +33,10 @@ export interface PartStat extends PartStats {
 
 const join = (d: DomainStat, parts: readonly PartStat[]): DomainStat => {
   if (parts.length === 0) return d;
-  const exits = new Map(d.machine.exits.map((e) => [e.name, e]));
-  for (const e of parts.flatMap((p) => p.exits)) {
-    const s = exits.get(e.name);
-    exits.set(
-      e.name,
-      s === undefined
-        ? e
-        : {
-            name: e.name,
-            count: s.count + e.count,
-            samples: s.samples + e.samples,
-            sampledNs: s.sampledNs + e.sampledNs,
-            histogram: s.histogram.map((n, i) => n + (e.histogram[i] ?? 0)),
-          },
-    );
-  }
-  const all = [...exits.values()].sort((a, b) => b.count - a.count);
+  const all = addExits([...d.machine.exits, ...parts.flatMap((p) => p.exits)]);
   const sum = (key: 'instructions' | 'interrupts' | 'steps' | 'runs' | 'hostNs'): number =>
     parts.reduce((n, p) => n + p[key], d.machine[key]);
-  const hostExitNs = all.reduce((n, e) => n + (e.samples > 0 ? (e.sampledNs / e.samples) * e.count : 0), 0);
+  const hostExitNs = all.reduce((n, e) => n + estimatedNs(e), 0);
   return {
     ...d,
     machine: {

@@ -14,6 +14,7 @@ import {
   type ExitStatistic,
   ExitTrace,
   type ExitTraceOptions,
+  estimatedNs,
   type StopReason,
   VcpuMonitor,
 } from '../vmm/index.js';
@@ -440,7 +441,8 @@ export class Machine {
   #countEngine(hostNs: number): void {
     if (this.vcpu.engineStatistics === undefined) return;
     const { instructions } = this.processors;
-    const exits = this.processors.all.reduce((sum, p) => sum + p.monitor.statistics.total(), 0);
+    // what the engine has answered takes time as instructions do
+    const exits = this.processors.all.reduce((sum, p) => sum + p.monitor.statistics.handled(), 0);
     const engine = this.#engineStatistics();
     const done = { instructions: instructions - this.#counted.instructions, exits: exits - this.#counted.exits };
     this.#counted = { instructions, exits };
@@ -552,7 +554,7 @@ export class Machine {
 
   stats(): MachineStats {
     const exits = this.processors.exits();
-    const hostExitNs = exits.reduce((sum, e) => sum + (e.samples > 0 ? (e.sampledNs / e.samples) * e.count : 0), 0);
+    const hostExitNs = exits.reduce((sum, e) => sum + estimatedNs(e), 0);
     return {
       state: this.state,
       clockNs: this.clockNs(),

@@ -3,7 +3,7 @@
 // "Time-Stamp Counter", "Issuing Interprocessor Interrupts"; SDM 2B "PAUSE—Spin Loop Hint".
 
 import { BugError } from '../base/index.js';
-import type { ExitStatistic, VcpuMonitor } from '../vmm/index.js';
+import { addExits, type ExitStatistic, type VcpuMonitor } from '../vmm/index.js';
 import { type CpuState, initState, startupState, type Vcpu } from '../vmx/index.js';
 import type { ProcessorBoard } from './board.js';
 
@@ -237,24 +237,6 @@ export class Processors {
 
   /** Exits of all processors, most frequent first. */
   exits(): ExitStatistic[] {
-    const sums = new Map<string, ExitStatistic>();
-    for (const { monitor } of this.all) {
-      for (const e of monitor.statistics.list()) {
-        const s = sums.get(e.name);
-        sums.set(
-          e.name,
-          s === undefined
-            ? e
-            : {
-                name: e.name,
-                count: s.count + e.count,
-                samples: s.samples + e.samples,
-                sampledNs: s.sampledNs + e.sampledNs,
-                histogram: s.histogram.map((n, i) => n + (e.histogram[i] ?? 0)),
-              },
-        );
-      }
-    }
-    return [...sums.values()].sort((a, b) => b.count - a.count);
+    return addExits(this.all.flatMap(({ monitor }) => monitor.statistics.list()));
   }
 }

@@ -1,4 +1,5 @@
-// Exit counters by reason, and a histogram of the host time that handling takes (sampled).
+// Exit counters by reason, and a histogram of the host time that handling takes (sampled). What the engine answers on the
+// monitor's behalf (CPUID) counts as the exit that it is to the guest, and beside that as answered.
 import { EXIT_INDEX, EXIT_NAMES, type ExitName } from '../vmx/index.js';
 
 /** Buckets are powers of two of nanoseconds: bucket b holds times in [2^b, 2^(b+1)). */
@@ -9,6 +10,8 @@ export const SAMPLE_EVERY = 64;
 export interface ExitStatistic {
   readonly name: ExitName;
   readonly count: number;
+  /** Of them, how many the engine answered on the monitor's behalf: no host time was spent on them. */
+  readonly answered: number;
   /** How many of them were timed. */
   readonly samples: number;
   /** Host time of the timed ones in nanoseconds. */
@@ -17,13 +20,41 @@ export interface ExitStatistic {
   readonly histogram: readonly number[];
 }
 
+/** Host time of all exits of a reason in nanoseconds, by those that were timed. */
+export const estimatedNs = (e: ExitStatistic): number =>
+  e.samples === 0 ? 0 : (e.sampledNs / e.samples) * (e.count - e.answered);
+/** Of two vCPUs or more. */
+export function addExits(all: Iterable<ExitStatistic>): ExitStatistic[] {
+  const sums = new Map<ExitName, ExitStatistic>();
+  for (const e of all) {
+    const s = sums.get(e.name);
+    const sum: ExitStatistic =
+      s === undefined
+        ? e
+        : {
+            name: e.name,
+            count: s.count + e.count,
+            answered: s.answered + e.answered,
+            samples: s.samples + e.samples,
+            sampledNs: s.sampledNs + e.sampledNs,
+            histogram: s.histogram.map((n, i) => n + (e.histogram[i] ?? 0)),
+          };
+    sums.set(e.name, sum);
+  }
+  return [...sums.values()].sort((a, b) => b.count - a.count);
+}
+
 /** Counts every exit; the one place where exits are counted. */
 export class ExitStatistics {
+  /** Exits handled here, by reason. */
   readonly counts = new Float64Array(EXIT_NAMES.length);
   readonly #samples = new Float64Array(EXIT_NAMES.length);
   readonly #ns = new Float64Array(EXIT_NAMES.length);
   readonly #histogram = new Float64Array(EXIT_NAMES.length * HISTOGRAM_BUCKETS);
   #untilSample = 1;
+
+  /** How many the engine has answered, by reason. */
+  constructor(private readonly answered: Partial<Record<ExitName, () => number>> = {}) {}
 
   /** Counts an exit; true when it should be timed. */
   count(name: ExitName): boolean {
@@ -45,20 +76,28 @@ export class ExitStatistics {
     this.#histogram[at] = (this.#histogram[at] as number) + 1;
   }
 
+  /** All exits that were handled here. */
+  handled(): number {
+    return this.counts.reduce((a, b) => a + b, 0);
+  }
   /** All exits together. */
   total(): number {
-    return this.counts.reduce((a, b) => a + b, 0);
+    return this.list().reduce((sum, e) => sum + e.count, 0);
   }
 
   /** Reasons that occurred, most frequent first. */
   list(): ExitStatistic[] {
-    return EXIT_NAMES.map((name, i) => ({
-      name,
-      count: this.counts[i] as number,
-      samples: this.#samples[i] as number,
-      sampledNs: this.#ns[i] as number,
-      histogram: [...this.#histogram.subarray(i * HISTOGRAM_BUCKETS, (i + 1) * HISTOGRAM_BUCKETS)],
-    }))
+    return EXIT_NAMES.map((name, i) => {
+      const answered = this.answered[name]?.() ?? 0;
+      return {
+        name,
+        count: (this.counts[i] as number) + answered,
+        answered,
+        samples: this.#samples[i] as number,
+        sampledNs: this.#ns[i] as number,
+        histogram: [...this.#histogram.subarray(i * HISTOGRAM_BUCKETS, (i + 1) * HISTOGRAM_BUCKETS)],
+      };
+    })
       .filter((s) => s.count > 0)
       .sort((a, b) => b.count - a.count);
   }

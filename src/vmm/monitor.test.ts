@@ -3,19 +3,30 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CPU_FEATURE_NAMES, Msr } from '../arch/index.js';
 import { ConfigError } from '../base/index.js';
-import { ioBitmapExits, msrBitmapExits, Primary, type VmExit } from '../vmx/index.js';
+import { type CpuidEntry, ioBitmapExits, msrBitmapExits, Primary, type VmExit } from '../vmx/index.js';
 import { FakeVcpu, type ScriptedExit } from '../vmx/testing.js';
 import {
   AccessPolicy,
   type AccessPolicyOptions,
+  addExits,
   CpuidPolicy,
   cpuModel,
+  type ExitStatistic,
+  estimatedNs,
   type LocalApicPort,
   MSR_ROWS,
   VcpuMonitor,
   type VcpuMonitorOptions,
 } from './index.js';
 
+const CPUID = {
+  model: cpuModel('x86-64-v2'),
+  engineFeatures: new Set(CPU_FEATURE_NAMES),
+  vcpus: 1,
+  apicId: 0,
+  tscHz: 1e9,
+  apicBusHz: 1e9,
+};
 /** A machine of recording parts. */
 function machine(script: (VmExit | ScriptedExit)[], change: Partial<VcpuMonitorOptions> = {}) {
   const vcpu = new FakeVcpu(script.map((e) => ('exit' in e ? e : { exit: e })));
@@ -61,14 +72,7 @@ function machine(script: (VmExit | ScriptedExit)[], change: Partial<VcpuMonitorO
     },
     interrupts,
     apic,
-    cpuid: new CpuidPolicy({
-      model: cpuModel('x86-64-v2'),
-      engineFeatures: new Set(CPU_FEATURE_NAMES),
-      vcpus: 1,
-      apicId: 0,
-      tscHz: 1e9,
-      apicBusHz: 1e9,
-    }),
+    cpuid: new CpuidPolicy(CPUID),
     tscHz: 1e9,
     time: 'virtual',
     ...change,
@@ -121,6 +125,83 @@ test('CPUID writes four registers, zero extended, and skips', () => {
   assert.equal(m.vcpu.state.gpr[0], 0x16n);
   assert.equal(m.vcpu.state.gpr[3], 0x756e6547n); // "Genu"
   assert.deepEqual(m.vcpu.log, ['skip']);
+});
+
+/** An engine that gives answers itself: what it was told, as text, and how many it gave. */
+function answering(script: VmExit[], change: Partial<VcpuMonitorOptions> = {}) {
+  const told: string[] = [];
+  const cpuidAnswers = {
+    keep: (e: CpuidEntry, every: boolean) => {
+      told.push(`${e.leaf.toString(16)} ${every ? 'every' : e.subleaf} ${e.edx.toString(16)}`);
+    },
+    forget: () => {
+      told.push('forget');
+    },
+    given: 0,
+  };
+  const m = machine(script, change);
+  return { ...m, vcpu: Object.assign(m.vcpu, { cpuidAnswers }), told, cpuidAnswers };
+}
+const cpuid = (leaf: number, subleaf = 0): VmExit => ({ name: 'cpuid', leaf, subleaf });
+
+test('an engine that can is handed the answers of CPUID, by subleaf where there are some', () => {
+  const features = new CpuidPolicy(CPUID).featuresOf(7, 0);
+  const m = answering([cpuid(0, 7), cpuid(7), cpuid(4, 1), cpuid(0x4000_0000, 1), cpuid(0xb, 5), cpuid(0xffff, 3)]);
+  m.monitor.run(6);
+  assert.deepEqual(m.told, [
+    '0 every 49656e69',
+    `7 0 ${features.edx.toString(16)}`,
+    '4 1 0',
+    '40000000 every 6c656e61',
+    'b 5 0',
+    'ffff every 0',
+  ]);
+});
+
+test('answers are forgotten when IA32_APIC_BASE is written, at a reset and when a state is loaded', () => {
+  const m = answering([cpuid(0), wrmsr(Msr.IA32_APIC_BASE, 0xfee0_0100n), wrmsr(Msr.IA32_SPEC_CTRL, 0n)]);
+  m.monitor.run(3);
+  m.monitor.reset();
+  m.monitor.loadState(m.monitor.saveState());
+  assert.deepEqual(m.told, ['0 every 49656e69', 'forget', 'forget', 'forget']);
+});
+
+test('who traces exits or watches CPUID sees every one', () => {
+  const traced = answering([cpuid(0), cpuid(0), cpuid(0)]);
+  traced.monitor.run(1);
+  traced.monitor.trace = { begin: () => null };
+  traced.monitor.run(1);
+  traced.monitor.trace = null;
+  traced.monitor.run(1);
+  assert.deepEqual(traced.told, ['0 every 49656e69', 'forget', 'forget', '0 every 49656e69']);
+  for (const verdict of ['allow', 'deny', { fakeCpuid: { edx: 1 } }] as const) {
+    const policy = new AccessPolicy({ rules: [{ kind: 'cpuid', range: [1, 1], verdict }] });
+    const watched = answering([cpuid(0), cpuid(1)], { policy });
+    watched.monitor.run(2);
+    assert.deepEqual(watched.told, []);
+  }
+});
+
+test('what the engine has answered counts as exits, and costs nothing', () => {
+  let ns = 0;
+  const hostNs = (): number => {
+    ns += 1000;
+    return ns;
+  };
+  const m = answering([cpuid(0), cpuid(1), plain('kick')], { hostNs });
+  m.monitor.run(10);
+  m.cpuidAnswers.given = 98;
+  const all = m.monitor.statistics.list();
+  const [first, second] = all as [ExitStatistic, ExitStatistic];
+  assert.deepEqual([first.name, first.count, first.answered, first.samples], ['cpuid', 100, 98, 1]);
+  assert.deepEqual([second.name, second.count, second.answered], ['kick', 1, 0]);
+  assert.deepEqual([m.monitor.statistics.total(), m.monitor.statistics.handled()], [101, 3]);
+  assert.equal(estimatedNs(first), 2 * 1000);
+  const sum = addExits([...all, ...all]).map((e) => [e.name, e.count, e.answered, estimatedNs(e)]);
+  assert.deepEqual(sum, [
+    ['cpuid', 200, 196, 4000],
+    ['kick', 2, 0, 0],
+  ]);
 });
 
 test('HLT halts, costs nothing while nothing is pending, and an interrupt wakes it', () => {

@@ -92,12 +92,11 @@ const fakeValue = (v: Verdict): bigint | null => (typeof v === 'object' && 'fake
 /** Runs one vCPU. Owned by the thread that owns the vCPU. */
 export class VcpuMonitor {
   readonly vcpu: Vcpu;
-  readonly statistics = new ExitStatistics();
+  readonly statistics: ExitStatistics;
   stopReason: StopReason | null = null;
   /** The processor executed HLT and no event has woken it. */
   halted = false;
-  /** Records single exits; null while nobody looks. */
-  trace: ExitTracer | null = null;
+  #trace: ExitTracer | null = null;
   /** What the last read was answered, for the trace. */
   #answer: bigint | null = null;
   readonly #o: VcpuMonitorOptions;
@@ -107,6 +106,7 @@ export class VcpuMonitor {
   readonly #handlers: ExitHandlers;
   readonly #watchPorts: boolean;
   readonly #watchMmio: boolean;
+  readonly #watchCpuid: boolean;
   /** TSC jumps by writes of the guest since the run began; not time used. */
   #tscJump = 0n;
   #returnRequested = false;
@@ -119,6 +119,8 @@ export class VcpuMonitor {
     this.#policy = options.policy ?? new AccessPolicy();
     this.#watchPorts = this.#policy.watches('port');
     this.#watchMmio = this.#policy.watches('mmio');
+    this.#watchCpuid = this.#policy.watches('cpuid');
+    this.statistics = new ExitStatistics({ cpuid: () => this.vcpu.cpuidAnswers?.given ?? 0 });
     this.#injector = new EventInjector(options.vcpu, options.interrupts);
     this.#msr = {
       state: resetMsrState(),
@@ -134,6 +136,16 @@ export class VcpuMonitor {
     this.#policy.applyTo(this.vcpu.controls);
     this.vcpu.loadCpuid?.(this.#cpuidTable());
     this.vcpu.applyControls();
+  }
+
+  /** Records single exits; null while nobody looks. */
+  get trace(): ExitTracer | null {
+    return this.#trace;
+  }
+  set trace(tracer: ExitTracer | null) {
+    this.#trace = tracer;
+    // whoever looks sees every CPUID
+    this.vcpu.cpuidAnswers?.forget();
   }
 
   /** MSRs that the monitor keeps. */
@@ -153,6 +165,7 @@ export class VcpuMonitor {
     this.halted = state.halted;
     this.#msr.state = structuredCloneMsrs(state.msrs);
     this.stopReason = null;
+    this.vcpu.cpuidAnswers?.forget();
   }
   /** The processor was reset: MSRs as after RESET, not halted. */
   reset(): void {
@@ -233,9 +246,9 @@ export class VcpuMonitor {
   }
 
   #dispatch(exit: VmExit): Next {
-    if (this.trace === null) return this.#handle(exit);
+    if (this.#trace === null) return this.#handle(exit);
     this.#answer = null;
-    const done = this.trace.begin(exit, this.vcpu);
+    const done = this.#trace.begin(exit, this.vcpu);
     const next = this.#handle(exit);
     done?.(this.#answer);
     return next;
@@ -401,7 +414,7 @@ export class VcpuMonitor {
   }
 
   #cpuidAnswer(leaf: number, subleaf: number, dynamic: CpuidDynamic): CpuidResult {
-    const verdict = this.#policy.watches('cpuid')
+    const verdict = this.#watchCpuid
       ? this.#policy.decide('cpuid', this.vcpu.index, leaf, 0, false, 0n, subleaf)
       : null;
     let answer = this.#o.cpuid.answer(leaf, subleaf, dynamic);
@@ -416,6 +429,10 @@ export class VcpuMonitor {
   #cpuid({ leaf, subleaf }: CpuidExit): Next {
     const { vcpu } = this;
     const answer = this.#cpuidAnswer(leaf, subleaf, this.#dynamic(leaf));
+    // what depends on CR4 and XCR0 the engine looks after; a write of IA32_APIC_BASE forgets
+    if (this.#trace === null && !this.#watchCpuid) {
+      vcpu.cpuidAnswers?.keep({ leaf, subleaf, ...answer }, !this.#o.cpuid.hasSubleaves(leaf));
+    }
     vcpu.writeGpr(RAX, BigInt(answer.eax >>> 0));
     vcpu.writeGpr(RBX, BigInt(answer.ebx >>> 0));
     vcpu.writeGpr(RCX, BigInt(answer.ecx >>> 0));
@@ -458,6 +475,7 @@ export class VcpuMonitor {
   }
 
   #writeMsr(index: number, value: bigint): boolean {
+    if (index === Msr.IA32_APIC_BASE) this.vcpu.cpuidAnswers?.forget();
     if (index !== Msr.IA32_TIME_STAMP_COUNTER && index !== Msr.IA32_TSC_ADJUST)
       return writeMsr(this.#msr, index, value);
     const before = this.#msr.state.tscAdjust;

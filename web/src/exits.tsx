@@ -25,7 +25,7 @@ function Reasons({ name, frozen }: { readonly name: string; readonly frozen: boo
     values: points.map((p) => p.domains.get(name)?.byReason.get(reason) ?? 0),
   }));
   const cost = (e: (typeof exits)[number]): number => (e.samples > 0 ? e.sampledNs / e.samples : 0);
-  const all = exits.reduce((sum, e) => sum + cost(e) * e.count, 0);
+  const all = exits.reduce((sum, e) => sum + cost(e) * (e.count - e.answered), 0);
   return (
     <div class="row two">
       <div class="panel">
@@ -69,7 +69,7 @@ function Reasons({ name, frozen }: { readonly name: string; readonly frozen: boo
                 <td class="n count">{e.count.toLocaleString('en')}</td>
                 <td class="n">{short(rates.byReason.get(e.name) ?? 0)}</td>
                 <td class="n">{e.samples > 0 ? time(cost(e)) : '–'}</td>
-                <td class="n">{all > 0 ? percent((cost(e) * e.count) / all) : '–'}</td>
+                <td class="n">{all > 0 ? percent((cost(e) * (e.count - e.answered)) / all) : '–'}</td>
                 <td>
                   <Histogram buckets={e.histogram} label={`Cost of ${exitTitle(e.name)}`} />
                 </td>

@@ -87,7 +87,8 @@ export function statReport(d: DomainStat, cpu: PcpuStat): string {
   lines.push(`  VM exits      ${m.exitsTotal}`);
   for (const e of m.exits) {
     const mean = e.samples > 0 ? `${(e.sampledNs / e.samples / 1000).toFixed(2)} us` : '-';
-    lines.push(`    ${e.name.padEnd(24)}${String(e.count).padStart(12)}  ${mean.padStart(10)}`);
+    const answered = e.answered > 0 ? `  ${e.answered} answered by the engine` : '';
+    lines.push(`    ${e.name.padEnd(24)}${String(e.count).padStart(12)}  ${mean.padStart(10)}${answered}`);
   }
   return lines.join('\n');
 }

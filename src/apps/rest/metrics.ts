@@ -1,6 +1,7 @@
 // What Prometheus reads. Source: Prometheus documentation, "Metric and label naming", "Exposition formats".
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { estimatedNs } from '../../machine/index.js';
 import type { Fleet } from './fleet.js';
 import { DOMAIN_STATES } from './schemas.js';
 
@@ -57,7 +58,7 @@ export class Metrics {
         instructions.inc({ domain }, m.instructions);
         for (const e of m.exits) {
           exits.inc({ domain, reason: e.name }, e.count);
-          if (e.samples > 0) cost.inc({ domain, reason: e.name }, ((e.sampledNs / e.samples) * e.count) / 1e9);
+          if (e.samples > 0) cost.inc({ domain, reason: e.name }, estimatedNs(e) / 1e9);
         }
         host.inc({ domain }, m.hostNs / 1e9);
         interrupts.inc({ domain }, m.interrupts);

@@ -77,6 +77,9 @@ const exitStatisticSchema = z
   .object({
     name: exitName,
     count,
+    answered: count.openapi({
+      description: "How many the engine answered on the monitor's behalf, without an exit (CPUID)",
+    }),
     samples: count.openapi({ description: 'How many of them were timed (one in 64)' }),
     sampledNs: ns.openapi({ description: 'Host time of the timed ones together' }),
     histogram: z.array(count).openapi({ description: 'Timed exits; bucket b holds [2^b, 2^(b+1)) ns' }),
