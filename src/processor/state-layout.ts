@@ -24,6 +24,24 @@ export const JUMP_ENTRIES = 8192;
 /** What was filled since it was last flushed, in lists of this length; when more was filled everything is looked at. */
 export const NOTED_TRANSLATIONS = 1024;
 export const NOTED_JUMPS = 512;
+/** An address space (PCID) that is not in use: what is parked of it. `pcid`: plus one, 0 for none; `time`: by `parkTime`. */
+export const PARKED_SPACE = {
+  sizeBytes: 32,
+  pcid: 0,
+  time: 4,
+  /** u32: entries of the TLB, of the user jump cache; the latter are for this mode key and this limit of CS. */
+  translations: 8,
+  jumps: 12,
+  jumpKey: 16,
+  jumpBase: 24,
+} as const;
+export const PARKED_SPACES = 8;
+/** Entry of the TLB or of a jump cache, and behind it the word of the list that noted it. */
+export const PARKED_TRANSLATION = { sizeBytes: TLB_ENTRY.sizeBytes + 8, note: TLB_ENTRY.sizeBytes } as const;
+export const PARKED_JUMP = { sizeBytes: JUMP_ENTRY.sizeBytes + 8, note: JUMP_ENTRY.sizeBytes } as const;
+/** As many are parked of an address space. */
+export const PARKED_TRANSLATIONS = 256;
+export const PARKED_JUMPS = 128;
 /** Places of the map of linear pages that jump caches have entries of (page number modulo this). */
 export const JUMP_PAGES = 4096;
 /** Places of the map of 4 MiB regions that TLB entries of large pages lie in (region number modulo this). */
@@ -311,9 +329,14 @@ const SPEC: readonly FieldSpec[] = [
   ),
   field('tablesReady', 'u32', '1: TLBs and jump caches have been emptied once'),
   field('notedTranslations', 'u32', 'TLB entries filled since the last flush: of global pages, of others', 2),
-  field('notedEntries', 'u32', 'those entries (host addresses)', 2 * NOTED_TRANSLATIONS),
+  field(
+    'notedEntries',
+    'u32',
+    'those entries (host addresses); low bits: how often they were put back by core/parking.ts',
+    2 * NOTED_TRANSLATIONS,
+  ),
   field('notedJumps', 'u32', 'jump-cache entries filled likewise: of global pages, of others', 2),
-  field('notedJumpEntries', 'u32', 'those entries (host addresses)', 2 * NOTED_JUMPS),
+  field('notedJumpEntries', 'u32', 'those entries (host addresses), likewise', 2 * NOTED_JUMPS),
   field(
     'writeNotes',
     'u32',
@@ -348,6 +371,9 @@ const SPEC: readonly FieldSpec[] = [
   ),
   field('waited', 'u64', 'virtual time: ticks that instructions took beyond one each'),
   field('cpuidsAnswered', 'u64', 'CPUID instructions that found an answer of the monitor (CPUID_ANSWER)'),
+  // address spaces that are not in use: core/parking.ts
+  field('parkedSpaces', 'bytes', 'those of which something is parked', PARKED_SPACES * PARKED_SPACE.sizeBytes),
+  field('parkTime', 'u32', 'how often an address space was parked'),
 ];
 
 export const UNWIND = { none: 0, exception: 1, exit: 2, lookup: 3 } as const;
@@ -394,6 +420,9 @@ export const AREA = (() => {
   const ioBitmap = jumpUser + JUMP_ENTRIES * JUMP_ENTRY.sizeBytes;
   const msrBitmap = ioBitmap + 8192;
   const cpuidAnswers = msrBitmap + 4096;
+  const parkedTranslations = cpuidAnswers + CPUID_ANSWERS * CPUID_ANSWER.sizeBytes;
+  const parkedJumps = parkedTranslations + PARKED_SPACES * PARKED_TRANSLATIONS * PARKED_TRANSLATION.sizeBytes;
+  const end = parkedJumps + PARKED_SPACES * PARKED_JUMPS * PARKED_JUMP.sizeBytes;
   return {
     tlbSupervisor,
     tlbUser,
@@ -402,7 +431,9 @@ export const AREA = (() => {
     ioBitmap,
     msrBitmap,
     cpuidAnswers,
-    sizeBytes: align(cpuidAnswers + CPUID_ANSWERS * CPUID_ANSWER.sizeBytes, 65536),
+    parkedTranslations,
+    parkedJumps,
+    sizeBytes: align(end, 65536),
   };
 })();
 

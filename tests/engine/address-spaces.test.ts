@@ -23,6 +23,12 @@ const LOAD_CR3 = 0x8020n;
 const NOTHING = 0x8030n;
 const STORE = 0x8050n;
 const FORGET_ALL = 0x8070n;
+const INVPCID = 0x8090n;
+/** The descriptor of INVPCID. */
+const DESCRIPTOR = 0x9000;
+/** MOV CR3, bit 63: what the PCID has cached stays valid. */
+const KEEP = 1n << 63n;
+const CR4_PCIDE = 1n << 17n;
 const GLOBAL = 0x100;
 
 /** A guest that calls RBX at `level`, stops, does what RDX says at CPL 0 and begins anew. */
@@ -31,7 +37,7 @@ class Guest {
     readonly vm: EngineVm,
     private readonly vcpu: Vcpu,
   ) {}
-  static async make(level: 0 | 3): Promise<Guest> {
+  static async make(level: 0 | 3, cr4 = 0n): Promise<Guest> {
     const engine = await softwareEngine();
     const vm = await engine.createVm({ memoryBytes: RAM, vcpus: 1, time: 'virtual', tscHz: 1e9, nowNs: () => 0 });
     const [vcpu] = vm.vcpus;
@@ -62,6 +68,7 @@ class Guest {
     memory.writeBytes(0x8050, machineCode(['890e mov [rsi], ecx', 'eb0c jmp 8060h']));
     const twice = ['483580000000 xor rax, 80h', '0f22e0 mov cr4, rax'];
     memory.writeBytes(0x8070, machineCode(['0f20e0 mov rax, cr4', ...twice, ...twice, 'ebd9 jmp 8060h']));
+    memory.writeBytes(0x8090, machineCode(['660f38820e invpcid rcx, [rsi]', 'ebc9 jmp 8060h']));
     memory.writeBytes(0x8040, machineCode(['0f01c1 vmcall', 'ffe2 jmp rdx']));
     const back =
       level === 3 ? ['b900800000 mov ecx, 8000h', '41bb02000000 mov r11d, 2', '480f07 sysret'] : ['eb9e jmp 8000h'];
@@ -69,6 +76,7 @@ class Guest {
     Object.assign(vcpu.controls, plainControls(), { exceptionBitmap: 0xffff_ffff });
     vcpu.applyControls();
     const state = longModeState(0x8060n, SPACE_A, 0xf000n);
+    state.cr4 |= cr4;
     state.lstar = 0x8040n;
     state.star = 0x0010_0008_0000_0000n;
     vcpu.writeState(state);
@@ -94,9 +102,16 @@ class Guest {
     this.vcpu.writeGpr(Gpr.RDX, INVLPG);
     this.vcpu.writeGpr(Gpr.RSI, BigInt(linear));
   }
-  loadCr3(value: number): void {
+  loadCr3(value: number, keep = 0n): void {
     this.vcpu.writeGpr(Gpr.RDX, LOAD_CR3);
-    this.vcpu.writeGpr(Gpr.RCX, BigInt(value));
+    this.vcpu.writeGpr(Gpr.RCX, BigInt(value) | keep);
+  }
+  invpcid(type: number, pcid: number, linear: number): void {
+    this.vcpu.writeGpr(Gpr.RDX, INVPCID);
+    this.vcpu.writeGpr(Gpr.RSI, BigInt(DESCRIPTOR));
+    this.vcpu.writeGpr(Gpr.RCX, BigInt(type));
+    this.vm.memory.writeU64(DESCRIPTOR, BigInt(pcid));
+    this.vm.memory.writeU64(DESCRIPTOR + 8, BigInt(linear));
   }
   store(linear: number, value: number): void {
     this.vcpu.writeGpr(Gpr.RDX, STORE);
@@ -206,6 +221,57 @@ for (const level of [0, 3] as const) {
             assert.equal(guest.call(target(30)), 500);
             guest.store(place(n), 600 + n);
             assert.equal(guest.call(target(30)), 600 + n);
+          }
+        }
+      });
+    for (const seed of [1, 2, 3])
+      test(`PCIDs: what the tables say is called, whatever is kept over loads of CR3 (${seed})`, async () => {
+        const guest = await Guest.make(level, CR4_PCIDE);
+        let state = seed;
+        const random = (n: number): number => {
+          state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+          return Math.floor((state / 0x1_0000_0000) * n);
+        };
+        // PCIDs 1, 3, 5 ... have the tables of A, the others those of B
+        const spaceOf = (pcid: number): 'a' | 'b' => (pcid & 1 ? 'a' : 'b');
+        const mapped = { a: [...Array(40).keys()], b: [...Array(40).keys()].map((n) => 1000 + n) };
+        const stale = new Set<number>();
+        const load = (pcid: number, keep: bigint): void => {
+          const root = spaceOf(pcid) === 'a' ? SPACE_A : SPACE_B;
+          guest.loadCr3(root | pcid, stale.delete(pcid) ? 0n : keep);
+          current = pcid;
+        };
+        let current = 0;
+        const answer = (n: number): void => assert.equal(guest.call(target(n)), mapped[spaceOf(current)][n]);
+        load(1, 0n);
+        for (let step = 0; step < 1500; step++) {
+          for (let k = random(4); k >= 0; k--) answer(random(random(2) ? 5 : 40));
+          if (random(3)) load(1 + random(random(3) ? 3 : 11), random(6) ? KEEP : 0n);
+          else if (random(2)) {
+            // a page of both PCIDs' tables changes
+            const pcid = 1 + random(11);
+            const space = spaceOf(pcid);
+            const n = random(5);
+            const other = random(2) ? ('a' as const) : ('b' as const);
+            guest.entry(space, n, (MEMORY[other] + n * 4096) | 7);
+            mapped[space][n] = (other === 'b' ? 1000 : 0) + n;
+            const sharing = [...Array(11).keys()].map((k) => k + 1).filter((k) => spaceOf(k) === space);
+            if (random(4) === 0) guest.invpcid(2 + random(2), 0, 0);
+            else
+              for (const k of sharing) {
+                const how = random(3);
+                if (how === 2 && k !== current) stale.add(k);
+                else {
+                  guest.invpcid(how & 1, k, target(n));
+                  answer(30 + random(10));
+                }
+              }
+          } else {
+            // new code, of all that map the page
+            const n = 10 + random(5);
+            const value = 2000 + random(1000);
+            guest.store(target(n) + 1, value);
+            mapped[spaceOf(current)][n] = value;
           }
         }
       });

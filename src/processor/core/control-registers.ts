@@ -24,6 +24,7 @@ import {
 } from './generated/layout';
 import { update_mode } from './mode';
 import { read_pdptes } from './paging';
+import { address_space, switch_space } from './parking';
 import { record } from './position';
 import { replay, REPLAY_PROCEED } from './replay';
 import {
@@ -52,7 +53,7 @@ import {
   seg_access,
   UD,
 } from './state';
-import { tlb_flush_all, tlb_flush_nonglobal } from './tlb';
+import { tlb_flush_all } from './tlb';
 
 /** VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP, FSGSBASE PCIDE OSXSAVE, SMEP SMAP. */
 const CR4_DEFINED: u64 = 0x37_0fff;
@@ -134,8 +135,9 @@ function set_cr3(value: u64): i32 {
     if (value & ~load<u64>(ST, S_PHYSICAL_MASK)) return gp0();
   } else if (paged && c4 & CR4_PAE && !read_pdptes(value)) return gp0();
   if (keep && value == load<u64>(ST, S_CR3)) return 0;
+  const from = address_space();
   store<u64>(ST, value, S_CR3);
-  if (paged) tlb_flush_nonglobal();
+  if (paged) switch_space(from, keep);
   return 0;
 }
 function set_cr4(value: u64): i32 {

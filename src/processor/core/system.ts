@@ -22,6 +22,7 @@ import { write_system_flags } from './flags';
 import { PAUSE_TICKS, S_EXIT_VALUE, S_PRIMARY, S_RANDOM_STATE, S_SCRATCH, S_SECONDARY, S_XCR0 } from './generated/layout';
 import { bad, read64, read8 } from './memory';
 import { edx_eax, set_edx_eax } from './msrs';
+import { address_space, forget_all_parked, forget_parked, forget_parked_page } from './parking';
 import { take_longer } from './position';
 import { replay, REPLAY_PROCEED } from './replay';
 import {
@@ -66,14 +67,20 @@ export function invpcid(type: u64, linear: u64): i32 {
   if (type > 3) return gp0();
   if (type < 2) {
     if (pcid >> 12 != 0 || (pcid != 0 && !(cr4() & CR4_PCIDE))) return gp0();
+    const inUse = (pcid as u32) == address_space();
     if (type == 0) {
       if (!canonical(address)) return gp0();
-      tlb_flush_page(address);
-      return 0;
-    }
+      if (inUse) tlb_flush_page(address);
+      else forget_parked_page(pcid as u32, address);
+    } else if (inUse) tlb_flush_nonglobal();
+    else forget_parked(pcid as u32);
+    return 0;
   }
   if (type == 2) tlb_flush_all();
-  else tlb_flush_nonglobal();
+  else {
+    forget_all_parked();
+    tlb_flush_nonglobal();
+  }
   return 0;
 }
 export function rdpmc(): i32 {

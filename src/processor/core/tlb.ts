@@ -60,17 +60,18 @@ import {
 } from './paging';
 import { CR0_PG, CR4_PGE, CR4_SMAP, CR4_SMEP, cr0, cr4, FLAG_AC, KEY_DEBUG, mode_key, rflags } from './state';
 import { memory_fence, parallel } from './parallel';
+import { forget_all_parked, forget_parked_jumps } from './parking';
 import { watched } from './watch';
 
-const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
+export const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
 /** Entry flags: global, part of a large page, user page cached in the supervisor table; bits 8..15 page shift. */
-const ENTRY_GLOBAL: u32 = 1;
+export const ENTRY_GLOBAL: u32 = 1;
 const ENTRY_LARGE: u32 = 2;
-const ENTRY_SMAP: u32 = 4;
+export const ENTRY_SMAP: u32 = 4;
 const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
 
 /** Place of an address in a table. */
-@inline function tlb_slot(linear: u64): usize {
+@inline export function tlb_slot(linear: u64): usize {
   return ((linear >> 7) as usize) & (TABLE_BYTES - TLB_SIZE_BYTES);
 }
 
@@ -184,7 +185,7 @@ export function fill(linear: u64, access: u32): i32 {
   return 0;
 }
 
-function drop(entry: usize): void {
+export function drop(entry: usize): void {
   store<u64>(entry, NO_TAG, TLB_READ_TAG);
   store<u64>(entry, NO_TAG, TLB_WRITE_TAG);
   store<u64>(entry, NO_TAG, TLB_EXEC_TAG);
@@ -192,7 +193,7 @@ function drop(entry: usize): void {
 // User pages in the supervisor table are for RFLAGS.AC alone (SMAP): while it is clear their tags have bit 0 set and match
 // nothing. With AC, the first access to such a page takes the bit away. A list has those that are seen; one that finds no
 // place in it takes that of an older one.
-const HIDDEN: u64 = 1;
+export const HIDDEN: u64 = 1;
 const SMAP_ENTRIES: u32 = 16;
 @inline function hide_tag(tag: usize): void {
   const value = load<u64>(tag);
@@ -245,8 +246,10 @@ export function hide_smap_entries(): void {
 
 /** The two kinds of noted entries: of global pages, and those that go with the address space. */
 const GLOBAL_LIST: usize = 0;
-const LOCAL_LIST: usize = 1;
-@inline function note_translation(entry: usize, list: usize): void {
+export const LOCAL_LIST: usize = 1;
+/** Low bits of a noted entry's address: how often it was put back (parking.ts). */
+export const NOTED_STAYS: u32 = 15;
+@inline export function note_translation(entry: usize, list: usize): void {
   const n = load<u32>(ST + (list << 2), S_NOTED_TRANSLATIONS);
   if (n >= NOTED_TRANSLATIONS) {
     store<u32>(ST + (list << 2), NOTED_TRANSLATIONS + 1, S_NOTED_TRANSLATIONS);
@@ -262,7 +265,7 @@ function drop_noted(list: usize): bool {
   const from = ST + S_NOTED_ENTRIES + ((list * (NOTED_TRANSLATIONS as usize)) << 2);
   const end = from + ((n as usize) << 2);
   for (let at = from; at < end; at += 4) {
-    const entry = load<u32>(at) as usize;
+    const entry = (load<u32>(at) & ~NOTED_STAYS) as usize;
     // the entry may be another page's by now
     if (list == GLOBAL_LIST || !(load<u32>(entry, TLB_FLAGS) & ENTRY_GLOBAL)) drop(entry);
   }
@@ -275,12 +278,12 @@ export function jump_cache_clear(cache: usize): void {
   memory.fill(cache, 0xff, (JUMP_ENTRIES as usize) * JUMP_SIZE_BYTES);
   store<u64>(cache, 1, JUMP_RIP);
 }
-@inline function jump_drop(entry: usize): void {
+@inline export function jump_drop(entry: usize): void {
   const first = entry == ST + AREA_JUMP_SUPERVISOR || entry == ST + AREA_JUMP_USER;
   store<u64>(entry, first ? 1 : ~(0 as u64), JUMP_RIP);
 }
 /** Forgets the noted jumps of a list. */
-function drop_noted_jumps(list: usize): void {
+export function drop_noted_jumps(list: usize): void {
   const n = load<u32>(ST + (list << 2), S_NOTED_JUMPS);
   store<u32>(ST + (list << 2), 0, S_NOTED_JUMPS);
   if (n > NOTED_JUMPS) {
@@ -290,10 +293,11 @@ function drop_noted_jumps(list: usize): void {
   }
   const from = ST + S_NOTED_JUMP_ENTRIES + ((list * (NOTED_JUMPS as usize)) << 2);
   const end = from + ((n as usize) << 2);
-  for (let at = from; at < end; at += 4) jump_drop(load<u32>(at) as usize);
+  for (let at = from; at < end; at += 4) jump_drop((load<u32>(at) & ~NOTED_STAYS) as usize);
 }
-/** Forgets all jump-cache entries. */
+/** Forgets all jump-cache entries, also those that are parked. */
 export function jump_cache_flush(): void {
+  forget_parked_jumps();
   drop_noted_jumps(GLOBAL_LIST);
   drop_noted_jumps(LOCAL_LIST);
   memory.fill(ST + S_JUMP_PAGES, 0, (JUMP_PAGES << 2) as usize);
@@ -309,13 +313,19 @@ export function jump_cache_flush(): void {
 /** `entry` of the jump cache in use was filled for code at `linear`, whose page is in the TLB. */
 export function jump_noted(entry: usize, linear: u64): void {
   const flags = load<u32>((load<u32>(ST, S_TLB) as usize) + tlb_slot(linear), TLB_FLAGS);
-  const page = linear >> 12;
-  put_in_map(jump_page_place(page), jump_page_rest(page));
+  note_jump_page(linear);
   if (flags & ENTRY_LARGE) {
     if (linear < load<u64>(ST, S_JUMP_LARGE_LOW)) store<u64>(ST, (linear >> 30) << 30, S_JUMP_LARGE_LOW);
     if (linear > load<u64>(ST, S_JUMP_LARGE_HIGH)) store<u64>(ST, linear | 0x3fff_ffff, S_JUMP_LARGE_HIGH);
   }
-  const list = flags & ENTRY_GLOBAL ? GLOBAL_LIST : LOCAL_LIST;
+  note_jump(entry, flags & ENTRY_GLOBAL ? GLOBAL_LIST : LOCAL_LIST);
+}
+/** Jumps into the page at `linear` are cached. */
+@inline export function note_jump_page(linear: u64): void {
+  const page = linear >> 12;
+  put_in_map(jump_page_place(page), jump_page_rest(page));
+}
+@inline export function note_jump(entry: usize, list: usize): void {
   const n = load<u32>(ST + (list << 2), S_NOTED_JUMPS);
   if (n >= NOTED_JUMPS) {
     store<u32>(ST + (list << 2), NOTED_JUMPS + 1, S_NOTED_JUMPS);
@@ -324,9 +334,13 @@ export function jump_noted(entry: usize, linear: u64): void {
   store<u32>(ST + ((list * (NOTED_JUMPS as usize) + (n as usize)) << 2), entry as u32, S_NOTED_JUMP_ENTRIES);
   store<u32>(ST + (list << 2), n + 1, S_NOTED_JUMPS);
 }
+/** `linear` may lie in a large page that jumps were cached into. */
+@inline export function in_jump_range(linear: u64): bool {
+  return linear >= load<u64>(ST, S_JUMP_LARGE_LOW) && linear <= load<u64>(ST, S_JUMP_LARGE_HIGH);
+}
 /** Forgets the jumps into the page at `linear`, and into the large page that it may be part of. */
 function jump_cache_flush_page(linear: u64): void {
-  if (linear >= load<u64>(ST, S_JUMP_LARGE_LOW) && linear <= load<u64>(ST, S_JUMP_LARGE_HIGH)) {
+  if (in_jump_range(linear)) {
     jump_cache_flush();
     return;
   }
@@ -349,6 +363,7 @@ function jump_cache_flush_page(linear: u64): void {
   }
   if (!left) store<u32>(place, 0);
 }
+/** Everything goes, also what is parked. */
 export function tlb_flush_all(): void {
   if (!load<u32>(ST, S_TABLES_READY)) {
     store<u32>(ST, 1, S_TABLES_READY);
@@ -364,9 +379,10 @@ export function tlb_flush_all(): void {
   store<u64>(ST, NO_TAG, S_HUGE_LOW);
   store<u64>(ST, 0, S_HUGE_HIGH);
   store<u32>(ST, 0, S_SMAP_COUNT);
+  forget_all_parked();
   jump_cache_flush();
 }
-/** A change of address space: everything but global pages goes. */
+/** Everything of the address space in use goes, but no global pages. */
 export function tlb_flush_nonglobal(): void {
   if (!(cr4() & CR4_PGE)) {
     tlb_flush_all();
@@ -419,7 +435,7 @@ const MANY: u32 = 0xffff_0000;
   return notes != 0 && page < load<u32>(ST, S_RAM_PAGES) ? notes + ((page as usize) << 2) : 0;
 }
 /** `entry` gets the write tag of the page at `host`. */
-function note_writer(host: usize, entry: usize): void {
+export function note_writer(host: usize, entry: usize): void {
   const note = write_note(ST, host);
   if (note == 0) return;
   const place = (((entry - ST - AREA_TLB_SUPERVISOR) / TLB_SIZE_BYTES) as u32) + 1;
