@@ -1070,6 +1070,30 @@ describe('system', () => {
     assert.equal(call('fxsave', 0x5008n, 64), 1);
     assert.equal(fault(), '13(0)');
   });
+  test('FXSAVE across a page border checks both pages first, and walks once', () => {
+    longMode();
+    set64('cr4', 0x220n);
+    set32('mxcsr', 0x1f80);
+    ram.set64(pte(9), 0x9005n);
+    assert.equal(call('fxsave', 0x8f00n, 64), 1);
+    assert.equal(fault(), '14(3)');
+    assert.equal(ram.get32(0x8f18), 0);
+    ram.set64(pte(9), 0xa007n);
+    assert.equal(call('fxsave', 0x8f00n, 64), 0);
+    assert.equal(ram.get32(0x8f18), 0x1f80);
+    const misses = u64('tlbMisses');
+    view.setBigUint64(STATE + at('xmm') + 15 * 16, 0x1234n, true);
+    assert.equal(call('fxsave', 0x8f00n, 64), 0);
+    assert.equal(ram.get64(0xa000 + 0xa0 - 0x100 + 15 * 16), 0x1234n);
+    assert.equal(u64('tlbMisses'), misses);
+    // the second page becomes read-only, the first is in the TLB
+    ram.set64(pte(9), 0xa005n);
+    call('invlpg', 0x9000n);
+    view.setBigUint64(STATE + at('xmm'), 0x5678n, true);
+    assert.equal(call('fxsave', 0x8f00n, 64), 1);
+    assert.equal(fault(), '14(3)');
+    assert.notEqual(ram.get64(0x8fa0), 0x5678n);
+  });
   test('CMPXCHG8B and CMPXCHG16B', () => {
     longMode();
     ram.set64(0x5000, 0x2222_2222_1111_1111n);

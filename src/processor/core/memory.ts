@@ -315,11 +315,11 @@ export function write_direct(linear: u64, size: u32, access: u32): usize {
 export function check_write(linear: u64, size: u32, access: u32): i32 {
   if (write_direct(linear, size, access)) return 0;
   access |= ACCESS_WRITE;
-  if (fill(linear, access)) return 1;
+  if (!write_direct(linear, 1, access) && fill(linear, access)) return 1;
   let left = (size as i32) - (4096 - ((linear & PAGE) as i32));
   while (left > 0) {
     linear = next_page(linear, access);
-    if (fill(linear, access)) return 1;
+    if (!write_direct(linear, 1, access) && fill(linear, access)) return 1;
     left -= 4096;
   }
   return 0;
