@@ -60,6 +60,8 @@ export interface Discovery {
   readonly entry: number;
   /** Region pages in the order of REGION.page. */
   readonly pages: readonly number[];
+  /** Places in functions that it calls where the limit of instructions ended it: they may not reach their returns. */
+  readonly cut: ReadonlySet<number>;
 }
 
 const OFFSET_BIAS = 2 ** 31;
@@ -118,6 +120,7 @@ export class Discoverer {
   private sites: Edge[] = [];
   private work: Work[] = [];
   private small = new Map<number, boolean>();
+  private cut = new Set<number>();
 
   constructor(private readonly decoder: Decoder) {}
 
@@ -130,13 +133,14 @@ export class Discoverer {
     this.pages = [0];
     this.sites = [];
     this.small = new Map();
+    this.cut = new Set();
     const entry = keyOf(0, request.entry);
     this.leaders = new Set([entry]);
     this.work = [{ key: entry, weight: SURE }];
     for (let next = this.hottest(); next !== undefined; next = this.hottest()) this.follow(next);
     // the interpreter does one that ends a region as well
     if (this.steps.get(entry)?.effects.ends !== false) return null;
-    return { steps: this.steps, leaders: this.leaders, entry, pages: this.pages };
+    return { steps: this.steps, leaders: this.leaders, entry, pages: this.pages, cut: this.cut };
   }
 
   private hottest(): Work | undefined {
@@ -258,7 +262,11 @@ export class Discoverer {
     for (;;) {
       const key = keyOf(context, offset);
       if (this.steps.has(key)) return;
-      if (this.steps.size >= this.request.maxInstructions || !this.takePage(offset)) return;
+      if (this.steps.size >= this.request.maxInstructions) {
+        if (context !== 0) this.cut.add(key);
+        return;
+      }
+      if (!this.takePage(offset)) return;
       const found = this.instructionAt(offset);
       if (found === null) return;
       const { instruction, effects } = found;

@@ -313,7 +313,7 @@ export class RegionEmitter {
     this.s.push_(this.binding.rip(this.s, offset));
     this.f.set(this.exitRip).br(this.exitLabel);
   }
-  /** Counts that the region is left by a call. */
+  /** Counts that the region is left by a call, or in a function that it contains a part of. */
   private noteCall(): void {
     const { f, next } = this;
     f.get(STATE).memory('i32.load', at('region')).tee(next);
@@ -355,7 +355,8 @@ export class RegionEmitter {
     if (target === undefined || target.order < 0) {
       if (taken && (edge.offset < 0 || edge.offset >= PAGE)) s.checkTarget(this.binding.rip(s, edge.offset));
       this.retire(this.block.instructions.length);
-      if (taken && this.block.instructions.at(-1)?.form.instruction.name === 'call') this.noteCall();
+      const isCall = taken && this.block.instructions.at(-1)?.form.instruction.name === 'call';
+      if (isCall || this.discovery.cut.has(edge.key)) this.noteCall();
       this.exitAt(edge.offset);
       return;
     }

@@ -873,6 +873,24 @@ describe('the count of a block', () => {
     });
 });
 
+describe('region that ends inside a function it calls', () => {
+  it('is made again with the rest of the function and what lies behind the call', async () => {
+    // f: inc rax, 20 times; ret; start: inc rbx, 25 times; call f; dec ecx; jnz start; hlt
+    const code = `${'48ffc0'.repeat(20)}c3${'48ffc3'.repeat(25)}e873ffffffffc975acf4`;
+    const turns = 260_000;
+    const guest: Guest = { code, start: 61, gpr: { 0: 0n, [RBX]: 0n, [RCX]: BigInt(turns) } };
+    const { vcpu } = await machine(guest, { threshold: 2, maxInstructions: 40, eager: true });
+    const exit = vcpu.enter(turns * 50);
+    const { gpr } = vcpu.readState();
+    assert.deepEqual([exit.name, gpr[0], gpr[RBX]], ['hlt', BigInt(turns * 20), BigInt(turns * 25)]);
+    assert.equal(vcpu.counters.instructions, turns * 49);
+    const { entries = 0, retranslated } = vcpu.jitStatistics() ?? {};
+    assert.equal(retranslated, 1);
+    // three to a turn before that, looked at after 11.5 million instructions
+    assert.ok(entries < turns * 2.95, `${entries} entries`);
+  });
+});
+
 describe('region translator', () => {
   const translator = new RegionTranslator(new Decoder(ALL_INSTRUCTIONS));
   const translate = (code: string, maxInstructions = 100) => {
