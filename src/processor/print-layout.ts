@@ -7,6 +7,7 @@ import {
   CODE_COPY_BYTES,
   CPUID_ANSWER,
   CPUID_ANSWERS,
+  ENTRY_GLOBAL,
   EXIT_NONE,
   FLAGS_KIND,
   JUMP_ENTRIES,
@@ -73,6 +74,7 @@ export function printLayout(): string {
   const numbers = {
     TLB_ENTRIES,
     JUMP_ENTRIES,
+    ENTRY_GLOBAL,
     JUMP_PAGES,
     LARGE_REGIONS,
     NOTED_TRANSLATIONS,

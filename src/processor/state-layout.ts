@@ -17,6 +17,8 @@ const field = (name: string, type: FieldType, what: string, count = 1): FieldSpe
 export const SEGMENT_ENTRY = { sizeBytes: 32, selector: 0, access: 4, base: 8, limit: 16 } as const;
 /** Entry of a software TLB. Tags are page-aligned linear addresses; NO_TAG never matches. */
 export const TLB_ENTRY = { sizeBytes: 32, readTag: 0, writeTag: 8, execTag: 16, addend: 24, flags: 28 } as const;
+/** Bit of its flags: a global page. */
+export const ENTRY_GLOBAL = 1;
 export const TLB_ENTRIES = 4096;
 /** Entry of a jump cache: the RIP of a block and the host address of its first record. */
 export const JUMP_ENTRY = { sizeBytes: 16, rip: 0, record: 8, pageOffset: 12 } as const;
@@ -100,6 +102,10 @@ export const REGION = {
   calls: 144,
   /** u64: how far its code lies from where it was translated, modulo 2^64 (jit/relocation.ts). */
   slide: 152,
+  /** u32: bits of its pages that were where they are said to be when `checkedEpoch` was the state's and RIP's page this one. */
+  checked: 160,
+  checkedEpoch: 168,
+  checkedPage: 176,
 } as const;
 export const REGION_PAGES = 16;
 /** Ring of indirect jump targets that regions did not know. */
@@ -345,6 +351,14 @@ const SPEC: readonly FieldSpec[] = [
   field('jumpPages', 'u32', 'map of the linear pages that the jump caches have entries of, likewise', JUMP_PAGES),
   field('jumpLargeLow', 'u64', 'lowest linear address of a large page that a jump cache has an entry of'),
   field('jumpLargeHigh', 'u64', 'highest such address'),
+  field(
+    'checkedEpoch',
+    'u64',
+    "supervisor, user: moves when a page that regions looked at may have moved; others are not in REGION's checked",
+    2,
+  ),
+  field('checkedLow', 'u64', 'lowest linear address of the pages that regions looked at in this epoch, likewise', 2),
+  field('checkedHigh', 'u64', 'highest such address', 2),
   field('alignment', 'u32', '1: alignment checking is on at CPL 3; then the user TLB holds no read or write tags'),
   field('cr4Absent', 'u64', 'CR4 bits that the processor model lacks'),
   field('eaOffset', 'u64', 'offset in its segment of the operand of an address record'),

@@ -24,10 +24,10 @@ if
   i32.store offset=1976
   local.get 0
   local.get 0
-  i64.load offset=38840
+  i64.load offset=38888
   i64.const 139
   i64.add
-  i64.store offset=38840
+  i64.store offset=38888
 else
   local.get 0
   local.get 18

@@ -10,6 +10,7 @@ import {
   AREA_PARKED_JUMPS,
   AREA_PARKED_TRANSLATIONS,
   AREA_TLB_USER,
+  ENTRY_GLOBAL,
   JUMP_RECORD,
   JUMP_RIP,
   NOTED_JUMPS,
@@ -50,8 +51,8 @@ import { CR4_PCIDE, CR4_PGE, cr4 } from './state';
 import {
   drop,
   drop_noted_jumps,
-  ENTRY_GLOBAL,
   ENTRY_SMAP,
+  forget_checked,
   HIDDEN,
   in_jump_range,
   jump_drop,
@@ -121,6 +122,7 @@ export function switch_space(from: u32, keep: bool): void {
   if (from == to || !(cr4() & CR4_PGE) || load<u32>(ST + (LOCAL_LIST << 2), S_NOTED_TRANSLATIONS) > NOTED_TRANSLATIONS)
     tlb_flush_nonglobal();
   else {
+    forget_checked(1);
     const space = free_space(back);
     // the TLB tells which jumps go to pages that are not global
     const jumps = park_jumps(space);

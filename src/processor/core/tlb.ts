@@ -7,6 +7,7 @@ import {
   AREA_SIZE_BYTES,
   AREA_TLB_SUPERVISOR,
   AREA_TLB_USER,
+  ENTRY_GLOBAL,
   JUMP_ENTRIES,
   JUMP_PAGES,
   LARGE_REGIONS,
@@ -14,6 +15,9 @@ import {
   JUMP_SIZE_BYTES,
   NOTED_JUMPS,
   NOTED_TRANSLATIONS,
+  S_CHECKED_EPOCH,
+  S_CHECKED_HIGH,
+  S_CHECKED_LOW,
   S_FIRST_AREA,
   S_ALIGNMENT,
   S_JUMP_BASES,
@@ -64,8 +68,7 @@ import { forget_all_parked, forget_parked_jumps } from './parking';
 import { watched } from './watch';
 
 export const NO_TAG: u64 = 0xffff_ffff_ffff_ffff;
-/** Entry flags: global, part of a large page, user page cached in the supervisor table; bits 8..15 page shift. */
-export const ENTRY_GLOBAL: u32 = 1;
+/** Entry flags besides ENTRY_GLOBAL: part of a large page, user page cached in the supervisor table; bits 8..15 page shift. */
 const ENTRY_LARGE: u32 = 2;
 export const ENTRY_SMAP: u32 = 4;
 const TABLE_BYTES: usize = (TLB_ENTRIES as usize) * TLB_SIZE_BYTES;
@@ -363,8 +366,26 @@ function jump_cache_flush_page(linear: u64): void {
   }
   if (!left) store<u32>(place, 0);
 }
+/** Regions look at their pages again: those of the supervisor (0) or the user (1). */
+export function forget_checked(user: usize): void {
+  const at = ST + (user << 3);
+  store<u64>(at, load<u64>(at, S_CHECKED_EPOCH) + 1, S_CHECKED_EPOCH);
+  store<u64>(at, NO_TAG, S_CHECKED_LOW);
+  store<u64>(at, 0, S_CHECKED_HIGH);
+}
+/** INVLPG of an address: where regions looked at a page of the same 4 MiB, or of a page of 1 GiB, they look again. */
+function forget_checked_page(linear: u64, huge: bool): void {
+  for (let user: usize = 0; user < 2; user++) {
+    const at = ST + (user << 3);
+    const low = load<u64>(at, S_CHECKED_LOW);
+    if (low == NO_TAG) continue;
+    if (huge || (linear >> 22 >= low >> 22 && linear >> 22 <= load<u64>(at, S_CHECKED_HIGH) >> 22)) forget_checked(user);
+  }
+}
 /** Everything goes, also what is parked. */
 export function tlb_flush_all(): void {
+  forget_checked(0);
+  forget_checked(1);
   if (!load<u32>(ST, S_TABLES_READY)) {
     store<u32>(ST, 1, S_TABLES_READY);
     jump_cache_clear(ST + AREA_JUMP_SUPERVISOR);
@@ -388,6 +409,7 @@ export function tlb_flush_nonglobal(): void {
     tlb_flush_all();
     return;
   }
+  forget_checked(1); // the supervisor's are global
   if (!drop_noted(LOCAL_LIST)) {
     const end = ST + AREA_TLB_SUPERVISOR + 2 * TABLE_BYTES;
     for (let entry = ST + AREA_TLB_SUPERVISOR; entry < end; entry += TLB_SIZE_BYTES)
@@ -424,6 +446,7 @@ export function tlb_flush_page(linear: u64): void {
     drop_large(tables, linear, huge);
     drop_large(tables + TABLE_BYTES, linear, huge);
   }
+  forget_checked_page(linear, huge);
   jump_cache_flush_page(linear);
 }
 // Which TLB entries may have the write tag of a RAM page: up to two of them, as places in the two tables plus one, 16 bits

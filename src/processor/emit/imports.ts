@@ -1,6 +1,6 @@
 // What emitted code imports: procedures of procedures.wasm and, for regions, helpers that interpreter.wasm exports.
 import { PROCEDURES, type ProcedureType } from '../../isa/index.js';
-import { at, FAR_JUMP, JUMP_TARGETS, RECORD, TLB_ENTRY } from '../state-layout.js';
+import { AREA, at, ENTRY_GLOBAL, FAR_JUMP, JUMP_TARGETS, RECORD, REGION, TLB_ENTRY } from '../state-layout.js';
 import { CONDITION_FUNCTIONS } from './conditions.js';
 import { type FunctionBuilder, LATE_INDEX, type ModuleBuilder, type WasmType } from './wasm.js';
 import { tlbIndex } from './wasm-memory.js';
@@ -76,7 +76,7 @@ const HELPER_IMPORTS: readonly FunctionImport[] = [
   fn('slow_read', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('slow_rmw', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
   fn('slow_write', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32'),
-  fn('check_page', ['i32', 'i32', 'i64', 'i32'], 'i32'),
+  fn('check_page', ['i32', 'i32', 'i64', 'i64', 'i32'], 'i32'),
   fn('note_jump', ['i64', 'i32', 'i32']),
   fn('range_host', ['i32', 'i64', 'i64', 'i64', 'i32'], 'i32'),
   ...CONDITION_FUNCTIONS.map((name) => fn(name, ['i32'], 'i32')),
@@ -127,24 +127,54 @@ export function addRegionHelpers(module: ModuleBuilder, procedures: ReadonlyMap<
       procedures.get(`mem_${access}_slow`) as number,
     );
   emitCheckPage(
-    module.function(['i32', 'i32', 'i64', 'i32'], ['i32'], 'check_page'),
+    module.function(['i32', 'i32', 'i64', 'i64', 'i32'], ['i32'], 'check_page'),
     procedures.get('translate_exec') as number,
   );
   emitNoteJump(module.function(['i64', 'i32', 'i32'], [], 'note_jump'));
   emitRangeHost(module.function(['i32', 'i64', 'i64', 'i64', 'i32'], ['i32'], 'range_host'));
 }
-/** (state, tlb, linear address of a page, offset of its place in REGION.page) -> 1: the page is where it was. */
+/**
+ * (state, tlb, RIP of the entry's page, distance of another page, offset of its place in REGION.page) -> 1: the page is where
+ * it was. The region remembers that for its next entries, until something happens to translations (checkedEpoch): of a
+ * user's pages whatever it is, of a supervisor's where they are global, so that loads of CR3 do not count.
+ */
 function emitCheckPage(f: FunctionBuilder, translateExec: number): void {
+  const [state, tlb, from, distance, place] = [0, 1, 2, 3, 4];
+  const linear = f.newLocal('i64');
   const entry = f.newLocal('i32');
-  const expected = f.newLocal('i32');
-  f.get(STATE).memory('i32.load', at('region')).get(3).op('i32.add').memory('i32.load').set(expected);
-  f.get(1);
-  f.get(2);
+  const region = f.newLocal('i32');
+  const kind = f.newLocal('i32');
+  const host = f.newLocal('i32');
+  f.get(from).get(distance).op('i64.add').set(linear);
+  f.get(state).memory('i32.load', at('region')).set(region);
+  f.get(tlb).get(linear);
   tlbIndex(f);
-  f.op('i32.add').tee(entry).memory('i64.load', TLB_ENTRY.execTag).get(2).op('i64.eq').if(true);
-  f.get(entry).memory('i32.load', TLB_ENTRY.addend).get(2).op('i32.wrap_i64').op('i32.add');
-  f.get(expected).op('i32.eq').return().end();
-  f.get(2).call(translateExec).get(expected).op('i32.eq');
+  f.op('i32.add').set(entry);
+  f.get(entry).memory('i64.load', TLB_ENTRY.execTag).get(linear).op('i64.eq').if(true);
+  f.get(entry).memory('i32.load', TLB_ENTRY.addend).get(linear).op('i32.wrap_i64').op('i32.add').set(host);
+  f.else().get(linear).call(translateExec).set(host).end();
+  f.get(region).get(place).op('i32.add').memory('i32.load').get(host).op('i32.ne').if(false);
+  f.i32(0).return().end();
+  // what is not in the TLB now, or may go with the address space while other pages stay, is looked at again
+  f.get(tlb).get(state).i32(AREA.tlbSupervisor).op('i32.add').op('i32.ne').i32(3).op('i32.shl').set(kind);
+  f.get(entry).memory('i64.load', TLB_ENTRY.execTag).get(linear).op('i64.ne');
+  f.get(entry).memory('i32.load', TLB_ENTRY.flags).i32(ENTRY_GLOBAL).op('i32.and').get(kind).op('i32.or').op('i32.eqz');
+  f.op('i32.or').if(false);
+  f.i32(1).return().end();
+  f.get(kind).get(state).op('i32.add').set(kind);
+  f.get(kind).memory('i64.load', at('checkedEpoch')).get(region).memory('i64.load', REGION.checkedEpoch).op('i64.ne');
+  f.get(from).get(region).memory('i64.load', REGION.checkedPage).op('i64.ne').op('i32.or').if(false);
+  f.get(region).get(kind).memory('i64.load', at('checkedEpoch')).memory('i64.store', REGION.checkedEpoch);
+  f.get(region).get(from).memory('i64.store', REGION.checkedPage);
+  f.get(region).i32(0).memory('i32.store', REGION.checked).end();
+  f.get(region).get(region).memory('i32.load', REGION.checked);
+  f.i32(1).get(place).i32(REGION.page).op('i32.sub').i32(2).op('i32.shr_u').op('i32.shl').op('i32.or');
+  f.memory('i32.store', REGION.checked);
+  f.get(linear).get(kind).memory('i64.load', at('checkedLow')).op('i64.lt_u').if(false);
+  f.get(kind).get(linear).memory('i64.store', at('checkedLow')).end();
+  f.get(linear).get(kind).memory('i64.load', at('checkedHigh')).op('i64.gt_u').if(false);
+  f.get(kind).get(linear).memory('i64.store', at('checkedHigh')).end();
+  f.i32(1);
 }
 
 /**

@@ -21,7 +21,7 @@ import { type Discovery, type Edge, PAGE, type RegionRequest } from './discover.
 import type { Effects } from './effects.js';
 import { codeOf, type FlagsCode, FlagsInLocals, flagsAtStart, type Transfer } from './flag-flow.js';
 import { type Flow, isBackEdge, type RegionBlock } from './flow.js';
-import type { RegionInstruction } from './instruction.js';
+import { isUser, type RegionInstruction } from './instruction.js';
 import type { Sharing } from './sharing.js';
 
 /** What an emission has to know before it begins. */
@@ -48,9 +48,11 @@ export class RegionEmitter {
   private readonly locals: RegionLocals;
   /** Host address of the state area. */
   private readonly area: number;
+  /** Its code is the user's. */
+  private readonly user: boolean;
   private readonly exitRip: number;
   private readonly next: number;
-  /** i32: bits of the region's pages that were looked at since it was entered. */
+  /** i32: bits of the region's pages that were looked at since translations changed. */
   private readonly checkedPages: number;
   private readonly binding: TranslationBinding;
   private readonly transfers = new Map<number, Transfer>();
@@ -75,6 +77,7 @@ export class RegionEmitter {
     { tlb, mode, area }: RegionRequest,
   ) {
     this.area = area;
+    this.user = isUser(mode.key);
     this.total = flow.blocks.reduce((n, b) => n + b.instructions.length, 0);
     const { f } = this;
     this.locals = {
@@ -165,6 +168,7 @@ export class RegionEmitter {
     f.get(STATE).memory('i64.load', at('codePage')).set(locals.codePage);
     if (locals.slide >= 0)
       f.get(STATE).memory('i32.load', at('region')).memory('i64.load', REGION.slide).set(locals.slide);
+    if (this.discovery.pages.length > 1) this.loadChecked();
     binding.loadRegisters(f);
     binding.loadFlags(f);
     binding.control = control;
@@ -186,6 +190,15 @@ export class RegionEmitter {
     f.get(STATE).i32(0).memory('i32.store', at('unwind'));
     f.i32(REGION_LOOKUP);
     return this.guessHeld();
+  }
+  /** Pages that the region has looked at, at this address, since translations changed last. */
+  private loadChecked(): void {
+    const { f, locals, next, checkedPages } = this;
+    f.get(STATE).memory('i32.load', at('region')).tee(next).memory('i32.load', REGION.checked).i32(0);
+    f.get(STATE).memory('i64.load', at('checkedEpoch') + 8 * Number(this.user));
+    f.get(next).memory('i64.load', REGION.checkedEpoch).op('i64.eq');
+    f.get(locals.codePage).get(next).memory('i64.load', REGION.checkedPage).op('i64.eq').op('i32.and');
+    f.op('select').set(checkedPages);
   }
   private emitTree(n: number): void {
     const { f, flow } = this;
@@ -321,7 +334,7 @@ export class RegionEmitter {
   }
   /**
    * Leaves by `exit` where a page of the region is no longer mapped to the code that was translated. One look is enough until
-   * the region is left: what flushes the TLB ends it.
+   * the region is left, as what flushes the TLB ends it, and mostly for its next entries, too (check_page).
    */
   private checkPage(page: number, exit: () => void): void {
     if (page === 0) return; // the entry's
@@ -336,7 +349,6 @@ export class RegionEmitter {
       .i32(this.control.tlb)
       .get(locals.codePage)
       .i64(BigInt(page * PAGE))
-      .op('i64.add')
       .i32(REGION.page + 4 * index)
       .call(lateImport('check_page'));
     f.op('i32.eqz').if(false);

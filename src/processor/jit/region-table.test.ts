@@ -70,3 +70,12 @@ test('places of regions whose code was overwritten are taken before that', () =>
   assert.equal(regions.count, MAX_REGIONS - gone.length + 1);
   assert.equal(dropped.length, gone.length);
 });
+
+test('a region in the place of another one has looked at none of its pages', () => {
+  const { regions, install, memory } = makeTable();
+  const place = install(0);
+  memory.setU32(place + REGION.checked, 2);
+  regions.remove(place);
+  assert.equal(install(1), place);
+  assert.equal(memory.u32(place + REGION.checked), 0);
+});

@@ -53,6 +53,7 @@ export class RegionTable {
     memory.setU32(region + REGION.record, record);
     memory.setU32(region + REGION.instructions, instructions);
     memory.setU32(region + REGION.calls, 0);
+    memory.setU32(region + REGION.checked, 0);
     for (let n = 0; n < REGION_PAGES; n++) memory.setU32(region + REGION.page + n * 4, pages[n]?.host ?? 0);
     for (const { host, lines } of pages) procedures.region_mark(host, lines);
     procedures.region_link(region);

@@ -28,16 +28,20 @@ const USER = 0x140000;
 const USER_DATA = 0x141000;
 /** Where the second address space has the user's data. */
 const OTHER_DATA = 0x142000;
-/** A user page that the kernel takes away. */
+/** A user page with data and a function that the kernel takes away, and what the second address space has there. */
 const LAZY = 0x143000;
+const OTHER_LAZY = 0x144000;
+const USER_STACK = 0x146000;
 const GDT = 0x132000;
 const IDT = 0x133000;
 const TSS = 0x134000;
 const SPACES = [0x1000, 0x6000] as const;
 const PAGE_FAULT = 14;
+const GLOBAL = 0x100n;
+const CR4_PGE = 0x80n;
 /** Instructions of the longest guest. */
-const MOST = 100_000;
-const [RBP, RSI, RDI, R8, R9, R10, R13, R14] = [5, 6, 7, 8, 9, 10, 13, 14] as const;
+const MOST = 150_000;
+const [RSP, RBP, RSI, RDI, R8, R9, R10, R13, R14] = [4, 5, 6, 7, 8, 9, 10, 13, 14] as const;
 
 interface System {
   readonly kernel: string;
@@ -51,7 +55,8 @@ function space(vm: EngineVm, root: number): number {
   for (let level = 0; level < 3; level++)
     vm.memory.writeU64(root + level * 4096, BigInt(root + (level + 1) * 4096) | 7n);
   const table = root + 3 * 4096;
-  for (let n = 0; n < 512; n++) vm.memory.writeU64(table + n * 8, BigInt(n * 4096) | (n >= USER >> 12 ? 7n : 3n));
+  for (let n = 0; n < 512; n++)
+    vm.memory.writeU64(table + n * 8, BigInt(n * 4096) | (n >= USER >> 12 ? 7n : GLOBAL | 3n));
   return table;
 }
 const gate = (handler: number, dpl: bigint): [bigint, bigint] => [
@@ -65,12 +70,13 @@ const gate = (handler: number, dpl: bigint): [bigint, bigint] => [
  * sti; test bl,3; jnz; clts; wrmsr of FS.base; mov rdx,[fs:r10]; add rbx,rdx; stac; mov rax,[rsi+16]; clac; add rbx,rax; rdtsc;
  * add rbx,rax; pop r11; pop rcx; mov rsp,[gs:10h]; swapgs; sysretq; (d0H) interrupt 30H: add rbx,[rsp+16]; from the user:
  * swapgs; inc dword [gs:20h]; swapgs; iretq; (110H) page fault: add rsp,8; add rbx,cr2; or qword [r13],1; iretq.
- * User: add rbx,rbp; syscall; int 30h; mov rax,[r14]; add rbx,rax; mov [r14+8],rbx; syscall; dec ebp; jnz; hlt.
+ * User: add rbx,rbp; syscall; int 30h; mov rax,[r14]; add rbx,rax; mov [r14+8],rbx; call LAZY+80h; syscall; call LAZY+80h;
+ * dec ebp; jnz; hlt. There: add rbx,7 or 11h; ret.
  */
 const LONG: System = {
   kernel:
     'b90000140041bb02020000480f0790900f01f865488924251000000065488b2425180000005141539cfa4d31c8410f22d849836500fe410f013e0f01cb48031e48015e080f01ca0f20d84831c39d0f013efbf6c30375190f06b9000100c089d825ffff000031d20f3064498b124801d30f01cb488b46100f01ca4801c30f314801c3415b5965488b2425100000000f01f8480f0790909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909048035c241048837c240833750e0f01f865ff0425200000000f01f848cf90909090909090909090909090909090909090909090909090909090909090909090909090904883c408500f20d04801c349834d00015848cf',
-  user: '4801eb0f05cd30498b064801c349895e08488d7e18b8010000000f05ffcd75e0f4',
+  user: '4801eb0f05cd30498b064801c349895e08e86a300000488d7e18b8010000000f05e85a300000ffcd75d6f4',
   descriptors: [
     0n,
     0x00af9b000000ffffn, // 08: kernel's code
@@ -83,7 +89,11 @@ const LONG: System = {
   prepare(vm) {
     const { memory } = vm;
     const [first] = SPACES.map((root) => space(vm, root)) as [number, number];
-    memory.writeU64(SPACES[1] + 3 * 4096 + (USER_DATA >> 12) * 8, BigInt(OTHER_DATA) | 7n);
+    const second = SPACES[1] + 3 * 4096;
+    memory.writeU64(second + (USER_DATA >> 12) * 8, BigInt(OTHER_DATA) | 7n);
+    memory.writeU64(second + (LAZY >> 12) * 8, BigInt(OTHER_LAZY) | 7n);
+    memory.loadBytes(LAZY + 0x80, Buffer.from('4883c307c3', 'hex'));
+    memory.loadBytes(OTHER_LAZY + 0x80, Buffer.from('4883c311c3', 'hex'));
     for (const [vector, handler, dpl] of [
       [0x30, KERNEL + 0xd0, 3n],
       [PAGE_FAULT, KERNEL + 0x110, 0n],
@@ -102,6 +112,7 @@ const LONG: System = {
     s.kernelGsBase = BigInt(KERNEL_DATA);
     s.idtr = { base: BigInt(IDT), limit: 0xfff };
     s.segments.tr = { selector: 0x40, base: BigInt(TSS), limit: 0x67, accessRights: 0x8b };
+    s.gpr[RSP] = BigInt(USER_STACK); // the kernel loads its own
     s.gpr[R8] = BigInt(SPACES[0]);
     s.gpr[R9] = BigInt(SPACES[0] ^ SPACES[1]);
     s.gpr[R10] = 0x11_0000n; // FS.base is below 1_0000H
@@ -208,8 +219,14 @@ async function compare(
 describe('system instructions in regions', () => {
   for (const jit of ['forced', 'mixed'] as const) {
     it(`enter and leave a 64-bit kernel: ${jit}`, async () => {
-      for (const rounds of [40, 300]) {
-        const { exit, state, inRegions } = await compare(LONG, jit, rounds);
+      for (const [rounds, cr4] of [
+        [40, CR4_PGE],
+        [300, CR4_PGE],
+        [300, 0n],
+      ] as const) {
+        const { exit, state, inRegions } = await compare(LONG, jit, rounds, (s) => {
+          s.cr4 |= cr4;
+        });
         assert.equal(exit, 'exceptionOrNmi'); // HLT at CPL 3
         assert.equal(state.gpr[RBP], 0n);
         assert.ok(inRegions > rounds * (jit === 'forced' ? 50 : 10), `${inRegions} instructions in regions`);
