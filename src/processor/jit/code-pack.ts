@@ -51,7 +51,7 @@ export interface PackFile {
 
 const MAGIC = 0x4b43_4150;
 /** Changes with the format. */
-const VERSION = 3;
+const VERSION = 4;
 /** u32: magic, version, bytes of the index, checksum of filter and index. */
 const HEAD_BYTES = 16;
 const PAD = 4;
@@ -69,41 +69,31 @@ function checksumOf(bytes: Uint8Array, start = 0x9e37_79b9): number {
 }
 const padded = (sizeBytes: number): number => (sizeBytes + PAD - 1) & -PAD;
 
-/** ASCII, filled up with spaces to whole words. */
+/** ASCII, filled up with spaces to whole words. A line in JSON for all modules, then one for each, read when it is asked for. */
 function encode(text: string): Uint8Array {
   const bytes = new Uint8Array(padded(text.length)).fill(0x20);
   for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
   return bytes;
 }
 const CHUNK = 8192;
-function decode(bytes: Uint8Array): string {
+function decode(bytes: Uint8Array): string[] {
   let text = '';
   for (let n = 0; n < bytes.length; n += CHUNK) text += String.fromCharCode(...bytes.subarray(n, n + CHUNK));
-  return text;
+  return text.split('\n');
 }
 
-type RegionRow = readonly [
-  number,
-  number,
-  number,
-  0 | 1,
-  readonly (readonly [number, string])[],
-  readonly number[],
-  readonly number[],
-];
-type ModuleRow = readonly [number, number, number, number, number, number, number, readonly RegionRow[]];
+type HeadRow = readonly [key: number, again: number, deep: 0 | 1];
+type ModuleRow = readonly [number, number, number, number, number, number, number, readonly HeadRow[]];
+type RegionRow = readonly [number, readonly (readonly [number, string])[], readonly number[], readonly number[]];
 
 const rowOf = (r: KeptRegion): RegionRow => [
-  r.key,
   r.instructions,
-  r.again,
-  r.deep ? 1 : 0,
   r.pages.map(({ page, lines }) => [page, lines.toString(16)]),
   r.covers,
   r.relocations.map(({ offset, sign }) => 2 * offset + (sign < 0 ? 1 : 0)),
 ];
-const regionOf = ([key, instructions, again, deep, pages, covers, moving]: RegionRow): KeptRegion => ({
-  ...{ key, instructions, again, covers, deep: deep === 1 },
+const regionOf = (head: RegionHead, [instructions, pages, covers, moving]: RegionRow): KeptRegion => ({
+  ...{ ...head, instructions, covers },
   pages: pages.map(([page, lines]) => ({ page, lines: BigInt(`0x${lines}`) })),
   relocations: moving.map((n) => ({ offset: n >> 1, sign: (n & 1) === 1 ? -1 : 1 })),
 });
@@ -124,9 +114,11 @@ export function packOf(modules: readonly KeptModule[]): Uint8Array[] {
     const start = at;
     at += blob.length;
     const checksums = [checksumOf(blob.subarray(0, rest)), checksumOf(blob.subarray(rest))] as const;
-    return [start, wasm.length, code.length, contents.length, ...checksums, unused, regions.map(rowOf)];
+    const heads = regions.map(({ key, again, deep }): HeadRow => [key, again, deep ? 1 : 0]);
+    return [start, wasm.length, code.length, contents.length, ...checksums, unused, heads];
   });
-  const index = encode(JSON.stringify(rows));
+  const lines = [rows, ...modules.map(({ regions }) => regions.map(rowOf))];
+  const index = encode(lines.map((line) => JSON.stringify(line)).join('\n'));
   const head = new Uint32Array([MAGIC, VERSION, index.length, checksumOf(index, checksumOf(filter))]);
   return [new Uint8Array(head.buffer), filter, index, ...blobs];
 }
@@ -155,14 +147,18 @@ export class Pack {
     const bytes = this.file.read(HEAD_BYTES + FILTER_BYTES, this.indexBytes);
     if (bytes.length !== this.indexBytes) return null;
     if (checksumOf(bytes, checksumOf(this.filter)) !== this.checksum) return null;
-    const rows = JSON.parse(decode(bytes)) as readonly ModuleRow[];
-    return rows.map(([at, wasmBytes, codeBytes, contentBytes, first, second, unused, regions]) => {
+    const [first, ...lines] = decode(bytes) as [string, ...string[]];
+    const rows = JSON.parse(first) as readonly ModuleRow[];
+    return rows.map(([at, wasmBytes, codeBytes, contentBytes, contentSum, restSum, unused, heads], n) => {
+      const regionHeads = heads.map(([key, again, deep]) => ({ key, again, deep: deep === 1 }));
       let made: readonly KeptRegion[] | null = null;
       return {
-        ...{ at, wasmBytes, codeBytes, contentBytes, checksums: [first, second], unused },
-        heads: regions.map(([key, , again, deep]) => ({ key, again, deep: deep === 1 })),
+        ...{ at, wasmBytes, codeBytes, contentBytes, checksums: [contentSum, restSum], unused },
+        heads: regionHeads,
         get regions() {
-          made ??= regions.map(regionOf);
+          made ??= (JSON.parse(lines[n] as string) as RegionRow[]).map((row, r) =>
+            regionOf(regionHeads[r] as RegionHead, row),
+          );
           return made;
         },
       };
