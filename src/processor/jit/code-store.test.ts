@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { codeKey, FILTER_BYTES, filterAdd, filterHas, seedOf } from './code-key.js';
 import { type KeptModule, type KeptRegion, Pack, type PackFile, packOf } from './code-pack.js';
-import { type CodeShelf, CodeStore, type MadeModule } from './code-store.js';
+import { type CodeShelf, CodeStore, type MadeModule, type StoredModule } from './code-store.js';
 
 /** (module (func (export "r0") (result i32) i32.const N)) */
 const wasmOf = (n: number): Uint8Array =>
@@ -227,6 +227,20 @@ describe('the store', () => {
     const next = new CodeStore(files.shelf());
     const unused = [9, 10].map((key) => next.find(key, any)?.stored.packed.unused);
     assert.deepEqual(unused, [1, 0]);
+  });
+  it('leaves a full pack alone, a smaller one grows', () => {
+    const files = new Files();
+    const full = files.put(packOf([kept(1, [region(9)], { code: new Uint8Array(60 << 20) }), kept(2, [region(10)])]));
+    const small = files.put(packOf([kept(3, [region(11)])]));
+    files.codeBytes = 1 << 20;
+    const store = new CodeStore(files.shelf());
+    for (const key of [9, 10, 11]) store.compiled(store.find(key, any)?.stored as StoredModule);
+    for (let n = 0; n < 5; n++) store.add(made(4 + n, 10, 100 + 10 * n));
+    assert.equal(store.save(), 50);
+    assert.ok(files.files.has(full) && !files.files.has(small));
+    const next = new CodeStore(files.shelf());
+    for (const key of [9, 10, 11, 149]) assert.ok(next.find(key, any) !== null, `key ${key}`);
+    assert.equal(files.files.size, 2);
   });
   it('drops what was of no use for long', () => {
     const files = new Files();

@@ -68,7 +68,7 @@ interface OpenPack {
 
 /** More WebAssembly of one run is not kept. */
 const MAX_MADE_BYTES = 24 << 20;
-/** A pack that would grow beyond that is left alone, another one begins. */
+/** A pack that would grow beyond that is left alone; another one grows, or begins. */
 const MAX_PACK_BYTES = 64 << 20;
 /** A pack is written when there are so many regions more, or when its machine code has grown by this factor. */
 const WORTH_REGIONS = 8;
@@ -76,6 +76,8 @@ const WORTH_GROWTH = 1.05;
 /** Runs that a module may be of no use to. */
 const MAX_UNUSED = 8;
 
+const packedBytes = (modules: readonly Stored[]): number =>
+  modules.reduce((n, { packed }) => n + packed.wasmBytes + packed.codeBytes + packed.contentBytes, 0);
 const bytesOf = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + contentBytes(lines), 0);
 
 export class CodeStore {
@@ -129,8 +131,9 @@ export class CodeStore {
     const all = pack.pack.contents(packed);
     let at = 0;
     const offsets = packed.regions.map((region) => {
+      const start = at;
       at += bytesOf(region);
-      return at - bytesOf(region);
+      return start;
     });
     return all && { all, offsets };
   }
@@ -199,8 +202,9 @@ export class CodeStore {
   private write(): number {
     const used = (open: OpenPack): number => open.modules?.filter(({ module }) => module !== null).length ?? 0;
     const relevant = this.packs.filter((open) => used(open) > 0).sort((a, b) => used(b) - used(a));
-    const base = relevant[0];
     const fresh = this.made.map((m) => this.keptOf(m));
+    const room = fresh.reduce((n, m) => n - m.wasm.length - m.code.length - m.contents.length, MAX_PACK_BYTES);
+    const base = relevant.find(({ modules }) => packedBytes(modules ?? []) <= room);
     const regions = fresh.reduce((n, m) => n + m.regions.length, 0);
     const code = this.codeNow(base?.modules ?? []);
     let [before, after] = [0, 0];
@@ -213,11 +217,8 @@ export class CodeStore {
       return 0;
     }
     const kept = this.again(base?.modules ?? [], code);
-    const sizeOf = (modules: readonly KeptModule[]): number =>
-      modules.reduce((n, m) => n + m.wasm.length + m.code.length + m.contents.length, 0);
-    const joined = sizeOf(kept) + sizeOf(fresh) <= MAX_PACK_BYTES;
-    const modules = joined ? [...kept, ...fresh] : fresh;
-    if (modules.length > 0) this.shelf.write(packOf(modules), joined && base !== undefined ? [base.pack.name] : []);
+    const modules = [...kept, ...fresh];
+    if (modules.length > 0) this.shelf.write(packOf(modules), base === undefined ? [] : [base.pack.name]);
     return regions;
   }
   /** The machine code that the modules which were used have by now. */

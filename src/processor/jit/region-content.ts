@@ -11,7 +11,14 @@ export interface PageContent {
   readonly content: Uint8Array;
 }
 /** Bytes of the content of that many lines. */
-export const contentBytes = (lines: bigint): number => lines.toString(2).replaceAll('0', '').length * ENTRY;
+export const contentBytes = (lines: bigint): number =>
+  (bitsIn(Number(lines & 0xffff_ffffn)) + bitsIn(Number(lines >> 32n))) * ENTRY;
+/** Bits that are set in a number of 32 bits. */
+function bitsIn(n: number): number {
+  let pairs = n - ((n >>> 1) & 0x5555_5555);
+  pairs = (pairs & 0x3333_3333) + ((pairs >>> 2) & 0x3333_3333);
+  return Math.imul((pairs + (pairs >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+}
 
 const isIn = (lines: bigint, line: number): boolean => ((lines >> BigInt(line)) & 1n) === 1n;
 
