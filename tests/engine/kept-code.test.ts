@@ -83,7 +83,7 @@ test('the vCPU takes them itself and tells the thread that keeps them', async (t
     kill: () => {},
   };
   const service = new TranslationService({ spawn: () => link, kept: () => keptRegions(place) });
-  const g = await guest(program(), service, 70);
+  const g = await guest(program(), service, 300);
   while (g.vcpu.enter(1000).name !== 'hlt');
   const { stored = 0, reused = 0, waiting } = g.vcpu.jitStatistics() ?? {};
   assert.ok(stored > 0 && stored + reused >= LOOPS && waiting === 0, `${stored} taken, ${reused} found`);

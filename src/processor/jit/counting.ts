@@ -11,6 +11,6 @@ export const COUNTED_FOR = {
 } as const;
 
 /** Entries of a block before a region that an earlier run made is asked for. */
-export const KNOWN_THRESHOLD = 64;
+export const KNOWN_THRESHOLD = 256;
 /** A block is noted after one in so many of the entries that make it hot. */
 export const NOTE_SHARE = 40;
