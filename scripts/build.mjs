@@ -148,18 +148,22 @@ const identity = createHash('sha256')
 writeFileSync(`${dist}/regions-identity`, identity);
 // The machine code of the processor's modules, which takes V8 a second: for the program, and for scripts that use the package.
 const compiler = `${dist}/src/apps/cli/compile-for-build.js`;
+/** Says which Node.js it is for. */
+const compiledBy = `${dist}/compiled/${process.version}`;
 await step(
-  `machine code, Node.js ${process.version}`,
+  'machine code',
   ['processor-modules', 'code-folder', 'machine-code', 'v8-flags', 'compile-for-build']
     .map((f) => `src/apps/cli/${f}.ts`)
     .concat(modules.map((m) => `${dist}/${m}`)),
-  [],
+  [compiledBy],
   async () => {
     rmSync(`${dist}/compiled`, { recursive: true, force: true });
+    mkdirSync(`${dist}/compiled`);
     run(process.execPath, [compiler, 'program']);
     run(process.execPath, [compiler]);
+    writeFileSync(compiledBy, '');
     // for other users of this computer too
-    if (existsSync(`${dist}/compiled`)) chmodSync(`${dist}/compiled`, 0o755);
+    chmodSync(`${dist}/compiled`, 0o755);
     for (const file of files(`${dist}/compiled`, () => true)) chmodSync(file, 0o644);
   },
 );

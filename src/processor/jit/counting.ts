@@ -10,7 +10,7 @@ export const COUNTED_FOR = {
   note: 2,
 } as const;
 
-/** Entries of a block before a region that an earlier run made is asked for. */
+/** Entries of a block before a region that an earlier run made is looked for. */
 export const KNOWN_THRESHOLD = 256;
 /** A block is noted after one in so many of the entries that make it hot. */
 export const NOTE_SHARE = 40;
