@@ -22,7 +22,8 @@ function steps(
       instructions: interpreted + translated,
       exits,
       // a millisecond of translation every step would be 1e6 ns: here 1000 ns
-      engine: { retired: sum.translated, translateMs: (n + 1) * 0.0006, compileMs: (n + 1) * 0.0004 },
+      retired: sum.translated,
+      spentMs: (n + 1) * 0.001,
     });
   }
   return sum;
@@ -52,13 +53,13 @@ test('a part that costs nothing gets nothing, and the others get all of the time
 
 test('nothing is said without translated code, of few steps, and of steps that are all alike', () => {
   const interpreted = new EngineTimes();
-  for (let n = 0; n < 50; n++) interpreted.add({ hostNs: 100, instructions: 10, exits: n, engine: {} });
+  for (let n = 0; n < 50; n++) interpreted.add({ hostNs: 100, instructions: 10, exits: n, retired: 0, spentMs: 0 });
   assert.equal(interpreted.estimate(), null);
   const few = new EngineTimes();
   steps(few, 300, 3);
   assert.equal(few.estimate(), null);
   const alike = new EngineTimes();
-  for (let n = 1; n < 50; n++) alike.add({ hostNs: 100, instructions: 10, exits: 0, engine: { retired: n * 5 } });
+  for (let n = 1; n < 50; n++) alike.add({ hostNs: 100, instructions: 10, exits: 0, retired: n * 5, spentMs: 0 });
   assert.equal(alike.estimate(), null);
 });
 

@@ -8,7 +8,9 @@ export interface StepSample {
   readonly hostNs: number;
   readonly instructions: number;
   readonly exits: number;
-  readonly engine: EngineStatistics;
+  /** Running totals of all vCPUs: instructions that ran translated, milliseconds that their threads spent on translating. */
+  readonly retired: number;
+  readonly spentMs: number;
 }
 /** Estimated shares of host time, nanoseconds. */
 export interface EngineTime {
@@ -43,9 +45,6 @@ function solve(a: readonly (readonly number[])[], b: readonly number[]): number[
   return m.map((row, i) => (row[m.length] as number) / (row[i] as number));
 }
 
-/** Milliseconds that an engine says to have spent translating. */
-const translatorMs = (e: EngineStatistics): number => (e.translateMs ?? 0) + (e.compileMs ?? 0);
-
 export class EngineTimes {
   #steps = 0;
   /** Sums of products of the parts (interpreted, translated, exits), and of each with the host time. */
@@ -55,15 +54,13 @@ export class EngineTimes {
   #guestNs = 0;
   #translatorNs = 0;
   #lastRetired = 0;
-  #lastTranslatorMs = 0;
+  #lastSpentMs = 0;
 
-  /** Adds a step; `engine` holds running totals. */
-  add({ hostNs, instructions, exits, engine }: StepSample): void {
-    const retired = engine.retired ?? 0;
+  add({ hostNs, instructions, exits, retired, spentMs }: StepSample): void {
     const translated = Math.min(instructions, Math.max(0, retired - this.#lastRetired));
-    const busyNs = Math.max(0, translatorMs(engine) - this.#lastTranslatorMs) * 1e6;
+    const busyNs = Math.max(0, spentMs - this.#lastSpentMs) * 1e6;
     this.#lastRetired = retired;
-    this.#lastTranslatorMs = translatorMs(engine);
+    this.#lastSpentMs = spentMs;
     this.#translatorNs += busyNs;
     const ns = Math.max(0, hostNs - busyNs);
     this.#guestNs += ns;

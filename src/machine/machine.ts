@@ -439,14 +439,21 @@ export class Machine {
   }
   /** Notes what a step that took `hostNs` has done. */
   #countEngine(hostNs: number): void {
-    if (this.vcpu.engineStatistics === undefined) return;
+    if (this.vcpu.translationTotals === undefined) return;
     const { instructions } = this.processors;
     // what the engine has answered takes time as instructions do
-    const exits = this.processors.all.reduce((sum, p) => sum + p.monitor.statistics.handled(), 0);
-    const engine = this.#engineStatistics();
+    let exits = 0;
+    for (const { monitor } of this.processors.all) exits += monitor.statistics.handled;
+    let retired = 0;
+    let spentMs = 0;
+    for (const vcpu of this.vm.vcpus) {
+      const totals = vcpu.translationTotals?.();
+      retired += totals?.retired ?? 0;
+      spentMs += totals?.spentMs ?? 0;
+    }
     const done = { instructions: instructions - this.#counted.instructions, exits: exits - this.#counted.exits };
     this.#counted = { instructions, exits };
-    this.#engineTimes.add({ hostNs, ...done, engine });
+    this.#engineTimes.add({ hostNs, ...done, retired, spentMs });
   }
 
   /** The next time, on the caller's clock, at which a halted machine wants to run; null when there is none. */

@@ -7,6 +7,7 @@ import {
   type EntryEvent,
   encodeEntryEvent,
   type RunCounters,
+  type TranslationTotals,
   type Vcpu,
   type VcpuControls,
   type VmExit,
@@ -262,6 +263,9 @@ export class SoftwareVcpu implements Vcpu {
   engineStatistics(): Record<string, number> | null {
     const jit = this.jitStatistics();
     return jit === null ? null : { ...jit };
+  }
+  translationTotals(): TranslationTotals | null {
+    return this.options.tier?.totals ?? null;
   }
   private clockTicks(): bigint {
     // as RDTSC computes it (core/time.ts): by another rounding the counter would step back

@@ -172,6 +172,11 @@ export interface RunCounters {
  * translated), `translateMs` and `compileMs` (on the vCPU's thread). What other threads spend for it has names with `worker`.
  */
 export type EngineStatistics = Readonly<Record<string, number>>;
+/** Instructions that ran translated since an engine's creation, and milliseconds its vCPU's thread spent on translating. */
+export interface TranslationTotals {
+  readonly retired: number;
+  readonly spentMs: number;
+}
 
 /** A virtual processor in VMX non-root operation. One thread owns it; only `kick` may be called from another. */
 export interface Vcpu {
@@ -235,4 +240,6 @@ export interface Vcpu {
   readonly ticks: number;
   /** Absent or null where the engine counts nothing. */
   engineStatistics?(): EngineStatistics | null;
+  /** What of that is asked for after every step; absent or null likewise. */
+  translationTotals?(): TranslationTotals | null;
 }

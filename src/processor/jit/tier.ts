@@ -1,6 +1,7 @@
 // Tier 1 of a vCPU: takes blocks that were entered often, has regions made of them (translation-service.ts, or here) and installs
 // those. Works between two runs of the interpreter. See docs/decisions/0010-regions-in-the-engine.md and 0013.
 import type { Decoder } from '../../isa/index.js';
+import type { TranslationTotals } from '../../vmx/index.js';
 import type { Interpreter, Procedures } from '../modules.js';
 import { at, BLOCK, RECORD } from '../state-layout.js';
 import { StateView } from '../state-view.js';
@@ -161,6 +162,10 @@ export class Tier {
       waiting: this.wanted.size + this.queue.length,
       ...this.counters,
     };
+  }
+  get totals(): TranslationTotals {
+    const { translateMs, compileMs } = this.counters;
+    return { retired: this.state.counter(at('regionRetired')), spentMs: translateMs + compileMs };
   }
   /** No more regions are made. */
   close(): void {
