@@ -414,11 +414,14 @@ export class Tier {
   private lookAtJumps(): void {
     const { installed } = this.installer;
     this.jumps.look(
-      (source) => (this.table.isValid(source) ? (installed.get(source)?.hot ?? null) : null),
+      (source) => {
+        // one of an earlier run is not made again, and that run knew more
+        const from = this.table.isValid(source) ? installed.get(source) : undefined;
+        return from === undefined || from.kept ? null : from.hot;
+      },
       (source, times, learned) => {
         const from = installed.get(source);
         if (from === undefined) return;
-        if (from.kept) return;
         from.misses += times;
         if (learned) from.learned = true;
         if (from.misses < MISSES << (2 * from.again) || !from.learned || from.again >= RETRANSLATIONS) return;
