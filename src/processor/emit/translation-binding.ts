@@ -18,11 +18,12 @@ import type { AddressSymbol, Binding, StaticFacts, TranslationHooks, Value } fro
 import { emitDivision } from './division.js';
 import { lateImport } from './imports.js';
 import { MemoryGroups } from './memory-groups.js';
+import { RegisterCopies } from './register-copies.js';
 import { SseInline } from './sse-inline.js';
 import { SystemInline } from './system-inline.js';
 import { VectorRegisters } from './vector-registers.js';
 import type { FunctionBuilder, Label } from './wasm.js';
-import { LOAD, STORE } from './wasm-memory.js';
+import { LOAD } from './wasm-memory.js';
 import type { WasmSem } from './wasm-sem.js';
 import { movedSymbol } from './wasm-values.js';
 import { X87Inline } from './x87-inline.js';
@@ -114,6 +115,7 @@ export class TranslationBinding implements Binding {
   private readonly system: SystemInline;
   private readonly x87: X87Inline;
   private readonly groups: MemoryGroups;
+  private readonly copies = new RegisterCopies();
   /** Number of the block that is being emitted. */
   private block = 0;
   /** What each general register holds, in terms of contents of unknown origin. */
@@ -164,6 +166,7 @@ export class TranslationBinding implements Binding {
       if (known === null) this.newOrigin(n);
       else this.symbols[n] = known;
     }
+    this.copies.forgetAll();
   }
   /** What registers and MAPPING hold now. */
   get contents(): readonly AddressSymbol[] {
@@ -194,6 +197,7 @@ export class TranslationBinding implements Binding {
     this.groups.finish(f);
   }
   private newOrigin(register: number): void {
+    this.copies.forget(register);
     this.symbols[register] = { origin: this.origins++, delta: 0 };
   }
   start(instruction: RegionInstruction, control: RegionControl, liveFlags: number): void {
@@ -220,7 +224,7 @@ export class TranslationBinding implements Binding {
     if (this.isResident(register)) {
       this.use.read.add(register);
       s.f.get(this.local(register));
-    } else s.state().memory('i64.load', gprOffset(register));
+    } else if (!this.copies.push(s, register, 64)) s.state().memory('i64.load', gprOffset(register));
   }
   private readRegister(s: WasmSem, register: number, bits: Bits, high: boolean): Value {
     if (this.isResident(register)) {
@@ -228,7 +232,8 @@ export class TranslationBinding implements Binding {
       if (bits < 64) s.f.op('i32.wrap_i64');
       if (high) s.f.i32(8).op('i32.shr_u');
       if (bits < 32) s.f.i32((1 << bits) - 1).op('i32.and');
-    } else s.state().memory(LOAD[bits as 8], gprOffset(register) + (high ? 1 : 0));
+    } else if (high || !this.copies.push(s, register, bits))
+      s.state().memory(LOAD[bits as 8], gprOffset(register) + (high ? 1 : 0));
     return s.take(bits, bits === this.fullBits ? this.symbols[register] : undefined);
   }
   /** Of a general register in the region's mode. */
@@ -239,10 +244,7 @@ export class TranslationBinding implements Binding {
     if (v.symbol !== undefined && s.depth === 0 && v.bits === this.fullBits) this.symbols[register] = v.symbol;
     else this.newOrigin(register);
     if (!this.isResident(register)) {
-      s.state();
-      const whole = v.bits >= 32 ? s.zext(v, 64) : v;
-      s.push_(whole);
-      s.f.memory(STORE[whole.bits as 8], gprOffset(register) + (high ? 1 : 0));
+      this.copies.write(s, register, v, high);
       return;
     }
     this.use.written.add(register);

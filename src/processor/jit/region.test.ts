@@ -132,7 +132,7 @@ async function compare(guest: Guest, budget = 1_000_000): Promise<{ outcome: Out
   const expected = await run(guest, budget, null);
   const { inRegions, ...got } = await run(guest, budget, {
     threshold: guest.threshold ?? 2,
-    maxInstructions: 200,
+    maxInstructions: { long: 200, legacy: 200 },
     eager: true,
   });
   assert.deepEqual(got.exit, expected.exit);
@@ -873,13 +873,33 @@ describe('the count of a block', () => {
     });
 });
 
+describe('registers that a region keeps in the state area', () => {
+  it('are written in parts and read as a whole, in the block that writes them', async () => {
+    // 1: inc r10 to r15, eight times; mov dh, 0x77; movzx ebx, dl; add rdi, rbx; mov al, r11b; add rdi, rax; mov rax, r10;
+    // mov ah, 0x12; mov rbx, rax; mov al, 0x34; add rbx, rax; mov ax, 0x5678; mov ah, al; add rbx, rax; add rdi, rbx;
+    // mov ebx, edi; add rsi, rbx; mov bh, 0x99; movzx edx, bl; add rsi, rdx; movzx edx, bh; add rsi, rdx; add rsi, rbx;
+    // mov eax, 1; mov edx, ecx; and edx, 1; cmpxchg rdx, r11; add rdi, rax; add rdi, rdx; dec rcx; jnz 1b; hlt
+    const increments = '49ffc249ffc349ffc449ffc549ffc649ffc7';
+    const parts =
+      'b6770fb6da4801df4488d84801c74c89d0b4124889c3b0344801c366b8785688c44801c34801df89' +
+      'fb4801deb7990fb6d34801d60fb6d74801d64801deb80100000089ca83e2014c0fb1da4801c74801d7';
+    const gpr = Object.fromEntries(
+      Array.from({ length: 16 }, (_, n) => [n, 0x1234_5678_9abc_def0n * BigInt(n + 1)] as const),
+    );
+    delete gpr[RSP];
+    gpr[RCX] = 5_000n;
+    const { inRegions } = await compare({ code: `${increments.repeat(8)}${parts}48ffc90f8516fffffff4`, gpr });
+    assert.ok(inRegions > 100_000, `${inRegions} instructions in regions`);
+  });
+});
+
 describe('region that ends inside a function it calls', () => {
   it('is made again with the rest of the function and what lies behind the call', async () => {
     // f: inc rax, 20 times; ret; start: inc rbx, 25 times; call f; dec ecx; jnz start; hlt
     const code = `${'48ffc0'.repeat(20)}c3${'48ffc3'.repeat(25)}e873ffffffffc975acf4`;
     const turns = 260_000;
     const guest: Guest = { code, start: 61, gpr: { 0: 0n, [RBX]: 0n, [RCX]: BigInt(turns) } };
-    const { vcpu } = await machine(guest, { threshold: 2, maxInstructions: 40, eager: true });
+    const { vcpu } = await machine(guest, { threshold: 2, maxInstructions: { long: 40, legacy: 40 }, eager: true });
     const exit = vcpu.enter(turns * 50);
     const { gpr } = vcpu.readState();
     assert.deepEqual([exit.name, gpr[0], gpr[RBX]], ['hlt', BigInt(turns * 20), BigInt(turns * 25)]);
