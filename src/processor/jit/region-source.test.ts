@@ -31,7 +31,7 @@ function setup() {
       view.setUint32(table + n * 4, frame * PAGE + PRESENT, true);
     });
   };
-  const making = { memory, area: 0, parallel: false, maxInstructions: 100 };
+  const making = { memory, area: 0, parallel: false, maxInstructions: { long: 100, legacy: 100 } };
   const newSource = () => new RegionSource(making, new RegionTranslator(new Decoder(ALL_INSTRUCTIONS)));
   const source = newSource();
   /** A block at a place in a frame that is mapped as the linear page `page`. */

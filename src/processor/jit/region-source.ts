@@ -10,6 +10,7 @@ import { COUNTED_FOR, NOTE_SHARE } from './counting.js';
 import { PAGE, pageOf, type RegionRequest } from './discover.js';
 import type { PlanFacts } from './installer.js';
 import { isUser, modeOfKey } from './instruction.js';
+import type { RegionLimits } from './options.js';
 import type { RegionPlan, RegionTranslator } from './region.js';
 import { contentOf, slideOf } from './region-content.js';
 
@@ -37,7 +38,7 @@ export interface SourceMaking {
   readonly area: number;
   /** Other threads run vCPUs of the same memory. */
   readonly parallel: boolean;
-  readonly maxInstructions: number;
+  readonly maxInstructions: RegionLimits;
 }
 export interface Translated {
   readonly plan: RegionPlan;
@@ -203,14 +204,16 @@ export class RegionSource {
       }
       return n * COPY_BYTES;
     };
+    const { maxInstructions } = this.making;
+    const modeKey = modeOfKey(mode);
     const request: RegionRequest = {
       code: { bytes: this.copies, host, offset: copyOf },
       entry: hostOfKey(hot.key) & (PAGE - 1),
-      mode: modeOfKey(mode),
+      mode: modeKey,
       area: this.making.area,
       tlb: this.making.area + (isUser(mode) ? AREA.tlbUser : AREA.tlbSupervisor),
       parallel: this.making.parallel,
-      maxInstructions: this.making.maxInstructions * (deep ? DEEP_FACTOR : 1),
+      maxInstructions: maxInstructions[modeKey.codeBits === 64 ? 'long' : 'legacy'] * (deep ? DEEP_FACTOR : 1),
       maxPages: REGION_PAGES,
       ...(deep ? DEEP : SHALLOW),
       executions: (where) => this.executions(where, mode),
