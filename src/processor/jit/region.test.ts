@@ -873,6 +873,22 @@ describe('the count of a block', () => {
     });
 });
 
+describe('regions of 32-bit and of 64-bit code', () => {
+  it('have limits of their own', async () => {
+    // 1: 40 times add eax, 3; dec ecx; jnz 1b; hlt
+    const code = `${'83c003'.repeat(40)}83e9010f857ffffffff4`;
+    const turns = 10_000;
+    const entriesOf = async (bits: 32 | 64): Promise<number> => {
+      const guest: Guest = { code, bits, gpr: { [RCX]: BigInt(turns) } };
+      const { vcpu } = await machine(guest, { threshold: 2, maxInstructions: { long: 20, legacy: 60 }, eager: true });
+      assert.equal(vcpu.enter(turns * 50).name, 'hlt');
+      return vcpu.jitStatistics()?.entries ?? 0;
+    };
+    assert.ok((await entriesOf(32)) < turns / 100, 'one region has the loop');
+    assert.ok((await entriesOf(64)) > turns, 'several share it');
+  });
+});
+
 describe('registers that a region keeps in the state area', () => {
   it('are written in parts and read as a whole, in the block that writes them', async () => {
     // 1: inc r10 to r15, eight times; mov dh, 0x77; movzx ebx, dl; add rdi, rbx; mov al, r11b; add rdi, rax; mov rax, r10;
