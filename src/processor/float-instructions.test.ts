@@ -143,6 +143,9 @@ class FixedBinding implements Binding {
     s.state().memory('i32.load8_u', at('eaTmp') + 1);
     return s.take(32);
   }
+  knownSegment(): null {
+    return null;
+  }
   segmentNumber(s: WasmSem): Value {
     return s.const(3, 32);
   }

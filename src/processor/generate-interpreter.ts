@@ -142,6 +142,9 @@ class RecordBinding implements Binding {
     else s.f.get(U).memory('i32.load8_u', RECORD.extra + this.shift);
     return s.take(32);
   }
+  knownSegment(): null {
+    return null;
+  }
   segmentNumber(s: WasmSem): Value {
     s.f.get(U).memory('i32.load8_u', RECORD.extra + this.shift);
     return s.take(32);

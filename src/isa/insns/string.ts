@@ -1,10 +1,10 @@
 // String instructions, with and without repeat prefixes; port input and output. Intel SDM Vol. 2, "MOVS/MOVSB/MOVSW/
-// MOVSD/MOVSQ" and the like, "IN", "OUT", "INS", "OUTS". The work is in procedures: element size, address size, repeat
-// kind, source segment.
+// MOVSD/MOVSQ" and the like, "IN", "OUT", "INS", "OUTS". The work of repeated ones and of those of ports is in procedures:
+// element size, address size, repeat kind, source segment.
 import { enc, type Instruction, insn } from '../declare.js';
 import { AL, DX, eAX, Ib, type OperandSpec, Xb, Xv, Yb, Yv } from '../operands.js';
 import type { Bits, Operand, Sem } from '../sem.js';
-import { bitsOf, zextTo } from './helpers.js';
+import { bitsOf, truncTo, zextTo } from './helpers.js';
 
 const REP = { none: 0, rep: 1, repne: 2 } as const;
 
@@ -17,6 +17,56 @@ function callString<V>(s: Sem<V>, procedure: string, sizeBytes: number, source: 
     source ? s.effectiveSegment(3) : s.const(0, 32),
   );
 }
+const ES = 0;
+const DS = 3;
+/** rSI or rDI, and what moves it to the next element. */
+function index<V>(s: Sem<V>, name: 'rsi' | 'rdi', bits: Bits): { readonly at: V; next(): void } {
+  const at = s.reg(name, s.addrBits);
+  return {
+    at,
+    next: () => {
+      const size = bits / 8;
+      const step = s.select(s.directionFlag(), s.const(-size, s.addrBits), s.const(size, s.addrBits));
+      s.setReg(name, s.add(at, step));
+    },
+  };
+}
+const loadAt = <V>(s: Sem<V>, segment: number, address: V, bits: Bits): V =>
+  truncTo(s, s.load(segment, address, bits, segment === DS), bits);
+function compare<V>(s: Sem<V>, a: V, b: V): void {
+  s.flags('sub', a, b, s.sub(a, b));
+}
+/** One element, without a repeat prefix. Registers and flags change when nothing can fault any more. */
+const ONE: Readonly<Record<string, <V>(s: Sem<V>, bits: Bits) => void>> = {
+  movs: (s, bits) => {
+    const [from, to] = [index(s, 'rsi', bits), index(s, 'rdi', bits)];
+    s.store(ES, to.at, loadAt(s, DS, from.at, bits));
+    from.next();
+    to.next();
+  },
+  cmps: (s, bits) => {
+    const [from, to] = [index(s, 'rsi', bits), index(s, 'rdi', bits)];
+    const a = loadAt(s, DS, from.at, bits);
+    compare(s, a, loadAt(s, ES, to.at, bits));
+    from.next();
+    to.next();
+  },
+  stos: (s, bits) => {
+    const to = index(s, 'rdi', bits);
+    s.store(ES, to.at, s.reg('rax', bits));
+    to.next();
+  },
+  lods: (s, bits) => {
+    const from = index(s, 'rsi', bits);
+    s.setReg('rax', loadAt(s, DS, from.at, bits));
+    from.next();
+  },
+  scas: (s, bits) => {
+    const to = index(s, 'rdi', bits);
+    compare(s, s.reg('rax', bits), loadAt(s, ES, to.at, bits));
+    to.next();
+  },
+};
 /** The byte form and the operand-sized form. Operands are implied: execute gets none. */
 const pair = (
   name: string,
@@ -28,19 +78,24 @@ const pair = (
   const procedure = `string_${name}`;
   const source = byteOperands.some((o) => o.method === 'X');
   const port = name === 'ins' || name === 'outs';
+  const run = <V>(s: Sem<V>, bits: Bits): void => {
+    const one = s.rep === 'none' ? ONE[name] : undefined;
+    if (one !== undefined) one(s, bits);
+    else callString(s, procedure, (port ? Math.min(bits, 32) : bits) / 8, source);
+  };
   return [
     insn(`${name}b`, {
       sdm,
       encodings: [enc(opcode.toString(16), byteOperands, { rep: true, opBits: 32 })],
       execute(s) {
-        callString(s, procedure, 1, source);
+        run(s, 8);
       },
     }),
     insn(name, {
       sdm,
       encodings: [enc((opcode + 1).toString(16), wideOperands, { rep: true })],
       execute(s) {
-        callString(s, procedure, port ? Math.min(s.opBits, 32) / 8 : s.opBits / 8, source);
+        run(s, s.opBits);
       },
     }),
   ];

@@ -61,6 +61,8 @@ export interface Binding {
   registerNumber(s: WasmSem, operand: Operand): Value;
   /** Segment number of the override or the default. */
   segmentNumber(s: WasmSem): Value;
+  /** That number where it is known when code is made, else null. */
+  knownSegment(): number | null;
   nextRip(s: WasmSem): Value;
   /** Stores the position for procedures that need it. */
   notePosition(s: WasmSem): void;

@@ -294,8 +294,11 @@ export class TranslationBinding implements Binding {
     return s.const(o.kind === OPERAND_KIND.far ? o.immHi : o.register, 32);
   }
   segmentNumber(s: WasmSem): Value {
+    return s.const(this.knownSegment(), 32);
+  }
+  knownSegment(): number {
     const { segmentOverride } = this.instruction;
-    return s.const(segmentOverride >= 0 ? segmentOverride : 3, 32);
+    return segmentOverride >= 0 ? segmentOverride : 3;
   }
 
   // --- addresses ---

@@ -625,19 +625,20 @@ export class WasmSem extends WasmMemory implements Sem<Value> {
     useOverride: boolean,
   ): Value {
     const { flat } = this.binding.facts;
-    if (this.long && !useOverride) {
+    const known = useOverride ? this.binding.knownSegment() : segment;
+    if (this.long && known !== null) {
       const a = this.zext(address, 64);
-      if (segment < 4) return a;
-      this.state().memory('i64.load', segmentOffset(segment) + SEGMENT_ENTRY.base);
+      if (known < 4) return a;
+      this.state().memory('i64.load', segmentOffset(known) + SEGMENT_ENTRY.base);
       this.push_(a);
       this.f.op('i64.add');
       return this.take(64);
     }
-    if (flat && !useOverride && segment < 4) {
+    if (flat && known !== null && known < 4) {
       const linear = this.zext(address, 64);
       return address.bits === 32 && linear.local >= 0 ? { ...linear, symbol: address.symbol } : linear;
     }
-    const number = useOverride ? this.binding.segmentNumber(this) : this.const(segment, 32);
+    const number = known === null ? this.binding.segmentNumber(this) : this.const(known, 32);
     return this.checkedLinear(number, address, sizeBytes, isWrite);
   }
   private checkedLinear(segment: Value, address: Value, sizeBytes: number, isWrite: boolean): Value {
