@@ -105,6 +105,15 @@ function run_length(linear: u64, offset: u64, mask: u64, size: u32, limit: u64):
   return n;
 }
 
+/** Elements from `offset` down to the begin of the page of `linear` and of the offset space; 0: the first one leaves the page. */
+function run_length_down(linear: u64, offset: u64, size: u32, limit: u64): u64 {
+  if ((linear & 4095) + (size as u64) > 4096) return 0;
+  const page = (linear & 4095) / (size as u64) + 1;
+  const n = page < limit ? page : limit;
+  const room = offset / (size as u64) + 1;
+  return room < n ? room : n;
+}
+
 export function string_movs(size: u32, addrBits: u32, rep: u32, segment: u32): i32 {
   const mask = address_mask(addrBits);
   let left: u64 = rep ? gpr(RCX) & mask : 1;
@@ -121,16 +130,23 @@ export function string_movs(size: u32, addrBits: u32, rep: u32, segment: u32): i
     const to = string_linear(ES, di, size, 1);
     if (unwinds) return 1;
     let n: u64 = 0;
-    if (forward && left > 1) {
-      n = run_length(from, si, mask, size, left);
-      n = run_length(to, di, mask, size, n);
-      if (n > 1 && !(mode_key() & KEY_FLAT)) {
-        // The whole run must lie in both segments; otherwise element by element up to the fault.
-        const total = (n * (size as u64)) as u32;
-        string_linear(segment, si, total, 0);
-        if (!unwinds) string_linear(ES, di, total, 1);
-        if (unwinds) n = 0;
+    if (left > 1) {
+      if (forward) {
+        n = run_length(from, si, mask, size, left);
+        n = run_length(to, di, mask, size, n);
+      } else {
+        n = run_length_down(from, si, size, left);
+        n = run_length_down(to, di, size, n);
       }
+    }
+    // from the first element to the lowest one
+    const down: u64 = forward || !n ? 0 : (n - 1) * (size as u64);
+    if (n > 1 && !(mode_key() & KEY_FLAT)) {
+      // The whole run must lie in both segments; otherwise element by element up to the fault.
+      const total = (n * (size as u64)) as u32;
+      string_linear(segment, si - down, total, 0);
+      if (!unwinds) string_linear(ES, di - down, total, 1);
+      if (unwinds) n = 0;
     }
     if (n > 1) {
       const s = run_source(from, access);
@@ -139,10 +155,12 @@ export function string_movs(size: u32, addrBits: u32, rep: u32, segment: u32): i
       if (unwinds) return 1;
       if (s && d) {
         const total = (n * (size as u64)) as u32;
-        copy_forward(d, s, total, size);
-        if (!target_is_direct || parallel()) note_write(d, total);
-        set_index(RSI, si + (total as u64), addrBits);
-        set_index(RDI, di + (total as u64), addrBits);
+        const lowest = d - (down as usize);
+        if (forward) copy_forward(d, s, total, size);
+        else copy_backward(lowest, s - (down as usize), total, size);
+        if (!target_is_direct || parallel()) note_write(lowest, total);
+        set_index(RSI, si + n * step, addrBits);
+        set_index(RDI, di + n * step, addrBits);
         left -= n;
         if (rep) set_index(RCX, left, addrBits);
         bytes += total;
@@ -175,6 +193,22 @@ function copy_forward(to: usize, from: usize, bytes: u32, size: u32): void {
   else if (size == 4) for (; to < end; to += 4, from += 4) store<u32>(to, load<u32>(from));
   else if (size == 2) for (; to < end; to += 2, from += 2) store<u16>(to, load<u16>(from));
   else for (; to < end; to++, from++) store<u8>(to, load<u8>(from));
+}
+/** Copies as a backward element loop does: an overlapping target below the source repeats the pattern. */
+function copy_backward(to: usize, from: usize, bytes: u32, size: u32): void {
+  const distance = (from as u32) - (to as u32);
+  if (distance >= bytes) {
+    memory.copy(to, from, bytes);
+    return;
+  }
+  if (distance == 0) return;
+  for (let at: usize = bytes; at != 0; ) {
+    at -= size;
+    if (size == 8) store<u64>(to + at, load<u64>(from + at));
+    else if (size == 4) store<u32>(to + at, load<u32>(from + at));
+    else if (size == 2) store<u16>(to + at, load<u16>(from + at));
+    else store<u8>(to + at, load<u8>(from + at));
+  }
 }
 
 export function string_stos(size: u32, addrBits: u32, rep: u32, segment: u32): i32 {
