@@ -9,7 +9,8 @@ import { test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { keepsMachineCode } from './machine-code.js';
 import { processorModules } from './processor-modules.js';
-import { modulesFrom } from './spare-thread.js';
+import { modulesFrom, type SpareParts } from './spare-thread.js';
+import { flagsSet } from './v8-flags.js';
 
 test('the interpreter asks for optimized code of its two loops, and of nothing else', async () => {
   const { interpreter } = await processorModules();
@@ -30,13 +31,15 @@ test('the interpreter asks for optimized code of its two loops, and of nothing e
 
 test('a thread that starts early gets the modules of the one that started it, or hears that there are none', async () => {
   const modules = await processorModules();
+  const flags = ['--set-meanwhile'];
   for (const sent of [modules, null]) {
     const { port1, port2 } = new MessageChannel();
     const got = modulesFrom({ spare: port2 });
-    port1.postMessage(sent);
+    port1.postMessage({ modules: sent, flags } satisfies SpareParts);
     assert.equal((await got)?.interpreter instanceof WebAssembly.Module, sent !== null);
     port1.close();
   }
+  assert.ok(flagsSet().includes('--set-meanwhile'), 'code is kept by the flags of the process');
   const { port1, port2 } = new MessageChannel();
   const got = modulesFrom({ spare: port2 });
   port1.close();

@@ -2,7 +2,6 @@
 // command line.
 
 import { startSpareThread } from './spare-thread.js';
-import { optimizeLate } from './v8-flags.js';
 
 /** Whether a command line is likely to run guests on the software engine. */
 export function wantsThread(argv: readonly string[]): boolean {
@@ -13,10 +12,7 @@ export function wantsThread(argv: readonly string[]): boolean {
 
 /** The program: runs the command line of this process, then exits. */
 export async function program(): Promise<void> {
-  if (wantsThread(process.argv.slice(2))) {
-    optimizeLate(); // first: code is kept by the flags that it was compiled with
-    startSpareThread();
-  }
+  if (wantsThread(process.argv.slice(2))) startSpareThread();
   const { program_ } = await import('./main.js');
   await program_();
 }

@@ -28,6 +28,10 @@ const GIVEN = 'pcanel:v8-flags';
 export const flagsSet = (): readonly string[] => (getEnvironmentData(GIVEN) ?? []) as readonly string[];
 function set(flags: readonly string[]): void {
   for (const flag of flags) setFlagsFromString(flag);
+  adoptFlags(flags);
+}
+/** Another thread has set these since this one was started; they are flags of the process. */
+export function adoptFlags(flags: readonly string[]): void {
   setEnvironmentData(GIVEN, [...new Set([...flagsSet(), ...flags])].sort());
 }
 
