@@ -71,6 +71,7 @@ export function takeSpareThread(): Worker | null {
   asked++;
   const worker = spare;
   spare = null;
+  if (worker !== null) optimizeLate(); // threads that start from now on have to know of it
   worker?.ref();
   return worker;
 }

@@ -7,8 +7,9 @@ import * as nodeModule from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { takeSpareThread } from './spare-thread.js';
+import { startSpareThread, takeSpareThread } from './spare-thread.js';
 import { wantsThread } from './start.js';
+import { flagsSet, lateFlags } from './v8-flags.js';
 
 test('run and up on the software engine want a thread at once', () => {
   assert.ok(wantsThread(['run', '--kernel', 'vmlinuz']));
@@ -19,6 +20,15 @@ test('run and up on the software engine want a thread at once', () => {
 
 test('a thread that nobody started cannot be taken', () => {
   assert.equal(takeSpareThread(), null);
+});
+
+test('threads that start after the first one know the flags for V8, even where that one is not there yet', async () => {
+  startSpareThread();
+  const worker = takeSpareThread();
+  const flags = flagsSet();
+  await worker?.terminate();
+  assert.ok(worker);
+  for (const flag of lateFlags(Number.parseInt(process.versions.node, 10))) assert.ok(flags.includes(flag), flag);
 });
 
 test('what V8 compiled is kept in the cache folder, where Node.js can keep it', () => {
