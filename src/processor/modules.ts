@@ -1,4 +1,5 @@
 // The two compiled modules and how an instance of them is made for one vCPU.
+import { latin1Text } from '../base/index.js';
 import { HANDLER_SECTION, type HandlerDirectory } from './handlers.js';
 import { withUnsharedMemory } from './unshared.js';
 
@@ -76,17 +77,11 @@ export async function compileModules(
   return { procedures, interpreter, shared };
 }
 
-const PART_BYTES = 4096;
 /** Handler directory of interpreter.wasm. */
 export function readDirectory(interpreter: WebAssembly.Module): HandlerDirectory {
   const [section] = WebAssembly.Module.customSections(interpreter, HANDLER_SECTION);
   if (section === undefined) throw new RangeError(`interpreter.wasm has no section ${HANDLER_SECTION}`);
-  const bytes = new Uint8Array(section);
-  // ASCII; byte by byte it would take ten milliseconds of every start
-  let text = '';
-  for (let n = 0; n < bytes.length; n += PART_BYTES)
-    text += String.fromCharCode.apply(null, bytes.subarray(n, n + PART_BYTES) as unknown as number[]);
-  return JSON.parse(text) as HandlerDirectory;
+  return JSON.parse(latin1Text(new Uint8Array(section))) as HandlerDirectory;
 }
 
 /** Instantiates both modules for the vCPU whose state area is at host address `state`. */

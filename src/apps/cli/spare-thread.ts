@@ -15,6 +15,7 @@ interface SpareData {
   /** One message: what the thread lacks. */
   readonly spare: MessagePort;
 }
+/** What a thread that is there already lacks. */
 export interface SpareParts {
   /** null: they do not compile. */
   readonly modules: ProcessorModules | null;

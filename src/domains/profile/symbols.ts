@@ -1,6 +1,6 @@
 // Symbol files for profiles: System.map and /proc/kallsyms as text, ELF images with a symbol table.
 // Sources: nm(1) for the text form; System V ABI, "Symbol Table", "Sections".
-import { ConfigError } from '../../base/index.js';
+import { ConfigError, latin1Text } from '../../base/index.js';
 
 /** A function and where it lies; size 0: up to the next one. */
 export interface GuestSymbol {
@@ -47,13 +47,6 @@ const STT_NOTYPE = 0;
 const STT_FUNC = 2;
 const SHF_EXECINSTR = 4;
 
-const CHUNK = 8192;
-/** Names and maps are ASCII. */
-function ascii(data: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < data.length; at += CHUNK) text += String.fromCharCode(...data.subarray(at, at + CHUNK));
-  return text;
-}
 const isElf = (data: Uint8Array): boolean =>
   data[0] === 0x7f && data[1] === 0x45 && data[2] === 0x4c && data[3] === 0x46;
 
@@ -104,7 +97,7 @@ function elfSymbols(data: Uint8Array, name: string): GuestSymbol[] {
     const code = section !== undefined && (section.flags & SHF_EXECINSTR) !== 0;
     if (type !== STT_FUNC && !(type === STT_NOTYPE && code)) continue;
     const from = strings.offset + v.getUint32(at, true);
-    const text = ascii(data.subarray(from, data.indexOf(0, from)));
+    const text = latin1Text(data.subarray(from, data.indexOf(0, from)));
     if (text === '' || section === undefined) continue;
     const address = wide ? v.getBigUint64(at + 8, true) : BigInt(v.getUint32(at + 4, true));
     found.push({ name: text, address, sizeBytes: u(at + (wide ? 16 : 8)) });
@@ -116,7 +109,7 @@ function textSymbols(data: Uint8Array, name: string): GuestSymbol[] {
   const found: GuestSymbol[] = [];
   let lines = 0;
   let blank = 0;
-  for (const line of ascii(data).split('\n')) {
+  for (const line of latin1Text(data).split('\n')) {
     const m = /^([0-9a-fA-F]{4,16}) ([A-Za-z?]) (\S+)(?:\s+\[(\S+)\])?\s*$/.exec(line);
     if (m === null) continue;
     lines++;

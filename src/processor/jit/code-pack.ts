@@ -1,6 +1,7 @@
 // Packs of compiled regions, as they are kept between runs: a head with a filter of their keys, an index, then each module's
 // guest code that it was made of, WebAssembly and machine code. Everything has a checksum: a pack that was damaged is as
 // good as none.
+import { latin1Text } from '../../base/index.js';
 import { FILTER_BYTES, filterAdd } from './code-key.js';
 import type { Relocation } from './relocation.js';
 
@@ -84,12 +85,6 @@ function encode(text: string): Uint8Array {
   for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
   return bytes;
 }
-const CHUNK = 8192;
-function decode(bytes: Uint8Array): string[] {
-  let text = '';
-  for (let n = 0; n < bytes.length; n += CHUNK) text += String.fromCharCode(...bytes.subarray(n, n + CHUNK));
-  return text.split('\n');
-}
 
 type HeadRow = readonly [key: number, again: number, deep: 0 | 1];
 type ModuleRow = readonly [number, number, number, number, number, number, number, readonly HeadRow[]];
@@ -156,7 +151,7 @@ export class Pack {
     const bytes = this.file.read(HEAD_BYTES + FILTER_BYTES, this.indexBytes);
     if (bytes.length !== this.indexBytes) return null;
     if (checksumOf(bytes, checksumOf(this.filter)) !== this.checksum) return null;
-    const [first, ...lines] = decode(bytes) as [string, ...string[]];
+    const [first, ...lines] = latin1Text(bytes).split('\n') as [string, ...string[]];
     const rows = JSON.parse(first) as readonly ModuleRow[];
     return rows.map(([at, wasmBytes, codeBytes, contentBytes, contentSum, restSum, unused, heads], n) => {
       const regionHeads = heads.map(([key, again, deep]) => ({ key, again, deep: deep === 1 }));
