@@ -3,6 +3,7 @@ export {
   type CodePlace,
   createSoftwareEngine,
   engines,
+  keepsMachineCode,
   keptRegions,
   spawnTranslator,
   translationService,

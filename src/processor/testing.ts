@@ -4,6 +4,7 @@ import { SoftwareVcpu, type SoftwareVcpuOptions } from './software-vcpu.js';
 
 export { ExitDecoder } from './exit-decoder.js';
 export { isFusedPair } from './fused-pairs.js';
+export { type KeptModule, Pack, packOf } from './jit/code-pack.js';
 export type { CodeStore } from './jit/code-store.js';
 export type { TranslationRequest } from './jit/translation-messages.js';
 export { Translator } from './jit/translator.js';

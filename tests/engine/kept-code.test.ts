@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CodePlace, keptRegions, spawnTranslator } from '../../src/apps/testing.js';
+import { type CodePlace, keepsMachineCode, keptRegions, spawnTranslator } from '../../src/apps/testing.js';
 import { type ToTranslator, TranslationService, type TranslatorLink } from '../../src/processor/index.js';
+import { type KeptModule, Pack, packOf } from '../../src/processor/testing.js';
 import { finish, type HotGuest, type HotProgram, hotGuest, settle } from '../support/hot-guest.js';
 
 const LOOPS = 12;
@@ -116,6 +117,49 @@ test('a damaged pack is as good as none', async (t) => {
   writeFileSync(file, bytes);
   const { stored, compiled } = await run(serviceOf(place), program());
   assert.deepEqual([stored, compiled >= LOOPS], [0, true]);
+});
+
+/** The pack at a place, and its modules. */
+function packAt({ folder }: CodePlace) {
+  const [name] = readdirSync(folder) as [string];
+  const bytes = readFileSync(join(folder, name));
+  const read = (offset: number, sizeBytes: number): Uint8Array =>
+    Uint8Array.from(bytes.subarray(offset, offset + sizeBytes));
+  const pack = Pack.open({ name, read, close: () => {} });
+  assert.ok(pack !== null);
+  const modules = (pack.modules() ?? []).map((module): KeptModule => {
+    const [parts, contents] = [pack.code(module), pack.contents(module)];
+    assert.ok(parts !== null && contents !== null);
+    return { regions: module.regions, unused: module.unused, contents, ...parts };
+  });
+  return { file: join(folder, name), modules };
+}
+const isDeep = ({ regions }: KeptModule): boolean => regions.every(({ deep }) => deep);
+
+test('modules that a run had no time to compile are finished by the next, which takes others meanwhile', async (t) => {
+  if (!keepsMachineCode()) return t.skip('V8 does not give machine code to scripts here');
+  const place = newPlace(t);
+  const long = async (n: number): Promise<void> => {
+    const service = serviceOf(place, true);
+    const g = await guest(program(), service);
+    while (g.vcpu.enter(100_000).name !== 'hlt') await settle(g);
+    await delay(500 * (n + 1)); // longer where the host is busy
+    g.vm.close();
+    await service.settled();
+  };
+  for (let n = 0; n < 10 && (n === 0 || packAt(place).modules.every(({ code }) => code.length === 0)); n++)
+    await long(n);
+  // the same once more, better, as they are when a run ends before they are compiled
+  const { file, modules } = packAt(place);
+  const better = modules.map((module): KeptModule => {
+    return { ...module, regions: module.regions.map((r) => ({ ...r, deep: true })), code: new Uint8Array(0) };
+  });
+  writeFileSync(file, Buffer.concat(packOf([...modules, ...better])));
+  const finished = (): KeptModule[] =>
+    packAt(place).modules.filter((module) => isDeep(module) && module.code.length > 0);
+  for (let n = 0; n < 10 && finished().length === 0; n++) await long(n);
+  assert.ok(finished().length > 0);
+  assert.equal(packAt(place).modules.filter(isDeep).length, better.length, 'none of them was made once more');
 });
 
 test('of code that is not hot regions are made when there is time, for later runs', async (t) => {

@@ -149,6 +149,13 @@ describe('translation on another thread', () => {
     assert.deepEqual([ids(), steps], [[request.id, 1002], 2]);
     while (translator.work());
     assert.deepEqual(ids(), [request.id, 1002, 1001]);
+    // what was asked for last serves what runs now
+    for (const id of [1003, 1004]) {
+      ask(id, 1);
+      translator.work();
+    }
+    while (translator.work());
+    assert.deepEqual(ids().slice(-2), [1004, 1003]);
     await check(g);
   });
   it('does not install a region whose code was overwritten meanwhile', async () => {

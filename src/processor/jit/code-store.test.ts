@@ -167,6 +167,40 @@ describe('the store', () => {
     assert.equal(files.deserialized, 1, 'with machine code first, without where the host refuses it');
     assert.equal(store.compiled(found.stored), store.compiled(found.stored));
   });
+  it('finds what has machine code first, and names what would be better if it had', () => {
+    const files = new Files();
+    const none = new Uint8Array(0);
+    const deep = kept(1, [region(9, { deep: true })], { code: none });
+    const again = kept(2, [region(9, { again: 2 })], { code: none });
+    files.put(packOf([deep, again, kept(3, [region(9)])]), 'ours');
+    const [reading, keeping] = [new CodeStore(files.shelf()), new CodeStore(files.shelf())];
+    const found = reading.find(9, (_, c) => c);
+    assert.deepEqual(found?.fits, contents(3));
+    assert.ok(found?.unfinished);
+    const stored = keeping.named(found.unfinished);
+    assert.equal(stored?.packed.regions[0]?.deep, true, 'the best of them');
+    assert.equal(keeping.named({ ...found.unfinished, pack: 'gone' }), null);
+    assert.equal(reading.find(9, (r) => (r.deep || r.again > 0 ? null : r))?.unfinished, null, 'others do not fit');
+    // where nothing has machine code, the best is taken as ever
+    const raw = reading.find(9, (r) => (r.deep || r.again > 0 ? r : null));
+    assert.deepEqual([raw?.fits.deep, raw?.unfinished], [true, null]);
+  });
+  it('writes a pack again when enough of its modules have got machine code', () => {
+    const files = new Files();
+    const regions = Array.from({ length: 8 }, (_, n) => region(100 + n, { deep: true }));
+    files.put(
+      packOf([kept(1, regions, { code: new Uint8Array(0) }), kept(3, [region(100)], { code: new Uint8Array(1000) })]),
+    );
+    const store = new CodeStore(files.shelf());
+    const taken = store.find(100, any);
+    const missed = taken?.unfinished;
+    assert.ok(taken && missed);
+    assert.ok(store.compiled(taken.stored)); // most of the machine code: the pack does not grow by much
+    assert.ok(store.compiled(store.named(missed) as StoredModule));
+    assert.equal(store.save(), 0, 'none of them is new');
+    const found = new CodeStore(files.shelf()).find(100, any);
+    assert.deepEqual([found?.fits.deep, found?.stored.packed.codeBytes], [true, files.codeBytes]);
+  });
   it('keeps the modules of a run for the next', () => {
     const files = new Files();
     const first = new CodeStore(files.shelf());

@@ -40,11 +40,13 @@ export interface StoredModule {
   readonly id: number;
   readonly packed: PackedModule;
 }
-/** A module of an earlier run that this run uses. */
-export interface UsedModule {
-  /** Its pack, and where it lies in it. */
+/** Names a module of an earlier run: its pack, and where it lies in it. */
+export interface ModuleName {
   readonly pack: string;
   readonly at: number;
+}
+/** A module of an earlier run that this run uses. */
+export interface UsedModule extends ModuleName {
   readonly module: WebAssembly.Module;
 }
 export interface Found<T> {
@@ -52,6 +54,8 @@ export interface Found<T> {
   /** Number of the region in its module. */
   readonly index: number;
   readonly fits: T;
+  /** A better one fits too, but has no machine code yet; else null. */
+  readonly unfinished: ModuleName | null;
 }
 interface Stored extends StoredModule {
   readonly pack: OpenPack;
@@ -70,7 +74,7 @@ interface OpenPack {
 const MAX_MADE_BYTES = 24 << 20;
 /** A pack that would grow beyond that is left alone; another one grows, or begins. */
 const MAX_PACK_BYTES = 64 << 20;
-/** A pack is written when there are so many regions more, or when its machine code has grown by this factor. */
+/** A pack is written when there are so many regions more, or with machine code for the first time, or when its machine code has grown by this factor. */
 const WORTH_REGIONS = 8;
 const WORTH_GROWTH = 1.05;
 /** Runs that a module may be of no use to. */
@@ -78,6 +82,7 @@ const MAX_UNUSED = 8;
 
 const packedBytes = (modules: readonly Stored[]): number =>
   modules.reduce((n, { packed }) => n + packed.wasmBytes + packed.codeBytes + packed.contentBytes, 0);
+const nameOf = ({ pack, packed }: Stored): ModuleName => ({ pack: pack.pack.name, at: packed.at });
 const bytesOf = ({ pages }: KeptRegion): number => pages.reduce((n, { lines }) => n + contentBytes(lines), 0);
 
 export class CodeStore {
@@ -100,8 +105,12 @@ export class CodeStore {
       for (const [n, bits] of pack.filter.entries()) all[n] = (all[n] as number) | bits;
     return all;
   }
-  /** A region of that key for which `fits` gives a result; of several the one that was translated last. */
+  /**
+   * A region of that key for which `fits` gives a result; of several the one that was translated last of those with machine
+   * code: others would run as V8's baseline code, slower than what they replaced, until V8 has optimized them.
+   */
   find<T>(key: number, fits: (region: KeptRegion, contents: readonly Uint8Array[]) => T | null): Found<T> | null {
+    let unfinished: Found<T> | null = null;
     for (const open of this.packs) {
       if (!filterHas(open.pack.filter, key)) continue;
       if (open.modules === null) this.look(open);
@@ -109,10 +118,14 @@ export class CodeStore {
         const contents = this.contents(stored, index);
         if (contents === null) continue;
         const result = fits(stored.packed.regions[index] as KeptRegion, contents);
-        if (result !== null) return { stored, index, fits: result };
+        if (result === null) continue;
+        const better = unfinished && nameOf(unfinished.stored as Stored);
+        const found: Found<T> = { stored, index, fits: result, unfinished: better };
+        if (stored.packed.codeBytes > 0) return found;
+        unfinished ??= found;
       }
     }
-    return null;
+    return unfinished;
   }
   /** What a region was made of, by its pages; null: its module was damaged. */
   contents(stored: StoredModule, index: number): Uint8Array[] | null {
@@ -150,15 +163,18 @@ export class CodeStore {
   }
   /** Names a module, with its code, for another thread's store. */
   usedModule(stored: StoredModule): UsedModule | null {
-    const { pack, packed, module } = stored as Stored;
-    return module && { pack: pack.pack.name, at: packed.at, module };
+    const { module } = stored as Stored;
+    return module && { ...nameOf(stored as Stored), module };
+  }
+  /** The module that another thread's store names; null: it is not here. */
+  named({ pack, at }: ModuleName): StoredModule | null {
+    const open = this.packs.find((p) => p.pack.name === pack);
+    return (open && (open.modules ?? this.look(open)).find(({ packed }) => packed.at === at)) ?? null;
   }
   /** Another thread's store has found this module, and this run uses it. */
-  use({ pack, at, module }: UsedModule): void {
-    const open = this.packs.find((p) => p.pack.name === pack);
-    if (open === undefined) return;
-    const stored = (open.modules ?? this.look(open)).find(({ packed }) => packed.at === at);
-    if (stored !== undefined) stored.module = module;
+  use(used: UsedModule): void {
+    const stored = this.named(used) as Stored | null;
+    if (stored !== null) stored.module = used.module;
   }
   /** Nobody reads it any more. */
   close(): void {
@@ -207,12 +223,13 @@ export class CodeStore {
     const base = relevant.find(({ modules }) => packedBytes(modules ?? []) <= room);
     const regions = fresh.reduce((n, m) => n + m.regions.length, 0);
     const code = this.codeNow(base?.modules ?? []);
-    let [before, after] = [0, 0];
+    let [before, after, finished] = [0, 0, 0];
     for (const [{ packed }, now] of code) {
       before += packed.codeBytes;
       after += now.length;
+      if (packed.codeBytes === 0 && now.length > 0) finished += packed.heads.length;
     }
-    if (regions < WORTH_REGIONS && after <= before * WORTH_GROWTH) {
+    if (regions + finished < WORTH_REGIONS && after <= before * WORTH_GROWTH) {
       this.shelf.touch(relevant.map(({ pack }) => pack.name));
       return 0;
     }

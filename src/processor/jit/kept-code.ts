@@ -2,9 +2,17 @@
 // millisecond, where an answer of the translator's thread takes five. See docs/decisions/0017-code-between-runs.md.
 import { codeKey, filterHas } from './code-key.js';
 import type { KeptRegion } from './code-pack.js';
-import type { CodeStore, UsedModule } from './code-store.js';
+import type { CodeStore, ModuleName, UsedModule } from './code-store.js';
 import type { NewModule } from './installer.js';
 import type { Hot, RegionSource } from './region-source.js';
+
+/** What happens to modules of earlier runs. */
+export interface KeptCodeEvents {
+  /** A region was taken from it. */
+  used(module: UsedModule): void;
+  /** A region would have been, if it had machine code. */
+  missed(module: ModuleName): void;
+}
 
 export class KeptCode {
   private readonly filter: Uint8Array;
@@ -12,8 +20,7 @@ export class KeptCode {
   constructor(
     private readonly store: CodeStore,
     private readonly seed: number,
-    /** Is told of every module that a region is taken from. */
-    private readonly used: (module: UsedModule) => void,
+    private readonly events: KeptCodeEvents,
   ) {
     this.filter = store.filter;
   }
@@ -28,8 +35,10 @@ export class KeptCode {
     const module = found && this.store.compiled(found.stored);
     if (found === null || module === null) return null;
     const used = this.store.usedModule(found.stored);
-    if (used !== null) this.used(used);
-    const { stored, index, fits } = found;
+    if (used !== null) this.events.used(used);
+    const { stored, index, fits, unfinished } = found;
+    if (unfinished !== null) this.events.missed(unfinished);
+    source.cover(fits);
     const { again, deep } = stored.packed.regions[index] as KeptRegion;
     const contents = this.store.contents(stored, index) ?? [];
     const regions = [{ index, hot, plan: fits, contents, again, deep }];

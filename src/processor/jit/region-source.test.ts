@@ -86,9 +86,10 @@ describe('a region of an earlier run', () => {
     assert.ok(made !== null && made !== 'covered' && made.plan.covers.length === 2);
     const kept = earlier.keptOf(entry, 1, made.plan, 0, false);
     const source = newSource();
-    assert.ok(source.fit(entry, kept, made.contents, false));
+    const fits = source.fit(entry, kept, made.contents);
+    assert.ok(fits);
     assert.notEqual(source.translate(inside, {}), 'covered');
-    assert.ok(source.fit(entry, kept, made.contents));
+    source.cover(fits);
     assert.equal(source.translate(inside, {}), 'covered');
   });
 });

@@ -109,14 +109,18 @@ export class RegionSource {
     const { request, copyOf } = this.request(hot, jumps, deep, threshold ?? this.threshold);
     const plan = this.translator.plan(request);
     if (plan === null) return null;
-    if (this.covered.size > MAX_COVERED) this.covered.clear();
-    for (const host of plan.covers.slice(1)) this.covered.add(host);
+    this.cover(plan);
     const contents = plan.pages.map(({ page, lines }, n) =>
       contentOf(this.copies, copyOf(page), lines, plan.counts[n] as Uint8Array),
     );
     return { plan, contents };
   }
 
+  /** It will be run: its blocks but the first are inside of it. */
+  cover({ covers }: PlanFacts): void {
+    if (this.covered.size > MAX_COVERED) this.covered.clear();
+    for (const host of covers.slice(1)) this.covered.add(host);
+  }
   /** Another region has the block inside; the next time none has. */
   wasCovered({ key }: Hot): boolean {
     return this.covered.delete(hostOfKey(key));
@@ -144,8 +148,8 @@ export class RegionSource {
       covers: covers.map(offsetOf),
     };
   }
-  /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. `taken`: it will be run. */
-  fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[], taken = true): PlanFacts | null {
+  /** A region of an earlier run for a hot block; null: the code around it is not what that was made from. */
+  fit(hot: Hot, kept: KeptRegion, contents: readonly Uint8Array[]): PlanFacts | null {
     const host = this.pageFinder(hot);
     const { instructions, relocations } = kept;
     const pages = kept.pages.map(({ page, lines }) => ({ page, lines, host: host(page) }));
@@ -154,7 +158,6 @@ export class RegionSource {
     const hosts = pages.map((page) => page.host);
     if (slideOf(this.bytes, then, hosts, relocations) === null) return null;
     const covers = kept.covers.map((offset) => host(pageOf(offset)) + (offset & (PAGE - 1)));
-    if (taken) for (const block of covers.slice(1)) this.covered.add(block);
     return { instructions, blocks: covers.length, dispatches: 0, pages, covers, relocations };
   }
 

@@ -1,7 +1,7 @@
 // What travels between a vCPU's thread and the thread that translates for it. All of it can be posted.
 
 import { seedOf } from './code-key.js';
-import type { UsedModule } from './code-store.js';
+import type { ModuleName, UsedModule } from './code-store.js';
 import type { PlanFacts } from './installer.js';
 import type { Hot, Jump, SourceMaking } from './region-source.js';
 
@@ -34,6 +34,8 @@ export type ToTranslator =
   /** Blocks that are not hot, but may be worth a region to later runs. */
   | { readonly kind: 'note'; readonly client: number; readonly blocks: readonly Hot[] }
   | { readonly kind: 'detach'; readonly client: number }
+  /** A module of an earlier run that lacks machine code: later runs would take regions from it. */
+  | { readonly kind: 'finish'; readonly module: ModuleName }
   /** Modules of earlier runs that this run uses. */
   | { readonly kind: 'used'; readonly modules: readonly UsedModule[] }
   /** Nobody will ask any more. */

@@ -1,6 +1,6 @@
 // The translation service of a thread: vCPUs hand over hot blocks and take compiled regions, another thread makes them. One
 // service has one such thread, started when the first block is hot, for all vCPUs of all domains of its own thread.
-import type { CodeStore, UsedModule } from './code-store.js';
+import type { CodeStore, ModuleName, UsedModule } from './code-store.js';
 import { hostMs } from './host-clock.js';
 import { KeptCode } from './kept-code.js';
 import type { Hot } from './region-source.js';
@@ -108,6 +108,8 @@ export class TranslationService {
   private store: CodeStore | null = null;
   /** Modules of those that are in use, and that the translator's thread has not heard of. */
   private readonly used = new Map<WebAssembly.Module, UsedModule>();
+  /** Modules of those that the thread was asked to finish. */
+  private readonly missed = new Set<string>();
   /** A vCPU that is gone takes its client with it: nobody has to close one. */
   private readonly clients = new Map<number, WeakRef<TranslationClient>>();
   private readonly gone = new FinalizationRegistry<number>((id) => this.forget(id));
@@ -135,7 +137,14 @@ export class TranslationService {
   /** What earlier runs translated of such a subject's code; null: nothing is kept. */
   keptCode({ seed }: Subject): KeptCode | null {
     this.store ??= this.options.kept?.() ?? null;
-    return this.store && new KeptCode(this.store, seed, (used) => this.used.set(used.module, used));
+    const used = (module: UsedModule): unknown => this.used.set(module.module, module);
+    return this.store && new KeptCode(this.store, seed, { used, missed: (module) => this.finish(module) });
+  }
+  private finish(module: ModuleName): void {
+    const name = `${module.pack} ${module.at}`;
+    if (!this.worksAhead || this.missed.has(name)) return;
+    this.missed.add(name);
+    this.start()?.post({ kind: 'finish', module });
   }
   get worksAhead(): boolean {
     return this.options.worksAhead === true;
@@ -146,6 +155,7 @@ export class TranslationService {
     this.store = null;
     if (this.used.size > 0) this.start()?.post({ kind: 'used', modules: [...this.used.values()] });
     this.used.clear();
+    this.missed.clear();
     if (this.link === null) return;
     const closed = this.link.close().finally(() => this.closing.delete(closed));
     this.closing.add(closed);

@@ -39,7 +39,9 @@ export class Translator {
   /** Host time when a region was made last. */
   madeAt = 0;
   private readonly ahead: WorkAhead | null;
+  /** Those that wait, and the one that is being compiled. */
   private readonly replacements: Replacement[] = [];
+  private replacement: Replacement | null = null;
 
   constructor(
     private readonly post: (answer: FromTranslator) => void,
@@ -56,6 +58,10 @@ export class Translator {
     }
     if (message.kind === 'used') {
       for (const used of message.modules) this.store?.use(used);
+      return;
+    }
+    if (message.kind === 'finish') {
+      this.ahead?.finish(message.module);
       return;
     }
     if (message.kind === 'attach') {
@@ -95,13 +101,13 @@ export class Translator {
     this.answer(client);
     return true;
   }
-  /** Optimizes a region that takes the place of another one; false: there is none. */
+  /** Optimizes a region that takes the place of another one; false: there is none. Those asked for last serve what runs now. */
   private compileReplacement(): boolean {
-    const [first] = this.replacements;
-    if (first === undefined) return false;
-    if (first.compiling.next().done === true) {
-      this.replacements.shift();
-      this.post(first.answer);
+    this.replacement ??= this.replacements.pop() ?? null;
+    if (this.replacement === null) return false;
+    if (this.replacement.compiling.next().done === true) {
+      this.post(this.replacement.answer);
+      this.replacement = null;
     }
     return true;
   }
@@ -238,7 +244,7 @@ export function runTranslator(host: TranslatorHost): void {
     if (message.kind === 'end') {
       ended = true;
       host.ended();
-    } else if (message.kind === 'note') void workAhead();
+    } else if (message.kind === 'note' || message.kind === 'finish') void workAhead();
     else {
       asked = hostMs();
       void work();

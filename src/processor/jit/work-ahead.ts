@@ -1,9 +1,9 @@
 // What a translator's thread does while nobody asks for anything: it makes regions, for later runs, of blocks that are not hot.
 // A guest that runs again finds them ready; making them while it waits would cost it more than they are worth.
-// See docs/decisions/0017-code-between-runs.md.
+// Before that it finishes modules of earlier runs that they had no time to compile. See docs/decisions/0017-code-between-runs.md.
 
 import type { KeptRegion } from './code-pack.js';
-import type { CodeStore, MadeModule } from './code-store.js';
+import type { CodeStore, MadeModule, ModuleName } from './code-store.js';
 import { NOTE_SHARE } from './counting.js';
 import { hostMs } from './host-clock.js';
 import type { RegionPlan, RegionTranslator } from './region.js';
@@ -40,7 +40,8 @@ interface Ready {
   readonly contents: readonly Uint8Array[];
 }
 interface Unfinished {
-  readonly made: MadeModule;
+  /** null: the store has it. */
+  readonly made: MadeModule | null;
   /** Compiles one function more at each step. */
   readonly compiling: Iterator<void>;
 }
@@ -50,6 +51,8 @@ export class WorkAhead {
   /** Keys (code-key.ts) of the code that regions were made of: other processes run the same. */
   private readonly done = new Set<number>();
   private unfinished: Unfinished | null = null;
+  /** Modules of earlier runs that are to be finished. */
+  private readonly asked: ModuleName[] = [];
   private bytes = 0;
 
   constructor(private readonly store: CodeStore) {}
@@ -66,22 +69,40 @@ export class WorkAhead {
     if (noting !== undefined && noting.ordered.length + noting.fresh.length < MAX_NOTED) noting.fresh.push(...blocks);
   }
 
+  /** A module of an earlier run is worth its machine code. */
+  finish(module: ModuleName): void {
+    this.asked.push(module);
+  }
+
   /** Works for some milliseconds, on what was entered most; false: nothing is left to do. */
   step(): boolean {
     if (this.unfinished !== null) {
       if (this.unfinished.compiling.next().done === true) {
-        this.store.add(this.unfinished.made);
+        if (this.unfinished.made !== null) this.store.add(this.unfinished.made);
         this.unfinished = null;
       }
       return true;
     }
     if (this.bytes > MAX_BYTES) return false;
+    const asked = this.asked.pop();
+    if (asked !== undefined) {
+      this.load(asked);
+      return true;
+    }
     for (const client of this.clients.values())
       if (client.ordered.length + client.fresh.length + client.ready.length > 0) {
         this.translate(client);
         return true;
       }
     return false;
+  }
+  /** A module of an earlier run, to be compiled. */
+  private load(name: ModuleName): void {
+    const stored = this.store.named(name);
+    const module = stored && this.store.compiled(stored);
+    if (stored === null || module === null) return;
+    this.bytes += stored.packed.wasmBytes;
+    this.unfinished = { made: null, compiling: this.store.compiling(module) };
   }
   /**
    * What was entered most comes first; of what was entered about as often, what ran first: its region goes on to the rest. What
@@ -129,7 +150,7 @@ export class WorkAhead {
     this.done.add(key);
     try {
       // what the regions of earlier runs have inside and was entered so often nevertheless is worth one of its own
-      if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents, false)) !== null) return null;
+      if (this.store.find(key, (kept, contents) => source.fit(block, kept, contents)) !== null) return null;
       // what of its code was entered far less often is left to regions of its own
       const threshold = Math.max(entries, source.threshold / NOTE_SHARE);
       const translated = source.translate(block, { threshold });
